@@ -1,0 +1,99 @@
+"""The database: the base of every table, the engine, its sessions, and row identifiers.
+
+Relations between tables are declared with `lazy="raise"`: a query says what it loads, so that an
+accidental query a row fails in a test instead of being slow in a clinic.
+"""
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+import uuid_utils.compat
+from sqlalchemy import BigInteger, Date, DateTime, LargeBinary, MetaData, Numeric, Text, Time, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase
+
+# Constraints need names that do not depend on the order of creation: a migration refers to them.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of every table. Integers are 8 bytes wide, times are aware, text has no length limit."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        int: BigInteger(),
+        str: Text(),
+        bytes: LargeBinary(),
+        UUID: Uuid(),
+        Decimal: Numeric(),
+        date: Date(),
+        time: Time(),
+        datetime: DateTime(timezone=True),
+        list[str]: ARRAY(Text()),
+        list[UUID]: ARRAY(Uuid()),
+        dict[str, Any]: JSONB(),
+        dict[str, str]: JSONB(),
+        dict[str, float]: JSONB(),
+    }
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Turn a libpq URL (`postgresql://…`) into one that names our driver, psycopg 3."""
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def libpq_url(url: str) -> str:
+    """Turn any of our database URLs into the form that psycopg itself and `psql` take."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
+    """Engine on the PostgreSQL at `url` (libpq or SQLAlchemy form).
+
+    Times come back in UTC. A connection that died while idle is replaced unseen; a server that
+    does not answer fails a connection within 5 s, a full pool within 10 s.
+    """
+    full = sqlalchemy_url(url)
+    options = full.query.get("options", "")
+    if not isinstance(options, str):
+        options = " ".join(options)
+    return create_async_engine(
+        full.difference_update_query(["options"]),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        json_serializer=_json,
+        json_deserializer=msgspec.json.decode,
+        connect_args={"connect_timeout": 5, "options": f"{options} -c timezone=UTC".strip()},
+    )
+
+
+def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Maker of sessions whose objects stay readable after the commit."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def new_id() -> UUID:
+    """Make a UUID of version 7: identifiers sort by the time they were made."""
+    return uuid_utils.compat.uuid7()
