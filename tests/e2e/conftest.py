@@ -62,7 +62,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--journeys", action="store_true", help="print and judge the table of journeys")
+    parser.addoption(
+        "--journeys", action="store_true", help="print and judge the table of journeys"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -112,7 +112,12 @@ class House:
     def run(self, *words: str) -> str:
         """Run `yanasha WORDS` on this house and return what it prints."""
         done = subprocess.run(
-            [*YANASHA, *words], cwd=ROOT, env=self.environ, capture_output=True, text=True, timeout=120
+            [*YANASHA, *words],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
