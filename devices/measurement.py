@@ -1,12 +1,12 @@
 """What a home device measured, and whether to believe it.
 
 KINDS is a table: a new kind of reading is a row. `check` is pure; the clock comes from the caller.
-Two limits per quantity and unit, applied to the value in the unit it was sent in (a clinical limit is
-printed in both units, and 3.9 mmol/L and 70 mg/dL are one limit, though they do not convert exactly):
+Two limits per quantity and unit, applied to the value in the unit it was sent in (limits are
+printed in both units: 3.9 mmol/L and 70 mg/dL are one limit, though they do not convert exactly):
 
 * possible: beyond it the number is a fault of unit, sensor or typing, and is refused;
-* usual: beyond it the value is kept and flagged `repeat_advised`. Customary editing limits may ask for
-  a repeat but never discard, because an extreme true value is the one that matters most.
+* usual: beyond it the value is kept and flagged `repeat_advised`. Customary editing limits may
+  ask for a repeat but never discard: an extreme true value is the one that matters most.
 """
 
 import math
@@ -91,7 +91,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One number of a reading; `limits` by unit. `own_unit`: not in the unit of the kind (pulse)."""
+    """One number of a reading. `own_unit`: always in this unit, whatever the kind's (pulse)."""
 
     name: str
     limits: dict[str, Limits]
