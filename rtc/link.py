@@ -1,0 +1,164 @@
+"""The API's side of the link to the media workers. Imports nothing of the media engine."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from zlib import crc32
+
+from rtc.messages import (
+    Answer,
+    BadMessage,
+    FromWorker,
+    Hello,
+    Join,
+    Leave,
+    Ping,
+    Pong,
+    Restart,
+    RoomState,
+    ToWorker,
+    Welcome,
+    frame,
+    read_from_worker,
+)
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.05
+LAST_RETRY_S = 2.0
+PING_EVERY_S = 5.0
+SILENCE_S = 15.0  # a worker that says nothing for this long is taken for hung
+MAX_UNSENT_BYTES = 8 << 20
+
+
+class MediaLink:
+    """Keeps a stream open to every worker; a room belongs to one worker by its name.
+
+    `on_up(worker_id)` is called at each (re)connect: the API then sends the `RoomState` and `Join`
+    of everybody present in rooms of that worker (`worker_of(room)`). `on_down()` is called when a
+    worker that was up is lost. Callbacks run in the event loop and must not block.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        on_message: Callable[[FromWorker], None],
+        on_up: Callable[[str], None] = lambda _: None,
+        on_down: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_message = on_message
+        self._on_up = on_up
+        self._on_down = on_down
+        self._api_id = uuid.uuid4().hex[:8]
+        self._lines = [_Line(path) for path in paths]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._keep(line)) for line in self._lines]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def up(self) -> bool:
+        """Whether every worker is connected."""
+        return all(line.worker_id for line in self._lines)
+
+    def worker_of(self, room: str) -> str | None:
+        """The worker a room belongs to; None while it is away."""
+        return self._line(room).worker_id
+
+    def send(self, message: ToWorker) -> bool:
+        """Hands a message to the room's worker (to all when it names no room).
+
+        False: that worker is away and the message is gone; `on_up` is the place to say it again.
+        """
+        data = frame(message)
+        if isinstance(message, RoomState | Join | Answer | Restart | Leave):
+            return self._line(message.room).write(data)
+        return all([line.write(data) for line in self._lines])
+
+    def _line(self, room: str) -> "_Line":
+        return self._lines[crc32(room.encode()) % len(self._lines)]
+
+    async def _keep(self, line: "_Line") -> None:
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(line.path)
+            except OSError:
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)
+                continue
+            try:
+                if await self._talk(line, reader, writer):
+                    retry_s = FIRST_RETRY_S
+            finally:
+                was_up, line.worker_id, line.writer = bool(line.worker_id), None, None
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+                if was_up:
+                    self._on_down()
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, LAST_RETRY_S)
+
+    async def _talk(
+        self, line: "_Line", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Speaks until the worker is lost; True when it had said `Welcome`."""
+        writer.write(frame(Hello(self._api_id)))
+        pinger = asyncio.create_task(_ping(writer))
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    message = await read_from_worker(reader)
+                if isinstance(message, Welcome):
+                    line.worker_id, line.writer = message.worker_id, writer
+                    self._on_up(message.worker_id)
+                elif not isinstance(message, Pong):
+                    self._on_message(message)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as lost:
+            log.info("media worker %s lost: %s", line.path.name, lost)
+        except BadMessage:
+            log.exception("media worker %s speaks nonsense", line.path.name)
+        finally:
+            pinger.cancel()
+        return bool(line.worker_id)
+
+
+class _Line:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.worker_id: str | None = None
+        self.writer: asyncio.StreamWriter | None = None
+
+    def write(self, data: bytes) -> bool:
+        if self.writer is None or self.writer.is_closing():
+            return False
+        if self.writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.writer.transport.abort()  # a worker that does not read is as good as lost
+            return False
+        self.writer.write(data)
+        return True
+
+
+async def _ping(writer: asyncio.StreamWriter) -> None:
+    n = 0
+    while not writer.is_closing():
+        writer.write(frame(Ping(n)))
+        n += 1
+        await asyncio.sleep(PING_EVERY_S)

@@ -1,0 +1,223 @@
+"""Everything the API and a media worker say to each other, on one page.
+
+Wire form: u32 big-endian length, then one MessagePack map tagged by `type`. The API opens the
+stream (unix socket) and says `Hello`; the worker answers `Welcome`. A worker may hold several
+links: what concerns a room goes to all of them.
+
+PostgreSQL holds the grants, the worker holds presence. `RoomState` carries the whole desired state
+of a room, so a lost message heals with the next one.
+"""
+
+import asyncio
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, ValidationError, msgpack
+
+MAX_MESSAGE_BYTES = 1 << 20
+
+Kind = Literal["audio", "video"]
+Direction = Literal["publish", "subscribe"]
+
+# A member's id is written into SDP as msid, so it must be an SDP token (RFC 8866) of ≤ 64 signs.
+MemberId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+
+
+class Message(Struct, frozen=True, tag_field="type", tag=True):
+    """One message of the link; the class name is its tag."""
+
+
+class Member(Struct, frozen=True):
+    """What one person may do in a room now: kinds he may publish, whether he may watch."""
+
+    member: MemberId
+    publish: list[Kind]
+    subscribe: bool
+
+
+class TrackInfo(Struct, frozen=True):
+    """Which member's track the m-line `mid` of an offer carries."""
+
+    mid: str
+    kind: Kind
+    member: MemberId
+
+
+class MemberPresence(Struct, frozen=True):
+    """What the worker sees of a member: connected at all, and which kinds arrive with a grant."""
+
+    member: MemberId
+    connected: bool
+    audio: bool
+    video: bool
+
+
+# API → worker
+
+
+class Hello(Message, frozen=True):
+    """First message of a link; `api_id` only tells links apart in the log."""
+
+    api_id: str
+
+
+class RoomState(Message, frozen=True):
+    """The full desired state of a room.
+
+    `version` grows with every change of the room, whichever API process sends it (a clock in
+    microseconds does); a lower or equal one is ignored. No members: the room is closed.
+    """
+
+    room: RoomId
+    version: int
+    members: list[Member]
+
+
+class Join(Message, frozen=True):
+    """A member's page is ready for media; `audio`/`video`: what it has to publish.
+
+    The worker answers with an `Offer` for each transport that is not in `resume` or is no longer
+    alive. Without `resume` a second Join replaces the first.
+    """
+
+    room: RoomId
+    member: MemberId
+    audio: bool
+    video: bool
+    resume: list[str]
+
+
+class Answer(Message, frozen=True):
+    """The browser's answer to the newest offer of a transport."""
+
+    room: RoomId
+    member: MemberId
+    transport: str
+    sdp: str
+
+
+class Restart(Message, frozen=True):
+    """Asks for an ICE restart: a new offer of the same transport with new credentials."""
+
+    room: RoomId
+    member: MemberId
+    transport: str
+
+
+class Leave(Message, frozen=True):
+    """The member's page is gone; the grants stay as they are."""
+
+    room: RoomId
+    member: MemberId
+
+
+class Ping(Message, frozen=True):
+    """Is the worker's loop alive? Answered with `Pong` of the same number."""
+
+    n: int
+
+
+class StatsAsk(Message, frozen=True):
+    """Asks for `Stats`."""
+
+
+# worker → API
+
+
+class Welcome(Message, frozen=True):
+    """First message of the worker; another `worker_id` than before means all media is new."""
+
+    worker_id: str
+    started_at: float  # seconds since the epoch
+
+
+class Offer(Message, frozen=True):
+    """An SDP offer for the member's browser; the same transport id again means renegotiate."""
+
+    room: RoomId
+    member: MemberId
+    transport: str
+    direction: Direction
+    sdp: str
+    tracks: list[TrackInfo]
+
+
+class Presence(Message, frozen=True):
+    """Who is there; `version` grows within the life of one worker."""
+
+    room: RoomId
+    version: int
+    members: list[MemberPresence]
+
+
+class TransportFailed(Message, frozen=True):
+    """A transport is closed: `reason` is dtls, expired, unanswered, bad_answer or peer_closed.
+
+    The page that still wants media joins again, naming its other transport in `resume`.
+    """
+
+    room: RoomId
+    member: MemberId
+    transport: str
+    reason: str
+
+
+class Pong(Message, frozen=True):
+    """The answer to `Ping`."""
+
+    n: int
+
+
+class Stats(Message, frozen=True):
+    """Counters since the worker's start; packets are RTP packets."""
+
+    rooms: int
+    transports: int
+    packets_in: int
+    packets_out: int
+    dropped_no_grant: int
+    dropped_send: int
+    resent: int
+    refused_datagrams: int
+    cpu_s: float
+
+
+ToWorker = Hello | RoomState | Join | Answer | Restart | Leave | Ping | StatsAsk
+FromWorker = Welcome | Offer | Presence | TransportFailed | Pong | Stats
+
+_encoder = msgpack.Encoder()
+_to_worker = msgpack.Decoder(ToWorker)
+_from_worker = msgpack.Decoder(FromWorker)
+
+
+class BadMessage(Exception):
+    """What came over the link is not a message of this page; the link must be closed."""
+
+
+def frame(message: Message) -> bytes:
+    """One message with its length in front."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+async def _body(reader: asyncio.StreamReader) -> bytes:
+    size = int.from_bytes(await reader.readexactly(4), "big")
+    if size > MAX_MESSAGE_BYTES:
+        raise BadMessage(f"a message of {size} bytes")
+    return await reader.readexactly(size)
+
+
+async def read_to_worker(reader: asyncio.StreamReader) -> ToWorker:
+    """Next message from the API; `IncompleteReadError` at the end, `BadMessage` on nonsense."""
+    try:
+        return _to_worker.decode(await _body(reader))
+    except (ValidationError, ValueError) as bad:
+        raise BadMessage(str(bad)) from bad
+
+
+async def read_from_worker(reader: asyncio.StreamReader) -> FromWorker:
+    """Next message from the worker; `IncompleteReadError` at the end, `BadMessage` on nonsense."""
+    try:
+        return _from_worker.decode(await _body(reader))
+    except (ValidationError, ValueError) as bad:
+        raise BadMessage(str(bad)) from bad
