@@ -1,0 +1,1 @@
+"""Requests and incidents with deadlines, service catalogue, heat map: not built yet."""

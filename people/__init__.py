@@ -1,0 +1,1 @@
+"""Persons, organisations, who may do what, sign-in, and the one way to health tables."""

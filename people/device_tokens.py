@@ -1,0 +1,193 @@
+"""Home devices and their tokens: one secret per device, write-only, revocable.
+
+The store holds the SHA-256 of a token. A token of 256 random bits needs no slow hash.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ForeignKey, Index, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from people.facts import DeviceRevoked, emit
+from people.policy import Act, Actor, Kind, Right, Thing, require
+from people.refused import NotFound, NotSignedIn
+from storage.engine import Base, new_id
+
+MANUAL = "manual"  # readings typed in by hand; one such device per person, without a token
+ECG = "ecg"  # the kind of measurement that is not a reading but a stream
+_SEEN_EVERY = timedelta(seconds=30)
+
+
+class Devices(Base):
+    """A device measures for one person; what it sends belongs to that person."""
+
+    __tablename__ = "devices"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    kind: Mapped[str]
+    name: Mapped[str]
+    kinds: Mapped[list[str]]
+    token_sha256: Mapped[bytes | None] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "uq_devices_manual",
+            "person_id",
+            unique=True,
+            postgresql_where=text("kind = 'manual'"),
+        ),
+        Index(None, "person_id"),
+    )
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device in the list of its person."""
+
+    id: UUID
+    name: str
+    kinds: list[str]
+    last_seen_at: datetime | None
+
+
+class NewDevice(msgspec.Struct, frozen=True):
+    """A device to be registered."""
+
+    name: str
+    kind: str
+    kinds: list[str]
+
+
+class KnownDevice(msgspec.Struct, frozen=True):
+    """The device behind a token, or the hand of a person: what writing verbs ask for."""
+
+    id: UUID
+    person_id: UUID
+    name: str
+    kinds: tuple[str, ...]
+    since: datetime
+
+    @property
+    def actor(self) -> Actor:
+        """The device as an actor; its row in `devices` is its relation to the person."""
+        right = Right(
+            actor_id=self.id, kind=Kind.DEVICE, subject_id=self.person_id, since=self.since
+        )
+        return Actor(self.id, (right,))
+
+
+async def add_device(
+    db: AsyncSession, actor: Actor, person_id: UUID, new: NewDevice, now: datetime
+) -> tuple[KnownDevice, str]:
+    """Register a device of the person; its token is given this once and never again."""
+    require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    token = secrets.token_urlsafe(32)
+    row = Devices(
+        id=new_id(),
+        person_id=person_id,
+        kind=new.kind,
+        name=new.name,
+        kinds=new.kinds,
+        token_sha256=token_hash(token),
+        created_at=now,
+    )
+    db.add(row)
+    await db.flush()
+    return _known(row), token
+
+
+async def device_of(db: AsyncSession, token: str, now: datetime) -> KnownDevice:
+    """Give the device of a token. Raises NotSignedIn for an unknown or revoked one."""
+    query = select(Devices).where(
+        Devices.token_sha256 == token_hash(token), Devices.revoked_at.is_(None)
+    )
+    row = await db.scalar(query)
+    if row is None:
+        raise NotSignedIn
+    if row.last_seen_at is None or now - row.last_seen_at > _SEEN_EVERY:
+        row.last_seen_at = now
+        await db.flush()
+    return _known(row)
+
+
+async def device_alive(db: AsyncSession, device_id: UUID) -> bool:
+    """Say whether the device's token still holds; a socket asks again and again."""
+    query = select(Devices.id).where(Devices.id == device_id, Devices.revoked_at.is_(None))
+    return await db.scalar(query) is not None
+
+
+async def manual_device(
+    db: AsyncSession, person_id: UUID, kinds: list[str], now: datetime
+) -> KnownDevice:
+    """Give the hand of the person, made at its first reading."""
+    values = {
+        "id": new_id(),
+        "person_id": person_id,
+        "kind": MANUAL,
+        "name": MANUAL,
+        "kinds": kinds,
+        "created_at": now,
+    }
+    await db.execute(
+        insert(Devices)
+        .values(values)
+        .on_conflict_do_nothing(
+            index_elements=[Devices.person_id], index_where=text("kind = 'manual'")
+        )
+    )
+    query = select(Devices).where(Devices.person_id == person_id, Devices.kind == MANUAL)
+    return _known((await db.execute(query)).scalar_one())
+
+
+async def list_devices(
+    db: AsyncSession, actor: Actor, person_id: UUID, now: datetime
+) -> list[Device]:
+    """Give the person's devices whose tokens hold."""
+    require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    query = (
+        select(Devices)
+        .where(Devices.person_id == person_id, Devices.revoked_at.is_(None), Devices.kind != MANUAL)
+        .order_by(Devices.name, Devices.id)
+    )
+    return [
+        Device(row.id, row.name, list(row.kinds), row.last_seen_at)
+        for row in (await db.scalars(query)).all()
+    ]
+
+
+async def revoke_device(db: AsyncSession, actor: Actor, device_id: UUID, now: datetime) -> None:
+    """End a device's token for good. Raises NotFound for a device that is not the actor's own."""
+    query = (
+        update(Devices)
+        .where(
+            Devices.id == device_id,
+            Devices.person_id == actor.id,
+            Devices.revoked_at.is_(None),
+            Devices.kind != MANUAL,
+        )
+        .values(revoked_at=now)
+        .returning(Devices.person_id)
+    )
+    person_id = await db.scalar(query)
+    if person_id is None:
+        raise NotFound
+    require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    emit(db, DeviceRevoked(at=now, person_id=person_id, device_id=device_id))
+
+
+def token_hash(token: str) -> bytes:
+    """SHA-256 of an opaque token: what the store holds of it."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _known(row: Devices) -> KnownDevice:
+    return KnownDevice(row.id, row.person_id, row.name, tuple(row.kinds), row.created_at)

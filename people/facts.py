@@ -1,0 +1,106 @@
+"""Facts: what happened, in past tense, ids only. The edge takes them after the commit.
+
+A fact is emitted in the transaction that makes it true, so a rolled-back request announces nothing.
+Facts are also the only thing that passes between telemed, eschool and desk.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+_KEY = "facts"
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that happened at a time."""
+
+    at: datetime
+
+
+class SignedIn(Fact, frozen=True, kw_only=True):
+    """A person opened a session."""
+
+    person_id: UUID
+    session_id: UUID
+
+
+class SessionEnded(Fact, frozen=True, kw_only=True):
+    """A session ended: its sockets close now."""
+
+    person_id: UUID
+    session_id: UUID
+
+
+class DeviceRevoked(Fact, frozen=True, kw_only=True):
+    """A device's token is worth nothing any more: its sockets close now."""
+
+    person_id: UUID
+    device_id: UUID
+
+
+class VisitBooked(Fact, frozen=True, kw_only=True):
+    """A visit and both rights to it exist."""
+
+    visit_id: UUID
+
+
+class VisitOpened(Fact, frozen=True, kw_only=True):
+    """The doctor opened the visit: media may flow."""
+
+    visit_id: UUID
+
+
+class VisitClosed(Fact, frozen=True, kw_only=True):
+    """The visit is over, and with it every live right to it."""
+
+    visit_id: UUID
+
+
+class ReadingStored(Fact, frozen=True, kw_only=True):
+    """A new reading of a patient lies in the store."""
+
+    reading_id: UUID
+    person_id: UUID
+    device_id: UUID
+
+
+class EcgStreamOpened(Fact, frozen=True, kw_only=True):
+    """A recorder announced a stream that was not known before."""
+
+    stream: UUID
+    person_id: UUID
+    device_id: UUID
+
+
+class EcgFramesStored(Fact, frozen=True, kw_only=True):
+    """Frames of a stream lie in the store; every frame up to `last_sequence` is there."""
+
+    stream: UUID
+    person_id: UUID
+    last_sequence: int
+
+
+class NoteWritten(Fact, frozen=True, kw_only=True):
+    """The doctor's note of a visit has a new version."""
+
+    visit_id: UUID
+    version: int
+
+
+class LessonScheduled(Fact, frozen=True, kw_only=True):
+    """A lesson stands in the timetable."""
+
+    lesson_id: UUID
+
+
+def emit(db: AsyncSession, fact: Fact) -> None:
+    """Announce `fact` once the transaction of `db` has committed."""
+    db.info.setdefault(_KEY, []).append(fact)
+
+
+def take(db: AsyncSession) -> list[Fact]:
+    """Give the facts emitted so far, in order, and forget them; call it after the commit."""
+    facts: list[Fact] = db.info.pop(_KEY, [])
+    return facts

@@ -1,0 +1,78 @@
+"""Refusals: named facts of the domain; the edge maps them to RFC 9457 problem documents.
+
+Refused
+├── NotSignedIn            401 not_signed_in
+├── WrongLoginOrPassword   401 wrong_login_or_password   (keeps what was written: the count)
+├── TooManyAttempts        429 too_many_attempts         params: retry_after_s
+├── Forbidden              403 forbidden                 a forbidden act on a visible thing
+├── NotFound               404 not_found                 absent, or somebody else's: no difference
+├── telemed.readings.BadReadings      422 bad_measurement, errors
+├── telemed.readings.SequenceReused   409 sequence_reused
+├── telemed.ecg.StreamReused          409 sequence_reused
+└── telemed.notes.NoteChanged         409 note_changed   params: text, version
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One wrong field of a body, as a code and the numbers the sentence needs."""
+
+    field: str
+    code: str
+    params: dict[str, Any] = {}
+
+
+class Refused(Exception):  # noqa: N818 - a refusal states a fact, it is not an error of ours
+    """The domain says no. `code` is stable: the UI has a sentence for it in three languages."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    # True when the transaction must be committed although the request is refused.
+    keeps_writes: ClassVar[bool] = False
+
+    def __init__(self, errors: tuple[FieldError, ...] = (), **params: Any) -> None:
+        super().__init__(self.code)
+        self.params = params
+        self.errors = errors
+
+
+class NotSignedIn(Refused):
+    """No session, an ended one, a used ticket, an unknown device token."""
+
+    status = 401
+    code = "not_signed_in"
+
+
+class WrongLoginOrPassword(Refused):
+    """Never says which of the two. The failure counts, so its transaction must commit."""
+
+    status = 401
+    code = "wrong_login_or_password"
+    keeps_writes = True
+
+
+class TooManyAttempts(Refused):
+    """Sign-in is throttled; `params["retry_after_s"]` goes to Retry-After."""
+
+    status = 429
+    code = "too_many_attempts"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s=retry_after_s)
+
+
+class Forbidden(Refused):
+    """The thing may be seen, the act is not allowed."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(Refused):
+    """Not there, or not for this person: nobody learns which."""
+
+    status = 404
+    code = "not_found"

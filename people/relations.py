@@ -1,0 +1,183 @@
+"""One row per right: who holds it, over whom, where, about what, from when until when.
+
+Domain verbs write rows in their own transaction: booking a visit opens relations, closing it ends
+them. `allowed` compiles the rules of people/policy.py into a WHERE, so that "who may see this" is
+part of the SELECT.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    and_,
+    exists,
+    false,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from people.policy import ACTS, Act, Actor, Kind, Reach, Right, Rule
+from storage.engine import Base, new_id
+
+
+class Relations(Base):
+    """One right. `source` says in a word where it came from: booking, roster, demo."""
+
+    __tablename__ = "relations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    actor_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    subject_id: Mapped[UUID | None] = mapped_column(ForeignKey("persons.id"))
+    kind: Mapped[str]
+    organisation_id: Mapped[UUID | None] = mapped_column(ForeignKey("organisations.id"))
+    # The visit, class or lesson the right is limited to; of several tables, hence no foreign key.
+    about_id: Mapped[UUID | None]
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+    source: Mapped[str]
+
+    __table_args__ = (
+        Index(None, "actor_id", "kind"),
+        Index(None, "about_id"),
+        Index(None, "subject_id"),
+    )
+
+    @classmethod
+    def live(cls, now: datetime) -> ColumnElement[bool]:
+        """SQL of Right.live."""
+        return and_(cls.since <= now, or_(cls.until.is_(None), cls.until > now))
+
+
+async def actor_of(db: AsyncSession, person_id: UUID, now: datetime) -> Actor:
+    """Give the person with every right that is live at `now`."""
+    query = select(Relations).where(Relations.actor_id == person_id, Relations.live(now))
+    rows = (await db.scalars(query)).all()
+    return Actor(person_id, tuple(_right(row) for row in rows))
+
+
+async def grant(db: AsyncSession, right: Right, source: str) -> None:
+    """Write a right; the same live right is not written twice."""
+    same = (
+        select(Relations.id)
+        .where(
+            Relations.actor_id == right.actor_id,
+            Relations.kind == right.kind.value,
+            Relations.subject_id.is_not_distinct_from(right.subject_id),
+            Relations.organisation_id.is_not_distinct_from(right.organisation_id),
+            Relations.about_id.is_not_distinct_from(right.about_id),
+            Relations.live(right.since),
+        )
+        .limit(1)
+    )
+    if await db.scalar(same) is not None:
+        return
+    db.add(
+        Relations(
+            actor_id=right.actor_id,
+            subject_id=right.subject_id,
+            kind=right.kind.value,
+            organisation_id=right.organisation_id,
+            about_id=right.about_id,
+            since=right.since,
+            until=right.until,
+            source=source,
+        )
+    )
+    await db.flush()
+
+
+async def end(db: AsyncSession, kind: Kind, about_id: UUID, now: datetime) -> None:
+    """End every live right of this kind about this thing."""
+    await db.execute(
+        update(Relations)
+        .where(Relations.kind == kind.value, Relations.about_id == about_id, Relations.live(now))
+        .values(until=now)
+    )
+
+
+def allowed(
+    act: Act,
+    person_id: UUID,
+    now: datetime,
+    *,
+    subject: Any = None,
+    organisation: Any = None,
+    about: Sequence[Any] = (),
+) -> ColumnElement[bool]:
+    """SQL of policy.may for a person and the thing whose columns are given."""
+    ways = [
+        _sql(rule, person_id, now, subject=subject, organisation=organisation, about=about)
+        for rule in ACTS.get(act, ())
+    ]
+    return or_(false(), *ways)
+
+
+def _sql(
+    rule: Rule,
+    person_id: UUID,
+    now: datetime,
+    *,
+    subject: Any,
+    organisation: Any,
+    about: Sequence[Any],
+) -> ColumnElement[bool]:
+    own = false() if subject is None else subject == person_id
+    if rule.reach is Reach.ANYONE:
+        return true()
+    if rule.reach is Reach.SELF:
+        return own
+    right = aliased(Relations)
+    where = [
+        right.actor_id == person_id,
+        right.since <= now,
+        or_(right.until.is_(None), right.until > now),
+        right.kind == (rule.kind.value if rule.kind is not None else None),
+        *_reach(rule, right, subject, organisation, about),
+    ]
+    if rule.own:
+        where.append(own)
+    if rule.on_duty:
+        duty = aliased(Relations)
+        where.append(
+            exists().where(
+                duty.actor_id == person_id,
+                duty.since <= now,
+                or_(duty.until.is_(None), duty.until > now),
+                duty.kind == Kind.DUTY.value,
+                duty.organisation_id == organisation,
+            )
+        )
+    return exists().where(*where)
+
+
+def _reach(
+    rule: Rule, right: Any, subject: Any, organisation: Any, about: Sequence[Any]
+) -> list[ColumnElement[bool]]:
+    if rule.reach is Reach.SUBJECT:
+        return [right.subject_id == subject]
+    same_organisation = right.organisation_id == organisation
+    if rule.reach is Reach.ORGANISATION:
+        return [same_organisation]
+    same_subject = right.subject_id.is_not_distinct_from(subject)
+    return [same_organisation, same_subject, or_(false(), *(right.about_id == a for a in about))]
+
+
+def _right(row: Relations) -> Right:
+    return Right(
+        actor_id=row.actor_id,
+        kind=Kind(row.kind),
+        subject_id=row.subject_id,
+        organisation_id=row.organisation_id,
+        about_id=row.about_id,
+        since=row.since,
+        until=row.until,
+    )

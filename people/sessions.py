@@ -1,0 +1,178 @@
+"""Sessions: an opaque token in a cookie, its SHA-256 here. New at every sign-in.
+
+A session ends by sign-out, by being ended from the list, after idling (15 min for staff, 60 min for
+others) and 12 h after sign-in whatever happens (ASVS 5.0 V7.3).
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, ForeignKey, Index, and_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from people.device_tokens import token_hash
+from people.facts import SessionEnded, emit
+from people.policy import Act, Actor, Thing, require
+from people.refused import NotFound, NotSignedIn
+from people.relations import actor_of
+from storage.engine import Base, new_id
+
+STAFF_IDLE = timedelta(minutes=15)
+OTHERS_IDLE = timedelta(minutes=60)
+ABSOLUTE = timedelta(hours=12)
+# A row is touched at most this often: a page makes many requests a second.
+_TOUCH_EVERY = timedelta(seconds=20)
+
+
+class Sessions(Base):
+    """One signed-in browser."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    token_sha256: Mapped[bytes] = mapped_column(unique=True)
+    network: Mapped[str]
+    signed_in_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    idle_until: Mapped[datetime]
+    idle: Mapped[timedelta]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "person_id"),)
+
+    @classmethod
+    def live(cls, now: datetime) -> ColumnElement[bool]:
+        """SQL: neither ended nor idle too long nor too old."""
+        return and_(cls.ended_at.is_(None), cls.idle_until > now, cls.expires_at > now)
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session in the list of its person."""
+
+    id: UUID
+    signed_in_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    network: str
+    current: bool
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who stands behind a session's token, with the rights of this moment."""
+
+    session_id: UUID
+    actor: Actor
+    person_id: UUID
+
+
+class NewSession(msgspec.Struct, frozen=True):
+    """A session just made; `token` goes into the cookie and is kept nowhere."""
+
+    id: UUID
+    token: str
+    expires_at: datetime
+
+
+async def start_session(
+    db: AsyncSession, person_id: UUID, network: str, now: datetime, *, staff: bool
+) -> NewSession:
+    """Make a session with a fresh token of 256 random bits."""
+    token = secrets.token_urlsafe(32)
+    idle = STAFF_IDLE if staff else OTHERS_IDLE
+    row = Sessions(
+        id=new_id(),
+        person_id=person_id,
+        token_sha256=token_hash(token),
+        network=network,
+        signed_in_at=now,
+        last_seen_at=now,
+        idle_until=now + idle,
+        idle=idle,
+        expires_at=now + ABSOLUTE,
+    )
+    db.add(row)
+    await db.flush()
+    return NewSession(row.id, token, row.expires_at)
+
+
+async def session_person(db: AsyncSession, token: str, now: datetime) -> Caller:
+    """Give the person behind a token and keep the session awake. Raises NotSignedIn."""
+    query = select(Sessions).where(Sessions.token_sha256 == token_hash(token), Sessions.live(now))
+    row = await db.scalar(query)
+    if row is None:
+        raise NotSignedIn
+    if now - row.last_seen_at >= _TOUCH_EVERY:
+        await touch(db, row.id, now)
+    return Caller(row.id, await actor_of(db, row.person_id, now), row.person_id)
+
+
+async def touch(db: AsyncSession, session_id: UUID, now: datetime) -> bool:
+    """Keep a session awake, as an open visit does; False when it is over."""
+    found = await db.scalar(
+        update(Sessions)
+        .where(Sessions.id == session_id, Sessions.live(now))
+        .values(last_seen_at=now, idle_until=now + Sessions.idle)
+        .returning(Sessions.id)
+        .execution_options(synchronize_session=False)
+    )
+    return found is not None
+
+
+async def session_alive(db: AsyncSession, session_id: UUID, now: datetime) -> bool:
+    """Say whether the session still holds, without keeping it awake."""
+    query = select(Sessions.id).where(Sessions.id == session_id, Sessions.live(now))
+    return await db.scalar(query) is not None
+
+
+async def sign_out(db: AsyncSession, session_id: UUID, now: datetime) -> None:
+    """End the session itself; signing out twice is signing out."""
+    await _end(db, Sessions.id == session_id, now)
+
+
+async def list_sessions(db: AsyncSession, caller: Caller, now: datetime) -> list[Session]:
+    """Give the caller's own live sessions, newest first."""
+    require(caller.actor, Act.ACCOUNT, Thing(subject_id=caller.person_id), now)
+    query = (
+        select(Sessions)
+        .where(Sessions.person_id == caller.person_id, Sessions.live(now))
+        .order_by(Sessions.signed_in_at.desc(), Sessions.id)
+    )
+    return [
+        Session(
+            id=row.id,
+            signed_in_at=row.signed_in_at,
+            last_seen_at=row.last_seen_at,
+            expires_at=row.expires_at,
+            network=row.network,
+            current=row.id == caller.session_id,
+        )
+        for row in (await db.scalars(query)).all()
+    ]
+
+
+async def end_session(db: AsyncSession, caller: Caller, session_id: UUID, now: datetime) -> None:
+    """End one of the caller's own sessions. Raises NotFound for any other."""
+    require(caller.actor, Act.ACCOUNT, Thing(subject_id=caller.person_id), now)
+    own = (Sessions.id == session_id) & (Sessions.person_id == caller.person_id)
+    if not await _end(db, own & Sessions.live(now), now):
+        raise NotFound
+
+
+async def _end(db: AsyncSession, which: ColumnElement[bool], now: datetime) -> bool:
+    query = (
+        update(Sessions)
+        .where(which, Sessions.ended_at.is_(None))
+        .values(ended_at=now)
+        .returning(Sessions.id, Sessions.person_id)
+        .execution_options(synchronize_session=False)
+    )
+    row = (await db.execute(query)).one_or_none()
+    if row is None:
+        return False
+    emit(db, SessionEnded(at=now, person_id=row.person_id, session_id=row.id))
+    return True

@@ -1,0 +1,227 @@
+"""Sign-in with login and password: Argon2id, the same work for unknown logins, throttled.
+
+Throttle, in PostgreSQL so that every process counts together: after a few failures each further
+try must wait, twice as long every time. One counter per account, one per network prefix. Somebody
+who guesses from elsewhere cannot lock a person out: a network from which that person has signed in
+before has a counter of its own.
+"""
+
+import asyncio
+import hashlib
+import ipaddress
+import math
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Annotated, TypeVar
+from unicodedata import normalize
+from uuid import UUID
+
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type
+from sqlalchemy import ForeignKey, case, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from people.facts import SignedIn, emit
+from people.persons import Me, me
+from people.refused import TooManyAttempts, WrongLoginOrPassword
+from people.sessions import NewSession, Sessions, start_session
+from storage.engine import Base
+
+R = TypeVar("R")
+
+# OWASP password storage cheat sheet: Argon2id, 19 MiB, t=2, p=1.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+# Two at once: more would only take memory and the cores from everybody else.
+_HASHING = ThreadPoolExecutor(2, thread_name_prefix="argon2")
+
+FORGET_AFTER = timedelta(hours=1)
+ACCOUNT_FREE, ACCOUNT_CAP_S = 4, 15 * 60
+NETWORK_FREE, NETWORK_CAP_S = 40, 60
+
+
+class Credentials(Base):
+    """Login and password hash of a person. The login is kept folded: Amina is amina."""
+
+    __tablename__ = "credentials"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"), primary_key=True)
+    login: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    changed_at: Mapped[datetime]
+
+
+class SignInFailures(Base):
+    """Failures in a row under one key (digest of an account or network, never the login itself)."""
+
+    __tablename__ = "sign_in_failures"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[datetime]
+
+
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person types."""
+
+    login: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    password: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class SignedInAs(msgspec.Struct, frozen=True):
+    """A session and whose it is; `session.token` goes into the cookie."""
+
+    session: NewSession
+    me: Me
+
+
+def delay_s(failures: int, free: int, cap_s: int) -> int:
+    """Seconds to wait after so many failures in a row: none, then 1, 2, 4 … up to the cap."""
+    if failures <= free:
+        return 0
+    return int(min(2 ** min(failures - free - 1, 30), cap_s))
+
+
+def network_prefix(address: str) -> str:
+    """Network of an address: /24 of IPv4, /56 of IPv6 (what one household or cell gets)."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    bits = 24 if ip.version == 4 else 56  # noqa: PLR2004 - IP version
+    return str(ipaddress.ip_network((ip, bits), strict=False))
+
+
+def folded(login: str) -> str:
+    """One spelling per login."""
+    return normalize("NFKC", login).strip().casefold()
+
+
+async def password_hash(password: str) -> str:
+    """Argon2id hash in PHC form, made off the event loop."""
+    return await _in_thread(_hash, password)
+
+
+async def password_fits(hashed: str, password: str) -> bool:
+    """Say whether the password made this hash, off the event loop."""
+    return await _in_thread(_verify, hashed, password)
+
+
+async def set_password(
+    db: AsyncSession, person_id: UUID, login: str, password: str, now: datetime
+) -> None:
+    """Give the person this login and password, replacing what was there."""
+    values = {
+        "person_id": person_id,
+        "login": folded(login),
+        "password_hash": await password_hash(password),
+        "changed_at": now,
+    }
+    query = insert(Credentials).values(values)
+    await db.execute(
+        query.on_conflict_do_update(index_elements=[Credentials.person_id], set_=values)
+    )
+
+
+async def sign_in(
+    db: AsyncSession, login: str, password: str, network: str, now: datetime
+) -> SignedInAs:
+    """Open a session. `network` is the caller's address, from the trusted proxy or the socket.
+
+    Raises TooManyAttempts without looking at the password, or WrongLoginOrPassword, whose
+    transaction must be committed (Refused.keeps_writes): it holds the count.
+    """
+    prefix = network_prefix(network)
+    login = folded(login)
+    credentials = await db.scalar(select(Credentials).where(Credentials.login == login))
+    person_id = credentials.person_id if credentials is not None else None
+    account = await _account_key(db, login, person_id, prefix)
+    crowd = _key("network", prefix)
+    account_failures = await _locked_failures(db, account, now)
+    _refuse_early(account_failures, ACCOUNT_FREE, ACCOUNT_CAP_S, now)
+    _refuse_early(await db.get(SignInFailures, crowd), NETWORK_FREE, NETWORK_CAP_S, now)
+    # An unknown login costs the same work as a known one.
+    hashed = credentials.password_hash if credentials is not None else await _in_thread(_decoy)
+    fits = await password_fits(hashed, password)
+    if person_id is None or not fits:
+        await _count_failure(db, account, now)
+        await _count_failure(db, crowd, now)
+        raise WrongLoginOrPassword
+    await db.execute(delete(SignInFailures).where(SignInFailures.key == account))
+    who = await me(db, person_id, now)
+    session = await start_session(db, person_id, prefix, now, staff=who.staff)
+    emit(db, SignedIn(at=now, person_id=person_id, session_id=session.id))
+    return SignedInAs(session, who)
+
+
+async def _account_key(db: AsyncSession, login: str, person_id: UUID | None, prefix: str) -> bytes:
+    query = (
+        select(Sessions.id)
+        .where(Sessions.person_id == person_id, Sessions.network == prefix)
+        .limit(1)
+    )
+    known_here = await db.scalar(query) is not None
+    return _key("account", login, prefix) if known_here else _key("account", login)
+
+
+async def _locked_failures(db: AsyncSession, key: bytes, now: datetime) -> SignInFailures:
+    """Lock the account's counter until the transaction ends: parallel guesses stand in line."""
+    query = insert(SignInFailures).values(key=key, failures=0, last_at=now)
+    locked = query.on_conflict_do_update(
+        index_elements=[SignInFailures.key], set_={"key": key}
+    ).returning(SignInFailures)
+    return (await db.scalars(locked, execution_options={"populate_existing": True})).one()
+
+
+def _refuse_early(row: SignInFailures | None, free: int, cap_s: int, now: datetime) -> None:
+    if row is None or now - row.last_at > FORGET_AFTER:
+        return
+    wait = row.last_at + timedelta(seconds=delay_s(row.failures, free, cap_s)) - now
+    if wait > timedelta():
+        raise TooManyAttempts(math.ceil(wait.total_seconds()))
+
+
+async def _count_failure(db: AsyncSession, key: bytes, now: datetime) -> None:
+    query = insert(SignInFailures).values(key=key, failures=1, last_at=now)
+    stale = SignInFailures.last_at < now - FORGET_AFTER
+    counted = query.on_conflict_do_update(
+        index_elements=[SignInFailures.key],
+        set_={
+            "failures": case((stale, 1), else_=SignInFailures.failures + 1),
+            "last_at": now,
+        },
+    )
+    await db.execute(counted)
+
+
+def _key(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+async def _in_thread(call: Callable[..., R], *args: str) -> R:
+    return await asyncio.get_running_loop().run_in_executor(_HASHING, call, *args)
+
+
+def _hash(password: str) -> str:
+    return _HASHER.hash(normalize("NFKC", password))
+
+
+def _verify(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, normalize("NFKC", password))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _decoy() -> str:
+    """Hash that no password fits, made once per process."""
+    return _HASHER.hash(secrets.token_urlsafe(32))

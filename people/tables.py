@@ -1,0 +1,22 @@
+"""Every table of this room, so that one import fills the metadata."""
+
+from people.audit import AuditReads
+from people.device_tokens import Devices
+from people.organisations import Organisations
+from people.persons import Persons
+from people.relations import Relations
+from people.sessions import Sessions
+from people.sign_in import Credentials, SignInFailures
+from people.tickets import Tickets
+
+__all__ = [
+    "AuditReads",
+    "Credentials",
+    "Devices",
+    "Organisations",
+    "Persons",
+    "Relations",
+    "Sessions",
+    "SignInFailures",
+    "Tickets",
+]
