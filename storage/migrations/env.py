@@ -1,0 +1,32 @@
+"""Alembic's environment: run what storage.migrate asks for, whole or not at all.
+
+`config.attributes` hold the connection and, for drafts and checks, the metadata: storage knows no
+table of the other rooms.
+"""
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+# Any number will do; two programs that migrate at once wait for each other by it.
+LOCK = 7_106_385_012
+
+
+def ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Leave the job library's tables out of comparisons: its own SQL makes them."""
+    return kind != "table" or name is None or not name.startswith("procrastinate_")
+
+
+def run(connection: Connection) -> None:
+    """Migrate in one transaction, under a lock."""
+    with connection.begin():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        context.configure(
+            connection=connection,
+            target_metadata=context.config.attributes.get("metadata"),
+            include_name=ours,
+            transactional_ddl=True,
+        )
+        context.run_migrations()
+
+
+run(context.config.attributes["connection"])
