@@ -1,0 +1,200 @@
+"""Work for later, enqueued in the transaction of the record that asks for it.
+
+A job that commits with its record cannot be lost and cannot run for a record that was rolled back.
+A job may run twice (its worker may die after the work and before the note that it is done), so
+every job must bear that. One that fails is tried again, ever later.
+
+    @job("telemed.chunk_stream")
+    async def chunk_stream(work: Work, stream_id: str) -> None: ...
+
+    await enqueue(db, "telemed.chunk_stream", stream_id=stream_id)
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Job
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from psycopg_pool import PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from storage.db_errors import is_away
+from storage.engine import libpq_url, make_engine, sessions
+from storage.objects import Objects, ObjectsAway, S3Objects
+from storage.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 10
+_LONGEST_WAIT_S = 600
+_STALLED_S = 30.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job works with: a transaction that commits when it returns, the stores, the time."""
+
+    db: AsyncSession
+    objects: Objects
+    settings: Settings
+    now: datetime
+
+
+Run = Callable[..., Awaitable[None]]
+F = TypeVar("F", bound=Run)
+
+
+@dataclass(frozen=True)
+class _Registered:
+    run: Run
+    cron: str | None
+
+
+_registered: dict[str, _Registered] = {}
+# Never opened: it only writes jobs on the connection it is handed.
+_enqueuer = App(connector=PsycopgConnector())
+
+
+def job(name: str, *, cron: str | None = None) -> Callable[[F], F]:
+    """Register `async def f(work, **args)` as the job `name`; with `cron` it also runs by itself.
+
+    `cron` is a crontab line in UTC; a job that runs so takes no arguments.
+    """
+
+    def register(run: F) -> F:
+        if name in _registered:
+            raise ValueError(f"job {name} is registered twice")
+        _registered[name] = _Registered(run, cron)
+        return run
+
+    return register
+
+
+async def enqueue(
+    db: AsyncSession,
+    name: str,
+    *,
+    at: datetime | None = None,
+    once: str | None = None,
+    **args: Any,
+) -> bool:
+    """Write a job in the open transaction of `db`; it starts after the commit, not before `at`.
+
+    With `once`, nothing is written and False returned while a job with the same word waits. The
+    arguments are anything msgspec can turn into JSON.
+    """
+    connection = await (await db.connection()).get_raw_connection()
+    deferrer = _enqueuer.configure_task(
+        name, connection=connection.driver_connection, schedule_at=at, queueing_lock=once
+    )
+    try:
+        async with db.begin_nested():  # a duplicate must not spoil the record's transaction
+            await deferrer.defer_async(**msgspec.to_builtins(args))
+    except AlreadyEnqueued:
+        return False
+    except ConnectorException as error:
+        if isinstance(error.__cause__, psycopg.Error):
+            raise error.__cause__ from None
+        raise
+    return True
+
+
+async def run_worker(settings: Settings, *, concurrency: int = 4, wait: bool = True) -> None:
+    """Run the registered jobs until SIGTERM or SIGINT; without `wait` until none is due.
+
+    While the database is away the worker keeps trying. A job has 3 s to end after the signal; it
+    is tried again later when it does not.
+    """
+    engine = make_engine(settings.database_url, pool_size=concurrency)
+    objects = S3Objects(settings)
+    backoff_s = 0.5
+    try:
+        while True:
+            app = _app(settings, sessions(engine), objects, concurrency)
+            try:
+                async with app.open_async():
+                    backoff_s = 0.5
+                    await app.run_worker_async(
+                        concurrency=concurrency,
+                        wait=wait,
+                        delete_jobs="successful",
+                        shutdown_graceful_timeout=3.0,
+                        stalled_worker_timeout=_STALLED_S,
+                        install_signal_handlers=wait,
+                    )
+            except (ConnectorException, PoolTimeout, psycopg.OperationalError) as error:
+                log.warning("job worker: database away, next try in %.1f s: %s", backoff_s, error)
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, 30.0)
+            else:
+                return
+    finally:
+        objects.close()
+        await engine.dispose()
+
+
+class _BackOff(BaseRetryStrategy):
+    """Wait 2, 4, 8 … 600 s; give up after 10 attempts, but never because a store was away."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):  # the worker is told to stop
+            return RetryDecision(retry_in={"seconds": 0})
+        away = isinstance(exception, ObjectsAway) or is_away(exception)
+        if not away and job.attempts + 1 >= _ATTEMPTS:
+            return None
+        return RetryDecision(
+            retry_in={"seconds": min(2 ** min(job.attempts + 1, 16), _LONGEST_WAIT_S)}
+        )
+
+
+def _app(
+    settings: Settings,
+    new_session: async_sessionmaker[AsyncSession],
+    objects: Objects,
+    concurrency: int,
+) -> App:
+    app = App(
+        connector=PsycopgConnector(
+            conninfo=libpq_url(settings.database_url),
+            min_size=1,
+            max_size=concurrency + 2,
+            timeout=10,
+            kwargs={"connect_timeout": 5},
+        )
+    )
+
+    async def perform(run: Run, **args: Any) -> None:
+        async with new_session() as db, db.begin():
+            await run(Work(db, objects, settings, datetime.now(UTC)), **args)
+
+    def add(name: str, registered: _Registered) -> None:
+        if registered.cron is None:
+            app.task(name=name, retry=_BackOff())(partial(perform, registered.run))
+            return
+
+        @app.periodic(cron=registered.cron, queueing_lock=name)
+        @app.task(name=name, retry=_BackOff())
+        async def tick(timestamp: int = 0) -> None:  # noqa: ARG001 - the library passes it
+            await perform(registered.run)
+
+    for name, registered in _registered.items():
+        add(name, registered)
+
+    @app.periodic(cron="* * * * *", queueing_lock="storage.resume")
+    @app.task(name="storage.resume", pass_context=True)
+    async def resume(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Give jobs of a killed worker to a living one."""
+        manager = context.app.job_manager
+        for stalled in await manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_S):
+            await manager.retry_job(stalled)
+
+    return app
