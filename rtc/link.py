@@ -89,7 +89,8 @@ class MediaLink:
         data = frame(message)
         if isinstance(message, RoomState | Join | Answer | Restart | Leave):
             return self._line(message.room).write(data)
-        return all([line.write(data) for line in self._lines])
+        sent = [line.write(data) for line in self._lines]
+        return all(sent)
 
     def _line(self, room: str) -> "_Line":
         return self._lines[crc32(room.encode()) % len(self._lines)]
@@ -126,11 +127,10 @@ class MediaLink:
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     message = await read_from_worker(reader)
-                if isinstance(message, Welcome):
-                    line.worker_id, line.writer = message.worker_id, writer
-                    self._on_up(message.worker_id)
-                elif not isinstance(message, Pong):
-                    self._on_message(message)
+                try:
+                    self._heard(line, message, writer)
+                except Exception:
+                    log.exception("the API stumbled over %s", type(message).__name__)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as lost:
             log.info("media worker %s lost: %s", line.path.name, lost)
         except BadMessage:
@@ -138,6 +138,13 @@ class MediaLink:
         finally:
             pinger.cancel()
         return bool(line.worker_id)
+
+    def _heard(self, line: "_Line", message: FromWorker, writer: asyncio.StreamWriter) -> None:
+        if isinstance(message, Welcome):
+            line.worker_id, line.writer = message.worker_id, writer
+            self._on_up(message.worker_id)
+        elif not isinstance(message, Pong):
+            self._on_message(message)
 
 
 class _Line:

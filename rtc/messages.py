@@ -151,7 +151,8 @@ class Presence(Message, frozen=True):
 
 
 class TransportFailed(Message, frozen=True):
-    """A transport is closed: `reason` is dtls, expired, unanswered, bad_answer or peer_closed.
+    """A transport is closed: `reason` is dtls, expired, unanswered, bad_answer,
+    peer_closed or too_many_sources.
 
     The page that still wants media joins again, naming its other transport in `resume`.
     """
@@ -186,11 +187,11 @@ ToWorker = Hello | RoomState | Join | Answer | Restart | Leave | Ping | StatsAsk
 FromWorker = Welcome | Offer | Presence | TransportFailed | Pong | Stats
 
 _encoder = msgpack.Encoder()
-_to_worker = msgpack.Decoder(ToWorker)
-_from_worker = msgpack.Decoder(FromWorker)
+_to_worker: msgpack.Decoder[ToWorker] = msgpack.Decoder(ToWorker)
+_from_worker: msgpack.Decoder[FromWorker] = msgpack.Decoder(FromWorker)
 
 
-class BadMessage(Exception):
+class BadMessage(Exception):  # noqa: N818 - a sentence, not a failure
     """What came over the link is not a message of this page; the link must be closed."""
 
 

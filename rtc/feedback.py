@@ -1,0 +1,132 @@
+"""RTCP in both directions: what a browser tells us, and what we tell publishers on the clock."""
+
+import struct
+from collections.abc import Iterable
+
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    AnyRtcpPacket,
+    RtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+    pack_remb_fci,
+    unpack_remb_fci,
+)
+
+from rtc.forward import Counters
+from rtc.track import OUR_SSRC, PSFB_PLI, RTPFB_NACK, Track
+from rtc.transport import Transport
+
+PSFB_FIR = 4
+MAX_RESENDS = 128  # answered per NACK packet
+REMEMBERED_RESENDS = 2048
+LEAST_RTT_S = 0.02
+MOST_RTT_S = 1.0
+
+MOST_BPS = 2_500_000  # what a publisher may send at all
+LEAST_BPS = 150_000  # below this a face is not worth sending
+ALONE_BPS = 500_000  # nobody watches
+
+
+def received(transport: Transport, data: bytes, counters: Counters, now: float) -> None:
+    """Takes an opened compound packet from a browser; nonsense is counted and dropped."""
+    try:
+        packets = RtcpPacket.parse(data)
+    except (ValueError, struct.error, IndexError):
+        counters.refused_datagrams += 1
+        return
+    for packet in packets:
+        if transport.direction == "publish":
+            _from_publisher(transport, packet, now)
+        else:
+            _from_viewer(transport, packet, counters, now)
+
+
+def _from_publisher(transport: Transport, packet: AnyRtcpPacket, now: float) -> None:
+    if isinstance(packet, RtcpSrPacket):
+        for track in transport.tracks.values():
+            track.forward_report(packet, now)
+
+
+def _from_viewer(
+    transport: Transport, packet: AnyRtcpPacket, counters: Counters, now: float
+) -> None:
+    if isinstance(packet, RtcpRrPacket):
+        _round_trip(transport, packet, now)
+    elif isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTPFB_NACK:
+        track = transport.watched.get(packet.media_ssrc)
+        if track is not None:
+            _resend(transport, track, packet.lost, counters, now)
+    elif isinstance(packet, RtcpPsfbPacket):
+        if packet.fmt == RTCP_PSFB_APP:
+            _estimate(transport, packet.fci)
+            return
+        # FIR names its target in the FCI (RFC 5104 section 4.3.1), PLI in the header.
+        ssrc = packet.media_ssrc
+        if packet.fmt == PSFB_FIR and len(packet.fci) >= 4:  # noqa: PLR2004
+            ssrc = int.from_bytes(packet.fci[:4], "big")
+        track = transport.watched.get(ssrc)
+        if packet.fmt in {PSFB_PLI, PSFB_FIR} and track is not None:
+            track.ask_key_frame(now)
+
+
+def _round_trip(transport: Transport, packet: RtcpRrPacket, now: float) -> None:
+    for report in packet.reports:
+        track = transport.watched.get(report.ssrc)
+        if track is not None and report.lsr and report.lsr == track.report_middle:
+            rtt = now - track.report_at - report.dlsr / 65536
+            transport.rtt_s = min(max(rtt, LEAST_RTT_S), MOST_RTT_S)
+
+
+def _resend(
+    transport: Transport, track: Track, lost: Iterable[int], counters: Counters, now: float
+) -> None:
+    """Sends again what the ring still has, each packet at most once per round trip."""
+    if track.ring is None or not track.live:
+        return
+    if len(transport.resent_at) > REMEMBERED_RESENDS:
+        transport.resent_at.clear()
+    for sequence in list(lost)[:MAX_RESENDS]:
+        key = (track.ssrc, sequence & 0xFFFF)
+        if now - transport.resent_at.get(key, 0.0) < transport.rtt_s:
+            continue
+        packet = track.ring.get(sequence & 0xFFFF, now)
+        if packet is not None:
+            transport.resent_at[key] = now
+            transport.send_rtp(packet)
+            counters.resent += 1
+
+
+def _estimate(transport: Transport, fci: bytes) -> None:
+    try:
+        transport.estimate_bps = unpack_remb_fci(fci)[0]
+    except (ValueError, struct.error):
+        return
+
+
+def target_bps(track: Track) -> int:
+    """What the publisher should send at most: what the weakest viewer's link carries per video."""
+    if not track.legs:
+        return ALONE_BPS
+    shares = [
+        leg.estimate_bps // max(1, sum(each.kind == "video" for each in leg.watched.values()))
+        for leg in track.legs
+        if leg.estimate_bps is not None
+    ]
+    return max(LEAST_BPS, min([MOST_BPS, *shares]))
+
+
+def report_to_publisher(transport: Transport, now: float) -> None:
+    """Receiver report and REMB for one publish transport; once a second."""
+    tracks = [track for track in transport.tracks.values() if track.reception is not None]
+    if not tracks:
+        return
+    receptions = [track.reception for track in tracks if track.reception is not None]
+    packet = bytes(RtcpRrPacket(OUR_SSRC, [each.report(now) for each in receptions]))
+    video = next((track for track in tracks if track.kind == "video"), None)
+    if video is not None:
+        fci = pack_remb_fci(target_bps(video), [each.ssrc for each in receptions])
+        packet += bytes(RtcpPsfbPacket(RTCP_PSFB_APP, OUR_SSRC, 0, fci))
+    transport.send_rtcp(packet)

@@ -1,0 +1,180 @@
+"""The offers we write and what we need of a browser's answer (RFC 8866, RFC 8829).
+
+Payload types and extension ids are the same in every offer, so a packet is forwarded as it came.
+The mid and rid extensions are never offered: a viewer who negotiated mid, with mids in other order
+than the publisher's, throws every packet away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from rtc.messages import Kind
+from rtc.stun import Address
+
+OPUS = 111
+VP8 = 96
+CLOCK_RATE: dict[Kind, int] = {"audio": 48000, "video": 90000}
+PAYLOAD_TYPE: dict[Kind, int] = {"audio": OPUS, "video": VP8}
+
+MAX_SDP_BYTES = 200_000
+FIRST_HOST_PRIORITY = 2130706431  # RFC 8445 section 5.1.2.1: host, component 1
+
+_ABS_SEND_TIME = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+_CODEC: dict[Kind, tuple[str, ...]] = {
+    "audio": (
+        f"a=rtpmap:{OPUS} opus/48000/2",
+        f"a=fmtp:{OPUS} minptime=10;useinbandfec=1",
+        "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+        _ABS_SEND_TIME,
+    ),
+    "video": (
+        f"a=rtpmap:{VP8} VP8/90000",
+        f"a=rtcp-fb:{VP8} ccm fir",
+        f"a=rtcp-fb:{VP8} nack",
+        f"a=rtcp-fb:{VP8} nack pli",
+        f"a=rtcp-fb:{VP8} goog-remb",
+        _ABS_SEND_TIME,
+    ),
+}
+
+OfferedDirection = Literal["recvonly", "sendonly", "inactive"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One m-line of an offer; `ssrc` and `member` are set when it carries a member's track."""
+
+    mid: str
+    kind: Kind
+    direction: OfferedDirection
+    member: str = ""
+    ssrc: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Who and where we are: ICE credentials, certificate and addresses of one transport."""
+
+    ufrag: str
+    password: str
+    fingerprint: str
+    addresses: Sequence[Address]
+
+
+def offer(session: int, version: int, place: Place, sections: Sequence[Section]) -> str:
+    """An offer whose m-lines are all bundled on one transport."""
+    lines = [
+        "v=0",
+        f"o=- {session} {version} IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE " + " ".join(each.mid for each in sections),
+        "a=ice-lite",
+        "a=msid-semantic: WMS *",
+    ]
+    for section in sections:
+        lines += _section(section, place)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _section(section: Section, place: Place) -> list[str]:
+    lines = [
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {PAYLOAD_TYPE[section.kind]}",
+        "c=IN IP4 0.0.0.0",
+        f"a=mid:{section.mid}",
+        f"a={section.direction}",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        f"a=ice-ufrag:{place.ufrag}",
+        f"a=ice-pwd:{place.password}",
+        f"a=fingerprint:sha-256 {place.fingerprint}",
+        "a=setup:actpass",
+        *_CODEC[section.kind],
+    ]
+    if section.direction == "sendonly":
+        stream = f"{section.member} {section.member}.{section.kind}"
+        lines += [
+            f"a=msid:{stream}",
+            f"a=ssrc:{section.ssrc} cname:{section.member}",
+            f"a=ssrc:{section.ssrc} msid:{stream}",
+        ]
+    for i, (host, port) in enumerate(place.addresses):
+        priority = FIRST_HOST_PRIORITY - 256 * i
+        lines.append(f"a=candidate:{i + 1} 1 udp {priority} {host} {port} typ host")
+    return [*lines, "a=end-of-candidates"]
+
+
+class BadAnswerError(ValueError):
+    """An answer that cannot belong to our offer."""
+
+
+@dataclass(frozen=True)
+class AnsweredSection:
+    """One m-line of the answer: whether the browser sends and receives on it."""
+
+    mid: str
+    kind: str
+    sends: bool
+    receives: bool
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What an answer says about the browser."""
+
+    fingerprints: list[tuple[str, str]]
+    sections: list[AnsweredSection]
+
+
+def parse_answer(sdp: str) -> Answered:
+    """Reads an answer; raises `BadAnswerError` without fingerprint or with the wrong DTLS role."""
+    if len(sdp) > MAX_SDP_BYTES:
+        raise BadAnswerError("too long")
+    fingerprints: list[tuple[str, str]] = []
+    sections: list[AnsweredSection] = []
+    common: dict[str, str] = {}
+    for i, part in enumerate(_parts(sdp)):
+        values = dict(common)
+        for line in part:
+            name, _, value = line[2:].partition(":") if line.startswith("a=") else ("", "", "")
+            if name == "fingerprint":
+                algorithm, _, digest = value.partition(" ")
+                if (algorithm.lower(), digest) not in fingerprints:
+                    fingerprints.append((algorithm.lower(), digest))
+            elif name in {"sendrecv", "sendonly", "recvonly", "inactive"}:
+                values["direction"] = name
+            elif name in {"mid", "setup"}:
+                values[name] = value
+        if i == 0:
+            common = values
+        else:
+            sections.append(_answered(part[0], values))
+    if not fingerprints or len(fingerprints) > 4 or not sections:  # noqa: PLR2004 - one an algorithm
+        raise BadAnswerError("no fingerprint or no media")
+    return Answered(fingerprints, sections)
+
+
+def _parts(sdp: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            parts.append([])
+        parts[-1].append(line)
+    return parts
+
+
+def _answered(head: str, values: dict[str, str]) -> AnsweredSection:
+    words = head[2:].split()
+    if len(words) < 4 or "mid" not in values:  # noqa: PLR2004 - m=kind port profile format
+        raise BadAnswerError("an m-line without mid")
+    alive = words[1] != "0"
+    if alive and values.get("setup") != "active":
+        raise BadAnswerError("the browser must be the DTLS client")
+    direction = values.get("direction", "sendrecv")
+    return AnsweredSection(
+        mid=values["mid"],
+        kind=cast("Kind", words[0]),
+        sends=alive and direction in {"sendrecv", "sendonly"},
+        receives=alive and direction in {"sendrecv", "recvonly"},
+    )

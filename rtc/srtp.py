@@ -1,0 +1,63 @@
+"""SRTP in place: libsrtp's functions on two buffers that live as long as the process.
+
+pylibsrtp's own `Session.protect` copies three times and allocates; at thousands of packets a second
+that is most of the cost, so its cffi binding is called directly. tests/rtc/test_aiortc_contract.py
+names every private thing used here.
+"""
+
+from typing import Any
+
+from aiortc import RTCDtlsTransport
+from pylibsrtp._binding import ffi, lib
+
+BUFFER_BYTES = 2048  # more than any UDP payload we accept
+_OK = lib.srtp_err_status_ok
+
+# The worker is one thread: a packet is received, opened, patched and forwarded before the next.
+received = ffi.new("char[]", BUFFER_BYTES)
+received_view = memoryview(ffi.buffer(received))
+outgoing = ffi.new("char[]", BUFFER_BYTES)
+outgoing_view = memoryview(ffi.buffer(outgoing))
+length = ffi.new("int *")
+
+protect = lib.srtp_protect
+copy = ffi.memmove
+
+Session = Any  # srtp_t
+
+
+def sessions(dtls: RTCDtlsTransport) -> tuple[Session, Session]:
+    """Receiving and sending srtp_t of a connected transport, which must be kept alive."""
+    return dtls._rx_srtp._srtp[0], dtls._tx_srtp._srtp[0]  # noqa: SLF001 - contract-tested
+
+
+def unprotect_received(session: Session, size: int) -> int:
+    """Opens the RTP packet in `received`; its plain size, 0 when forged or replayed."""
+    length[0] = size
+    return length[0] if lib.srtp_unprotect(session, received, length) == _OK else 0
+
+
+def unprotect_received_rtcp(session: Session, size: int) -> bytes:
+    """Opens the RTCP packet in `received`; empty when forged or replayed."""
+    length[0] = size
+    if lib.srtp_unprotect_rtcp(session, received, length) != _OK:
+        return b""
+    return bytes(received_view[: length[0]])
+
+
+def protect_rtcp(session: Session, packet: bytes) -> bytes:
+    """Seals an RTCP packet; empty when libsrtp refuses."""
+    outgoing_view[: len(packet)] = packet
+    length[0] = len(packet)
+    if lib.srtp_protect_rtcp(session, outgoing, length) != _OK:
+        return b""
+    return bytes(outgoing_view[: length[0]])
+
+
+def protect_rtp(session: Session, packet: bytes) -> bytes:
+    """Seals an RTP packet; empty when libsrtp refuses."""
+    outgoing_view[: len(packet)] = packet
+    length[0] = len(packet)
+    if lib.srtp_protect(session, outgoing, length) != _OK:
+        return b""
+    return bytes(outgoing_view[: length[0]])

@@ -1,0 +1,150 @@
+"""One member's audio or video as the viewers see it: one SSRC for the member's whole stay."""
+
+import secrets
+from typing import Any
+
+from aiortc.rtp import (
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSourceInfo,
+    RtcpSrPacket,
+)
+
+from rtc.messages import Kind
+from rtc.reception import Reception
+from rtc.ring import Ring
+from rtc.sdp import CLOCK_RATE
+from rtc.transport import Transport
+
+OUR_SSRC = 1  # of our receiver reports and requests; Chromium uses the same for a receive-only end
+KEY_FRAME_EVERY_S = 0.5  # Chromium ignores a request within 0.3 s of the one before
+SENDING_S = 1.0  # a track that sent nothing for this long is muted: nobody to ask
+PSFB_PLI = 1
+RTPFB_NACK = 1
+SDES_CNAME = 1
+MAX_SOURCES = 32  # a publisher who changes his SSRC more often than this is up to no good
+
+_EMPTY_REPORT = bytes(RtcpRrPacket(ssrc=OUR_SSRC))
+
+
+class Track:
+    """Source, viewers, retransmission ring and key-frame requests of one published track.
+
+    The publisher may reload his page: sequence numbers and timestamps go on where they stopped, so
+    the viewers need no new offer. All offsets are the track's, not the viewer's: the header is
+    patched once for everybody.
+    """
+
+    def __init__(self, member: str, kind: Kind) -> None:
+        self.member = member
+        self.kind = kind
+        self.ssrc = secrets.randbelow(0xFFFFFFFE) + 2
+        self.live = False  # a publish grant is there now
+        self.source: Transport | None = None
+        self.legs: list[Transport] = []  # connected viewers
+        self.ring = Ring() if kind == "video" else None
+        self.reception: Reception | None = None
+        self.first_index = 0
+        self.sequence_offset = 0
+        self.timestamp_offset = 0
+        self.key_wanted = False
+        self._sources = 0
+        self._clock_rate = CLOCK_RATE[kind]
+        self._last_sequence: int | None = None
+        self._last_timestamp = 0
+        self.last_at = 0.0
+        self._key_asked_at = 0.0
+        self.report_middle = 0  # middle bits of the NTP time of the last forwarded sender report
+        self.report_at = 0.0
+        cname = RtcpSourceInfo(ssrc=self.ssrc, items=[(SDES_CNAME, member.encode())])
+        self._description = bytes(RtcpSdesPacket(chunks=[cname]))
+
+    def published_by(self, source: Transport | None) -> None:
+        """Takes a new publish transport, or none."""
+        self.source = source
+        self.reception = None
+        self._sources = 0
+
+    def set_live(self, live: bool) -> None:
+        """Gives or takes the grant; after a pause the stream is anchored anew."""
+        if not live:
+            self.reception = None
+        self.live = live
+
+    def received(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int | None:
+        """Index of a packet in its stream; None for one from before the anchor."""
+        reception = self.reception
+        if reception is None or reception.ssrc != ssrc:
+            reception = self._anchor(ssrc, sequence, timestamp, now)
+            if reception is None:
+                return None
+        index = reception.take(sequence, timestamp, now)
+        return index if index >= self.first_index else None
+
+    def _anchor(self, ssrc: int, sequence: int, timestamp: int, now: float) -> Reception | None:
+        self._sources += 1
+        if self._sources > MAX_SOURCES:
+            if self.source is not None:
+                self.source.close("too_many_sources")
+            return None
+        self.reception = Reception(ssrc, sequence, self._clock_rate)
+        self.first_index = sequence
+        if self._last_sequence is not None:
+            passed = max(1, int((now - self.last_at) * self._clock_rate))
+            self.sequence_offset = (self._last_sequence + 1 - sequence) & 0xFFFF
+            self.timestamp_offset = (self._last_timestamp + passed - timestamp) & 0xFFFFFFFF
+            if self.kind == "video":
+                self.key_wanted = True
+        return self.reception
+
+    def sent(self, sequence: int, timestamp: int, now: float) -> None:
+        """Remembers the newest packet the viewers saw: a new source goes on from it."""
+        last = self._last_sequence
+        if last is None or (sequence - last) & 0xFFFF < 0x8000:  # noqa: PLR2004 - half the circle
+            self._last_sequence, self._last_timestamp, self.last_at = sequence, timestamp, now
+
+    def ask_key_frame(self, now: float) -> None:
+        """Asks the publisher, now or as soon as it is allowed, until the key frame is here."""
+        if self.kind == "video":
+            self.key_wanted = True
+            self.repeat_key_request(now)
+
+    def repeat_key_request(self, now: float) -> None:
+        """Sends the pending request if it is time."""
+        if not self.key_wanted or now - self._key_asked_at < KEY_FRAME_EVERY_S:
+            return
+        if self.reception is None or not self.live or now - self.last_at > SENDING_S:
+            return
+        self._key_asked_at = now
+        pli = RtcpPsfbPacket(fmt=PSFB_PLI, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc)
+        self._to_source(pli)
+
+    def ask_missing(self, now: float) -> None:
+        """Asks the publisher for the packets that did not arrive."""
+        if self.kind != "video" or self.reception is None or not self.reception.missing:
+            return
+        lost = self.reception.due(now)
+        if lost:
+            self._to_source(
+                RtcpRtpfbPacket(
+                    fmt=RTPFB_NACK, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc, lost=lost
+                )
+            )
+
+    def forward_report(self, report: RtcpSrPacket, now: float) -> None:
+        """Passes a sender report on, so that the viewers can keep lips and voice together."""
+        if self.reception is None or report.ssrc != self.reception.ssrc or not self.live:
+            return
+        info = report.sender_info
+        self.reception.heard_report(info.ntp_timestamp, now)
+        self.report_middle, self.report_at = (info.ntp_timestamp >> 16) & 0xFFFFFFFF, now
+        info.rtp_timestamp = (info.rtp_timestamp + self.timestamp_offset) & 0xFFFFFFFF
+        packet = bytes(RtcpSrPacket(ssrc=self.ssrc, sender_info=info)) + self._description
+        for leg in self.legs:
+            leg.send_rtcp(packet)
+
+    def _to_source(self, packet: Any) -> None:
+        if self.source is not None:
+            self.source.send_rtcp(_EMPTY_REPORT + bytes(packet))

@@ -1,0 +1,165 @@
+"""The media worker: one UDP port for browsers, one unix socket for API processes."""
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rtc.messages import (
+    BadMessage,
+    FromWorker,
+    Hello,
+    Ping,
+    Pong,
+    Stats,
+    StatsAsk,
+    ToWorker,
+    Welcome,
+    frame,
+    read_to_worker,
+)
+from rtc.port import UdpPort
+from rtc.rooms import Rooms
+from rtc.transport import wait_last_words
+from storage.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.1
+MAX_UNSENT_BYTES = 8 << 20
+ANY_IPV4 = "0.0.0.0"  # noqa: S104 - see `bind_host`
+LAST_WORDS_S = 1.0
+
+
+def bind_host(settings: Settings) -> str:
+    """The advertised address when it is our own single one, else all interfaces.
+
+    Bound to one address, answers leave with that source; a forwarded or second address needs all.
+    """
+    alone = settings.rtc_addresses == (settings.host,)
+    return settings.host if alone else ANY_IPV4
+
+
+class Worker:
+    """Serves until it leaves its `async with`."""
+
+    def __init__(
+        self, link_path: Path, host: str, udp_port: int, addresses: tuple[str, ...]
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self._started_at = time.time()
+        self._link_path = link_path
+        self._host, self._udp_port, self._addresses = host, udp_port, addresses
+        self._links: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self.port = UdpPort(self._host, self._udp_port)
+        places = [(address, self.port.number) for address in self._addresses]
+        self.rooms = Rooms(self.port, places, self._tell_all)
+        self._link_path.parent.mkdir(parents=True, exist_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._link_path)
+        self._link_path.chmod(0o600)
+        self._ticker = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ticker.cancel()
+        self._server.close()
+        self.rooms.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await wait_last_words()
+        for link in self._links:
+            link.close()
+        await self._server.wait_closed()
+        self.port.close()
+        self._link_path.unlink(missing_ok=True)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                self.rooms.tick(time.monotonic())
+            except Exception:
+                log.exception("a tick failed")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                self._heard(await read_to_worker(reader), writer)
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        except BadMessage as bad:
+            log.warning("a link speaks nonsense and is closed: %s", bad)
+        finally:
+            self._links.discard(writer)
+            writer.close()
+
+    def _heard(self, message: ToWorker, writer: asyncio.StreamWriter) -> None:
+        if isinstance(message, Hello):
+            self._tell(writer, Welcome(self.id, self._started_at))
+            for room in self.rooms.rooms.values():
+                self._tell(writer, room.presence())
+            self._links.add(writer)
+        elif isinstance(message, Ping):
+            self._tell(writer, Pong(message.n))
+        elif isinstance(message, StatsAsk):
+            self._tell(writer, self.stats())
+        else:
+            try:
+                self.rooms.take(message)
+            except Exception:
+                log.exception("%s failed in room %s", type(message).__name__, message.room)
+
+    def stats(self) -> Stats:
+        """The worker's counters now."""
+        counters, used = self.port.counters, resource.getrusage(resource.RUSAGE_SELF)
+        return Stats(
+            rooms=len(self.rooms.rooms),
+            transports=sum(len(room.transports) for room in self.rooms.rooms.values()),
+            packets_in=counters.packets_in,
+            packets_out=counters.packets_out,
+            dropped_no_grant=counters.dropped_no_grant,
+            dropped_send=counters.dropped_send,
+            resent=counters.resent,
+            refused_datagrams=counters.refused_datagrams,
+            cpu_s=used.ru_utime + used.ru_stime,
+        )
+
+    def _tell_all(self, message: FromWorker) -> None:
+        for link in list(self._links):
+            self._tell(link, message)
+
+    def _tell(self, link: asyncio.StreamWriter, message: FromWorker) -> None:
+        if link.is_closing():
+            return
+        if link.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            link.transport.abort()  # an API process that does not read is as good as lost
+            return
+        link.write(frame(message))
+
+
+async def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; says one line when ready."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    host = bind_host(settings)
+    path = settings.link_path(0)
+    async with Worker(path, host, settings.rtc_port, settings.rtc_addresses) as worker:
+        sys.stdout.write(f"media worker ready: UDP {host}:{worker.port.number}, link {path}\n")
+        sys.stdout.flush()
+        await stop.wait()
