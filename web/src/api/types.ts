@@ -1,0 +1,14 @@
+import type { components } from './schema';
+
+/** Short names for what the API speaks of. */
+type Schemas = components['schemas'];
+
+export type Me = Schemas['Me'];
+export type VisitSummary = Schemas['VisitSummary'];
+export type Visit = Schemas['Visit'];
+export type LessonSummary = Schemas['LessonSummary'];
+export type Lesson = Schemas['Lesson'];
+export type Day = Schemas['Day'];
+export type Reading = Schemas['Reading'];
+export type EcgStreamInfo = Schemas['EcgStreamInfo'];
+export type Note = Schemas['Note'];

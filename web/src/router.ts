@@ -1,0 +1,48 @@
+import { parseIsoDate } from './i18n/dates';
+
+/** The pages. Addresses are hashes, so that the server needs to know one page only. */
+export type Route =
+  | { page: 'sign-in'; next: string }
+  | { page: 'day'; date: string | null }
+  | { page: 'visit'; id: string }
+  | { page: 'lesson'; id: string }
+  | { page: 'not-found' };
+
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** What a hash such as `#/visits/…` points to. */
+export function parseHash(hash: string): Route {
+  const [path = '', query = ''] = hash.replace(/^#/, '').split('?', 2);
+  const [, first = '', second, ...rest] = path.split('/');
+  if (rest.length > 0) return { page: 'not-found' };
+  if (first === '' && second === undefined) return { page: 'day', date: null };
+  if (first === 'day') {
+    if (second === undefined) return { page: 'day', date: null };
+    return parseIsoDate(second) ? { page: 'day', date: second } : { page: 'not-found' };
+  }
+  if (first === 'sign-in' && second === undefined) {
+    return { page: 'sign-in', next: safeNext(new URLSearchParams(query).get('next')) };
+  }
+  if (first === 'visits' && second && ID.test(second)) return { page: 'visit', id: second };
+  if (first === 'lessons' && second && ID.test(second)) return { page: 'lesson', id: second };
+  return { page: 'not-found' };
+}
+
+/** Where to go after sign-in. Only our own pages: a link must not lead a person elsewhere. */
+function safeNext(next: string | null): string {
+  return next?.startsWith('#/') && !next.startsWith('#/sign-in') ? next : '#/day';
+}
+
+export const dayHash = (date: string | null = null): string => (date ? `#/day/${date}` : '#/day');
+export const visitHash = (id: string): string => `#/visits/${id}`;
+export const lessonHash = (id: string): string => `#/lessons/${id}`;
+export const signInHash = (next: string): string =>
+  next === '' || parseHash(next).page === 'sign-in'
+    ? '#/sign-in'
+    : `#/sign-in?next=${encodeURIComponent(next)}`;
+
+/** Two hashes are the same page when only what it shows changes (another day). */
+export function samePage(left: Route, right: Route): boolean {
+  if (left.page !== right.page) return false;
+  return !('id' in left && 'id' in right) || left.id === right.id;
+}

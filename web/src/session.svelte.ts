@@ -1,0 +1,129 @@
+import { api, ask, whenSignedOut } from './api/client';
+import { toProblem, type Problem } from './api/problem';
+import type { Me } from './api/types';
+import { setLanguage, type Language } from './i18n/language.svelte';
+
+/** Who is here: not known yet, nobody, this person, or the server could not say. */
+export type Who =
+  | { state: 'asking' }
+  | { state: 'nobody' }
+  | { state: 'here'; me: Me }
+  | { state: 'unknown'; problem: Problem };
+
+const session = $state<{ who: Who; again: boolean }>({ who: { state: 'asking' }, again: false });
+
+export function who(): Who {
+  return session.who;
+}
+
+/** The person signed in, or null. */
+export function me(): Me | null {
+  return session.who.state === 'here' ? session.who.me : null;
+}
+
+/** Whether the sign-in dialog lies over the page. */
+export function askingAgain(): boolean {
+  return session.again;
+}
+
+function enter(person: Me): void {
+  session.who = { state: 'here', me: person };
+  setLanguage(person.language);
+}
+
+/** Asks the server who this is. */
+export async function loadSession(): Promise<void> {
+  session.who = { state: 'asking' };
+  try {
+    enter(await ask(api.GET('/api/v1/me')));
+  } catch (error) {
+    const problem = toProblem(error);
+    session.who = problem.status === 401 ? { state: 'nobody' } : { state: 'unknown', problem };
+  }
+}
+
+/** Signs in; throws the `Problem` when refused. A language chosen on the sign-in page is kept. */
+export async function signIn(login: string, password: string, chosen?: Language): Promise<void> {
+  let person = await ask(api.POST('/api/v1/sign-in', { body: { login, password } }));
+  if (chosen !== undefined && chosen !== person.language) {
+    person = await rememberLanguage(chosen, person);
+  }
+  if (session.again) {
+    finishAgain(person);
+  } else {
+    enter(person);
+  }
+}
+
+async function rememberLanguage(language: Language, person: Me): Promise<Me> {
+  try {
+    return await ask(api.PATCH('/api/v1/me', { body: { language } }));
+  } catch {
+    // Being signed in matters more than the server's memory of a language.
+    return { ...person, language };
+  }
+}
+
+/** Changes the language here at once, and for other devices when the server can be reached. */
+export async function chooseLanguage(language: Language): Promise<void> {
+  setLanguage(language);
+  const person = me();
+  if (person === null) return;
+  const kept = await rememberLanguage(language, person);
+  if (me()?.id === person.id) session.who = { state: 'here', me: kept };
+}
+
+/**
+ * Signs out; throws the `Problem` when the server cannot be reached, because the cookie would
+ * still be good: saying “signed out” would be untrue.
+ */
+export async function signOut(): Promise<void> {
+  try {
+    await ask(api.POST('/api/v1/sign-out'));
+  } catch (error) {
+    const problem = toProblem(error);
+    if (problem.status !== 401) throw problem;
+  }
+  session.who = { state: 'nobody' };
+}
+
+let waiting: { promise: Promise<boolean>; resolve: (signedIn: boolean) => void } | null = null;
+
+/**
+ * Opens the sign-in dialog over the page and waits for its end: true when the same person
+ * is signed in again. Requests that meet the ended session together share one dialog.
+ */
+export function signInAgain(): Promise<boolean> {
+  if (session.who.state !== 'here') return Promise.resolve(false);
+  session.again = true;
+  waiting ??= pending();
+  return waiting.promise;
+}
+
+function pending(): NonNullable<typeof waiting> {
+  let resolve!: (signedIn: boolean) => void;
+  const promise = new Promise<boolean>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+/** The person closed the dialog without signing in. */
+export function giveUpSignIn(): void {
+  settle(false);
+}
+
+function finishAgain(person: Me): void {
+  const same = me()?.id === person.id;
+  enter(person);
+  // Another person must not send what the first one typed; the shell remounts the page for them.
+  settle(same);
+}
+
+function settle(signedIn: boolean): void {
+  session.again = false;
+  waiting?.resolve(signedIn);
+  waiting = null;
+}
+
+whenSignedOut(signInAgain);
