@@ -5,11 +5,12 @@ The store holds the SHA-256 of a token. A token of 256 random bits needs no slow
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, select, text, update
+from sqlalchemy import ForeignKey, Index, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -19,8 +20,9 @@ from people.policy import Act, Actor, Kind, Right, Thing, require
 from people.refused import NotFound, NotSignedIn
 from storage.engine import Base, new_id
 
-MANUAL = "manual"  # readings typed in by hand; one such device per person, without a token
+MANUAL = "manual"  # readings typed in by hand; one such row per person, without a token
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
+_HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
 _SEEN_EVERY = timedelta(seconds=30)
 
 
@@ -39,15 +41,7 @@ class Devices(Base):
     last_seen_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
-    __table_args__ = (
-        Index(
-            "uq_devices_manual",
-            "person_id",
-            unique=True,
-            postgresql_where=text("kind = 'manual'"),
-        ),
-        Index(None, "person_id"),
-    )
+    __table_args__ = (Index(None, "person_id"),)
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -125,27 +119,29 @@ async def device_alive(db: AsyncSession, device_id: UUID) -> bool:
     return await db.scalar(query) is not None
 
 
-async def manual_device(
-    db: AsyncSession, person_id: UUID, kinds: list[str], now: datetime
-) -> KnownDevice:
-    """Give the hand of the person, made at its first reading."""
-    values = {
-        "id": new_id(),
-        "person_id": person_id,
-        "kind": MANUAL,
-        "name": MANUAL,
-        "kinds": kinds,
-        "created_at": now,
-    }
-    await db.execute(
-        insert(Devices)
-        .values(values)
-        .on_conflict_do_nothing(
-            index_elements=[Devices.person_id], index_where=text("kind = 'manual'")
-        )
-    )
-    query = select(Devices).where(Devices.person_id == person_id, Devices.kind == MANUAL)
-    return _known((await db.execute(query)).scalar_one())
+def hand_of(person_id: UUID, kinds: tuple[str, ...], now: datetime) -> KnownDevice:
+    """Give the hand of the person, which measures whatever the person types in.
+
+    Its id follows from the person, so that nobody has to look it up; `store_hands` writes its row.
+    """
+    return KnownDevice(uuid5(_HANDS, person_id.hex), person_id, MANUAL, kinds, now)
+
+
+async def store_hands(db: AsyncSession, hands: Iterable[KnownDevice]) -> None:
+    """Make the rows of hands at their first reading; those that are there stay as they are."""
+    values = [
+        {
+            "id": hand.id,
+            "person_id": hand.person_id,
+            "kind": MANUAL,
+            "name": hand.name,
+            "kinds": list(hand.kinds),
+            "created_at": hand.since,
+        }
+        for hand in sorted(hands, key=lambda hand: hand.id)
+    ]
+    if values:
+        await db.execute(insert(Devices).values(values).on_conflict_do_nothing())
 
 
 async def list_devices(

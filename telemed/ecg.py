@@ -1,0 +1,352 @@
+"""ECG streams: a recorder announces one, then sends frames; every frame is stored exactly once.
+
+Fresh frames are rows. A job moves those older than a minute into objects: one object per run of
+consecutive sequences, so that "is this frame stored?" has an exact answer (telemed/ecg_chunks.py).
+`last_sequence` of a stream is the highest sequence up to which every frame is stored; it is what
+the recorder is told, and it drops what it was told.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ForeignKey, Index, Select, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devices.frames import EcgFrame, StreamHeader, encode
+from people import audit
+from people.device_tokens import ECG, Devices, KnownDevice
+from people.facts import EcgFramesStored, EcgStreamOpened, emit
+from people.organisations import Ref
+from people.policy import Act, Actor, Thing, require
+from people.refused import Forbidden, Refused
+from storage.engine import Base, new_id
+from telemed.visits import READINGS_BEFORE, Visits, seen, thing
+
+# As for readings: a device's clock may be a little ahead, and a buffer may be old.
+AHEAD_LIMIT = timedelta(minutes=10)
+AGE_LIMIT = timedelta(days=365)
+
+
+class EcgStreams(Base):
+    """A recording that goes on as long as the recorder keeps its stream id."""
+
+    __tablename__ = "ecg_streams"
+
+    stream: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"))
+    lead: Mapped[str]
+    rate_hz: Mapped[float]
+    gain_per_mv: Mapped[float]
+    baseline: Mapped[int]
+    opened_at: Mapped[datetime]
+    # Device times of the earliest and latest first sample.
+    started_at: Mapped[datetime | None]
+    last_started_at: Mapped[datetime | None]
+    # Every frame from 0 to last_sequence is stored; max_sequence is the highest that is.
+    last_sequence: Mapped[int]
+    max_sequence: Mapped[int]
+    frames: Mapped[int]
+
+    __table_args__ = (Index(None, "person_id", "last_started_at"),)
+
+
+class EcgFrames(Base):
+    """A frame that is not yet part of a chunk; `frame` is its encoding by devices/frames.py."""
+
+    __tablename__ = "ecg_frames"
+
+    stream: Mapped[UUID] = mapped_column(ForeignKey("ecg_streams.stream"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    started_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    frame: Mapped[bytes]
+
+
+class EcgChunks(Base):
+    """Frames first_sequence … last_sequence, every one of them, in one object."""
+
+    __tablename__ = "ecg_chunks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    stream: Mapped[UUID] = mapped_column(ForeignKey("ecg_streams.stream"))
+    first_sequence: Mapped[int]
+    last_sequence: Mapped[int]
+    object_key: Mapped[str]
+    size: Mapped[int]
+    sha256: Mapped[bytes]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "stream", "first_sequence", unique=True),)
+
+
+class EcgStreamInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream as screens need it: mV = (adc - baseline) / gain_per_mv."""
+
+    stream: UUID
+    device: Ref
+    lead: str
+    rate_hz: float
+    gain_per_mv: float
+    baseline: int
+    started_at: datetime
+    last_sequence: int
+    frames: int
+
+
+class IncomingFrame(msgspec.Struct, frozen=True):
+    """A frame of an opened stream on its way to the store."""
+
+    frame: EcgFrame
+    received_at: datetime
+
+
+class AppliedFrame(msgspec.Struct, frozen=True):
+    """The answer to one frame. `new` is False for a repeat; `last_sequence` is the stream's."""
+
+    frame: EcgFrame
+    new: bool
+    person_id: UUID
+    last_sequence: int
+
+
+class StreamReused(Refused):
+    """The stream id belongs to another device, or to a stream with another header."""
+
+    status = 409
+    code = "sequence_reused"
+
+
+class FrameRefused(Refused):
+    """A frame of no opened stream, or from an impossible time; params: `reason`."""
+
+    status = 422
+    code = "bad_measurement"
+
+
+async def open_stream(
+    db: AsyncSession, device: KnownDevice, header: StreamHeader, now: datetime
+) -> EcgStreamInfo:
+    """Announce a stream; announcing it again tells how far it is stored.
+
+    Raises Forbidden for a device that is no ECG recorder and StreamReused for a taken id.
+    """
+    require(device.actor, Act.SEND_ECG, Thing(subject_id=device.person_id), now)
+    if ECG not in device.kinds:
+        raise Forbidden
+    values = {
+        "stream": header.stream,
+        "person_id": device.person_id,
+        "device_id": device.id,
+        "lead": header.lead,
+        "rate_hz": header.rate_hz,
+        "gain_per_mv": header.gain_per_mv,
+        "baseline": header.baseline,
+    }
+    counters = {"opened_at": now, "last_sequence": -1, "max_sequence": -1, "frames": 0}
+    query = insert(EcgStreams).values(**values, **counters).on_conflict_do_nothing()
+    if await db.scalar(query.returning(EcgStreams.stream)) is not None:
+        emit(
+            db,
+            EcgStreamOpened(
+                at=now, stream=header.stream, person_id=device.person_id, device_id=device.id
+            ),
+        )
+    row = await db.get_one(EcgStreams, header.stream, populate_existing=True)
+    if any(getattr(row, name) != value for name, value in values.items()):
+        raise StreamReused
+    return _info(row, device.name)
+
+
+async def apply_frames(
+    db: AsyncSession, batch: Sequence[IncomingFrame]
+) -> list[AppliedFrame | Exception]:
+    """Store a batch of frames; one answer an item, in order. For the ingest writer.
+
+    Idempotent on (stream, sequence): of two frames with one number the first stays. Frames may come
+    in any order; the caller has made sure that the device owns the stream (`open_stream`).
+    """
+    streams = await _lock(db, {item.frame.stream for item in batch})
+    taken = await _chunked(db, streams.values())
+    first: dict[tuple[UUID, int], IncomingFrame] = {}
+    refused: dict[int, Exception] = {}
+    for at, item in enumerate(batch):
+        reason = _why_refused(item, streams.get(item.frame.stream))
+        if reason is not None:
+            refused[at] = FrameRefused(reason=reason)
+            continue
+        stream = streams[item.frame.stream]
+        if item.frame.sequence > stream.last_sequence and not any(
+            low <= item.frame.sequence <= high for low, high in taken[stream.stream]
+        ):
+            first.setdefault((stream.stream, item.frame.sequence), item)
+    stored = await _insert(db, list(first.values()))
+    await _advance(db, streams, taken, [first[key] for key in stored])
+    answers: list[AppliedFrame | Exception] = []
+    for at, item in enumerate(batch):
+        if at in refused:
+            answers.append(refused[at])
+            continue
+        key = (item.frame.stream, item.frame.sequence)
+        stream = streams[item.frame.stream]
+        new = key in stored and first[key] is item
+        answers.append(AppliedFrame(item.frame, new, stream.person_id, stream.last_sequence))
+    return answers
+
+
+async def visit_ecg(
+    db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime
+) -> list[EcgStreamInfo]:
+    """Streams of the visit's patient that reach into the visit's window, oldest first."""
+    visit = await seen(db, actor, visit_id, now)
+    purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
+    rows = await audit.read(db, actor, streams_of(visit), purpose)
+    return [_info(row, name) for row, name in rows]
+
+
+def streams_of(visit: Visits) -> Select[EcgStreams, str]:
+    """SQL: streams of the patient from a day before the visit until it was closed."""
+    query = (
+        select(EcgStreams, Devices.name)
+        .join(Devices, Devices.id == EcgStreams.device_id)
+        .where(
+            EcgStreams.person_id == visit.patient_id,
+            EcgStreams.last_started_at >= visit.starts_at - READINGS_BEFORE,
+        )
+        .order_by(EcgStreams.started_at, EcgStreams.stream)
+    )
+    if visit.closed_at is not None:
+        query = query.where(EcgStreams.started_at <= visit.closed_at)
+    return query
+
+
+async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, EcgStreams]:
+    """Lock the streams, in order: two writers or the chunk job wait for each other."""
+    query = (
+        select(EcgStreams)
+        .where(EcgStreams.stream.in_(ids))
+        .order_by(EcgStreams.stream)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {row.stream: row for row in (await db.scalars(query)).all()}
+
+
+async def _chunked(
+    db: AsyncSession, streams: Iterable[EcgStreams]
+) -> dict[UUID, list[tuple[int, int]]]:
+    """Ranges of chunks beyond last_sequence; only a stream with a hole can have any."""
+    taken: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
+    holed = [row.stream for row in streams if row.max_sequence > row.last_sequence]
+    if not holed:
+        return taken
+    query = (
+        select(EcgChunks.stream, EcgChunks.first_sequence, EcgChunks.last_sequence)
+        .join(EcgStreams, EcgStreams.stream == EcgChunks.stream)
+        .where(EcgChunks.stream.in_(holed), EcgChunks.last_sequence > EcgStreams.last_sequence)
+    )
+    for stream, low, high in (await db.execute(query)).all():
+        taken[stream].append((low, high))
+    return taken
+
+
+def _why_refused(item: IncomingFrame, stream: EcgStreams | None) -> str | None:
+    if stream is None:
+        return "unknown_stream"
+    ahead = item.frame.started_at - item.received_at
+    if ahead > AHEAD_LIMIT:
+        return "from_future"
+    return "too_old" if -ahead > AGE_LIMIT else None
+
+
+_INSERT = text("""
+    INSERT INTO ecg_frames (stream, sequence, started_at, received_at, frame)
+    SELECT * FROM unnest(:stream ::uuid[], :sequence ::bigint[], :started_at ::timestamptz[],
+                         :received_at ::timestamptz[], :frame ::bytea[])
+         AS new (stream, sequence, started_at, received_at, frame)
+    ORDER BY stream, sequence
+    ON CONFLICT (stream, sequence) DO NOTHING
+    RETURNING stream, sequence
+""")
+
+
+async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple[UUID, int]]:
+    if not items:
+        return set()
+    columns = {
+        "stream": [item.frame.stream for item in items],
+        "sequence": [item.frame.sequence for item in items],
+        "started_at": [item.frame.started_at for item in items],
+        "received_at": [item.received_at for item in items],
+        "frame": [encode(item.frame) for item in items],
+    }
+    return {(stream, sequence) for stream, sequence in (await db.execute(_INSERT, columns)).all()}
+
+
+async def _advance(
+    db: AsyncSession,
+    streams: dict[UUID, EcgStreams],
+    taken: dict[UUID, list[tuple[int, int]]],
+    stored: Sequence[IncomingFrame],
+) -> None:
+    """Move the counters of the streams that got new frames."""
+    by_stream: dict[UUID, list[IncomingFrame]] = defaultdict(list)
+    for item in stored:
+        by_stream[item.frame.stream].append(item)
+    for stream_id, items in by_stream.items():
+        row = streams[stream_id]
+        ranges = [(item.frame.sequence, item.frame.sequence) for item in items]
+        if row.max_sequence > row.last_sequence:
+            ranges += taken[stream_id] + await _loose(db, row)
+        row.last_sequence = contiguous(row.last_sequence, ranges)
+        row.max_sequence = max(row.max_sequence, *(item.frame.sequence for item in items))
+        row.frames += len(items)
+        times = [item.frame.started_at for item in items]
+        row.started_at = min(times) if row.started_at is None else min(row.started_at, *times)
+        row.last_started_at = max(row.last_started_at or times[0], *times)
+        emit(
+            db,
+            EcgFramesStored(
+                at=items[-1].received_at,
+                stream=stream_id,
+                person_id=row.person_id,
+                last_sequence=row.last_sequence,
+            ),
+        )
+    await db.flush()
+
+
+async def _loose(db: AsyncSession, row: EcgStreams) -> list[tuple[int, int]]:
+    """Rows beyond the first hole."""
+    query = select(EcgFrames.sequence).where(
+        EcgFrames.stream == row.stream, EcgFrames.sequence > row.last_sequence
+    )
+    return [(sequence, sequence) for sequence in (await db.scalars(query)).all()]
+
+
+def contiguous(last: int, ranges: Iterable[tuple[int, int]]) -> int:
+    """Highest sequence up to which nothing is missing, given that nothing is up to `last`."""
+    for low, high in sorted(ranges):
+        if low > last + 1:
+            break
+        last = max(last, high)
+    return last
+
+
+def _info(row: EcgStreams, device_name: str) -> EcgStreamInfo:
+    return EcgStreamInfo(
+        stream=row.stream,
+        device=Ref(row.device_id, device_name),
+        lead=row.lead,
+        rate_hz=row.rate_hz,
+        gain_per_mv=row.gain_per_mv,
+        baseline=row.baseline,
+        started_at=row.started_at or row.opened_at,
+        last_sequence=row.last_sequence,
+        frames=row.frames,
+    )

@@ -1,0 +1,350 @@
+"""Readings: what a home device or a hand reported, checked by devices/measurement.py.
+
+Every source goes through the ingest writer, which calls `apply`: idempotent on (device, sequence),
+so that a device may send again whatever was not acknowledged.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ForeignKey, Index, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devices.measurement import BadMeasurement, Checked, Kind, Measurement, check
+from people import audit
+from people.device_tokens import Devices, KnownDevice, hand_of, store_hands
+from people.facts import ReadingStored, emit
+from people.organisations import Ref
+from people.policy import Act, Actor, Thing, require
+from people.refused import FieldError, Refused
+from storage.engine import Base, new_id
+from telemed.visits import READINGS_BEFORE, seen, thing
+
+# A visit's page shows at most this many readings, the newest.
+READINGS_SHOWN = 2000
+# Commits do not become visible in the order of `received_at`: readings since a little before the
+# last one seen are given again rather than missed. A client knows them by id.
+_OVERLAP = timedelta(seconds=60)
+
+
+class Readings(Base):
+    """One reading: canonical values for charts and rules, sent values for the eye."""
+
+    __tablename__ = "readings"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"))
+    sequence: Mapped[int]
+    kind: Mapped[str]
+    taken_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    values: Mapped[dict[str, float]]
+    unit: Mapped[str]
+    sent_values: Mapped[dict[str, float]]
+    sent_unit: Mapped[str]
+    flags: Mapped[list[str]]
+    # Digest of what was sent: tells a repeat from another reading under a used number.
+    content: Mapped[bytes]
+
+    __table_args__ = (
+        Index(None, "device_id", "sequence", unique=True),
+        Index(None, "person_id", "taken_at"),
+    )
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading as screens show it."""
+
+    id: UUID
+    kind: Kind
+    sequence: int
+    taken_at: datetime
+    received_at: datetime
+    values: dict[str, float]
+    unit: str
+    sent_values: dict[str, float]
+    sent_unit: str
+    device: Ref
+    flags: list[str]
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """A checked reading on its way to the store."""
+
+    device: KnownDevice
+    checked: Checked
+    received_at: datetime
+    by_hand: bool = False
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        """What a reading is known by when it comes again."""
+        return self.device.id, self.checked.sequence
+
+
+class Outcome(StrEnum):
+    """What became of a reading that was sent."""
+
+    STORED = "stored"
+    REPEATED = "repeated"
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """The answer to one reading; `reading` is the row that lies in the store."""
+
+    status: Outcome
+    person_id: UUID
+    reading: Reading
+
+
+class ReadingResult(msgspec.Struct, frozen=True):
+    """The answer as a device gets it."""
+
+    sequence: int
+    status: Outcome
+    id: UUID
+    flags: list[str]
+
+
+class BadReadings(Refused):
+    """Readings nobody should act on; each field is named, nothing was stored."""
+
+    status = 422
+    code = "bad_measurement"
+
+
+class SequenceReused(Refused):
+    """The device has used this number for another reading."""
+
+    status = 409
+    code = "sequence_reused"
+
+
+def incoming(
+    device: KnownDevice, measurements: Sequence[Measurement], now: datetime
+) -> list[Incoming]:
+    """Check what a device sent. Raises BadReadings naming every bad one as `readings[i].field`.
+
+    A device may send only the kinds it was registered for.
+    """
+    require(device.actor, Act.SEND_READINGS, Thing(subject_id=device.person_id), now)
+    checked: list[Incoming] = []
+    errors: list[FieldError] = []
+    for at, measurement in enumerate(measurements):
+        if measurement.kind.value not in device.kinds:
+            params = {"kind": measurement.kind.value}
+            errors.append(FieldError(f"readings[{at}].kind", "kind_not_of_device", params))
+            continue
+        try:
+            checked.append(Incoming(device, check(measurement, now), now))
+        except BadMeasurement as bad:
+            errors.append(FieldError(f"readings[{at}].{bad.field}", bad.code, bad.params))
+    if errors:
+        raise BadReadings(tuple(errors))
+    return checked
+
+
+def by_hand(actor: Actor, person_id: UUID, measurement: Measurement, now: datetime) -> Incoming:
+    """Check a reading the person typed in. Raises BadReadings naming `field`."""
+    require(actor, Act.ADD_OWN_READING, Thing(subject_id=person_id), now)
+    hand = hand_of(person_id, tuple(kind.value for kind in Kind), now)
+    try:
+        return Incoming(hand, check(measurement, now), now, by_hand=True)
+    except BadMeasurement as bad:
+        raise BadReadings((FieldError(bad.field, bad.code, bad.params),)) from bad
+
+
+async def apply(db: AsyncSession, batch: Sequence[Incoming]) -> list[Applied | Exception]:
+    """Store a batch of 1..2000; one answer an item, in order. For the ingest writer.
+
+    A repeat answers with the row that is there; a used number with other content answers with
+    SequenceReused and writes nothing.
+    """
+    first: dict[tuple[UUID, int], _New] = {}
+    for item in batch:
+        first.setdefault(item.key, _New(new_id(), item))
+    hands = {item.device.id: item.device for item in batch if item.by_hand}
+    await store_hands(db, hands.values())
+    stored = await _insert(db, list(first.values()))
+    there = await _there(db, [key for key, new in first.items() if new.id not in stored])
+    answers: list[Applied | Exception] = []
+    fresh = stored.copy()
+    for item in batch:
+        new = first[item.key]
+        content, reading = there.get(item.key) or (_content(new.item.checked), _reading(new))
+        if content != _content(item.checked):
+            answers.append(SequenceReused(sequence=item.checked.sequence))
+        elif reading.id in fresh:
+            fresh.remove(reading.id)
+            answers.append(Applied(Outcome.STORED, item.device.person_id, reading))
+            emit(db, _fact(reading, item))
+        else:
+            answers.append(Applied(Outcome.REPEATED, item.device.person_id, reading))
+    return answers
+
+
+def results(applied: Sequence[Applied]) -> list[ReadingResult]:
+    """Give the answers in the form a device gets them."""
+    return [
+        ReadingResult(one.reading.sequence, one.status, one.reading.id, one.reading.flags)
+        for one in applied
+    ]
+
+
+async def visit_readings(
+    db: AsyncSession, actor: Actor, visit_id: UUID, after: UUID | None, now: datetime
+) -> list[Reading]:
+    """Readings of the visit's patient, oldest first, from a day before it until it was closed.
+
+    With `after` only what was received since that reading, with a minute of overlap.
+    """
+    visit = await seen(db, actor, visit_id, now)
+    query = (
+        select(Readings, Devices.name)
+        .join(Devices, Devices.id == Readings.device_id)
+        .where(
+            Readings.person_id == visit.patient_id,
+            Readings.taken_at >= visit.starts_at - READINGS_BEFORE,
+        )
+        .order_by(Readings.taken_at.desc(), Readings.id.desc())
+        .limit(READINGS_SHOWN)
+    )
+    if visit.closed_at is not None:
+        query = query.where(Readings.taken_at <= visit.closed_at)
+    if after is not None:
+        last = select(Readings.received_at).where(
+            Readings.id == after, Readings.person_id == visit.patient_id
+        )
+        since = func.coalesce(last.scalar_subquery() - _OVERLAP, Readings.received_at)
+        query = query.where(Readings.received_at >= since, Readings.id != after)
+    purpose = audit.Purpose(Act.SEE_VISIT_READINGS, thing(visit), now)
+    rows = await audit.read(db, actor, query, purpose)
+    return [_of_row(row, name) for row, name in reversed(rows)]
+
+
+class _New(msgspec.Struct, frozen=True):
+    """A reading with the id it gets if nobody was there before."""
+
+    id: UUID
+    item: Incoming
+
+
+# Arrays and unnest: one statement whose text is the same for any number of readings, several
+# times faster than a row of VALUES each. Ordered, so that two writers cannot deadlock.
+_INSERT = text("""
+    INSERT INTO readings (id, device_id, person_id, sequence, kind, taken_at, received_at,
+                          "values", unit, sent_values, sent_unit, flags, content)
+    SELECT id, device_id, person_id, sequence, kind, taken_at, received_at,
+           "values"::jsonb, unit, sent_values::jsonb, sent_unit,
+           ARRAY(SELECT jsonb_array_elements_text(flags::jsonb)), content
+    FROM unnest(:id ::uuid[], :device_id ::uuid[], :person_id ::uuid[], :sequence ::bigint[],
+                :kind ::text[], :taken_at ::timestamptz[], :received_at ::timestamptz[],
+                :values ::text[], :unit ::text[], :sent_values ::text[], :sent_unit ::text[],
+                :flags ::text[], :content ::bytea[])
+         AS new (id, device_id, person_id, sequence, kind, taken_at, received_at,
+                 "values", unit, sent_values, sent_unit, flags, content)
+    ORDER BY device_id, sequence
+    ON CONFLICT (device_id, sequence) DO NOTHING
+    RETURNING id
+""")
+
+
+async def _insert(db: AsyncSession, new: Sequence[_New]) -> set[UUID]:
+    """Insert what is not there; give the ids that were inserted."""
+    items = [one.item for one in new]
+    checked = [item.checked for item in items]
+    columns = {
+        "id": [one.id for one in new],
+        "device_id": [item.device.id for item in items],
+        "person_id": [item.device.person_id for item in items],
+        "sequence": [one.sequence for one in checked],
+        "kind": [one.kind.value for one in checked],
+        "taken_at": [one.taken_at for one in checked],
+        "received_at": [item.received_at for item in items],
+        "values": [_json(one.values) for one in checked],
+        "unit": [one.unit for one in checked],
+        "sent_values": [_json(one.sent_values) for one in checked],
+        "sent_unit": [one.sent_unit for one in checked],
+        "flags": [_json(one.flags) for one in checked],
+        "content": [_content(one) for one in checked],
+    }
+    return set((await db.scalars(_INSERT, columns)).all())
+
+
+async def _there(
+    db: AsyncSession, keys: Sequence[tuple[UUID, int]]
+) -> dict[tuple[UUID, int], tuple[bytes, Reading]]:
+    """Rows already stored under these keys, for the answer to their own sender."""
+    if not keys:
+        return {}
+    query = (
+        select(Readings, Devices.name)
+        .join(Devices, Devices.id == Readings.device_id)
+        .where(tuple_(Readings.device_id, Readings.sequence).in_(keys))
+    )
+    rows = (await db.execute(query)).all()
+    return {(row.device_id, row.sequence): (row.content, _of_row(row, name)) for row, name in rows}
+
+
+def _fact(reading: Reading, item: Incoming) -> ReadingStored:
+    return ReadingStored(
+        at=item.received_at,
+        reading_id=reading.id,
+        person_id=item.device.person_id,
+        device_id=item.device.id,
+    )
+
+
+def _reading(new: _New) -> Reading:
+    checked = new.item.checked
+    return Reading(
+        id=new.id,
+        kind=checked.kind,
+        sequence=checked.sequence,
+        taken_at=checked.taken_at,
+        received_at=new.item.received_at,
+        values=checked.values,
+        unit=checked.unit,
+        sent_values=checked.sent_values,
+        sent_unit=checked.sent_unit,
+        device=Ref(new.item.device.id, new.item.device.name),
+        flags=list(checked.flags),
+    )
+
+
+def _of_row(row: Readings, device_name: str) -> Reading:
+    return Reading(
+        id=row.id,
+        kind=Kind(row.kind),
+        sequence=row.sequence,
+        taken_at=row.taken_at,
+        received_at=row.received_at,
+        values=row.values,
+        unit=row.unit,
+        sent_values=row.sent_values,
+        sent_unit=row.sent_unit,
+        device=Ref(row.device_id, device_name),
+        flags=list(row.flags),
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _content(checked: Checked) -> bytes:
+    """Digest of what was sent. Flags are left out: they depend on when it arrived."""
+    sent = (
+        checked.kind.value,
+        checked.taken_at,
+        sorted(checked.sent_values.items()),
+        checked.sent_unit,
+    )
+    return hashlib.sha256(msgspec.msgpack.encode(sent)).digest()
