@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from psycopg_pool import PoolTimeout
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from storage.db_errors import is_away
@@ -62,6 +63,13 @@ class _Registered:
 _registered: dict[str, _Registered] = {}
 # Never opened: it only writes jobs on the connection it is handed.
 _enqueuer = App(connector=PsycopgConnector())
+# The share lock makes workers, who take jobs FOR UPDATE SKIP LOCKED, pass this one by until we
+# commit; a job that a worker is taking right now is skipped here and does not count.
+_WAITING = text("""
+    SELECT true FROM procrastinate_jobs
+    WHERE task_name = :name AND lock = :once AND status = 'todo'
+    LIMIT 1 FOR SHARE SKIP LOCKED
+""")
 
 
 def job(name: str, *, cron: str | None = None) -> Callable[[F], F]:
@@ -89,18 +97,18 @@ async def enqueue(
 ) -> bool:
     """Write a job in the open transaction of `db`; it starts after the commit, not before `at`.
 
-    With `once`, nothing is written and False returned while a job with the same word waits. The
-    arguments are anything msgspec can turn into JSON.
+    Jobs with the same word in `once` never run at the same time, and while one of them waits
+    nothing is written and False returned: it will not start before this transaction ends, so it
+    sees its rows. The arguments are anything msgspec can turn into JSON.
     """
+    if once is not None and await db.scalar(_WAITING, {"name": name, "once": once}):
+        return False
     connection = await (await db.connection()).get_raw_connection()
     deferrer = _enqueuer.configure_task(
-        name, connection=connection.driver_connection, schedule_at=at, queueing_lock=once
+        name, connection=connection.driver_connection, schedule_at=at, lock=once
     )
     try:
-        async with db.begin_nested():  # a duplicate must not spoil the record's transaction
-            await deferrer.defer_async(**msgspec.to_builtins(args))
-    except AlreadyEnqueued:
-        return False
+        await deferrer.defer_async(**msgspec.to_builtins(args))
     except ConnectorException as error:
         if isinstance(error.__cause__, psycopg.Error):
             raise error.__cause__ from None
@@ -132,7 +140,10 @@ async def run_worker(settings: Settings, *, concurrency: int = 4, wait: bool = T
                         install_signal_handlers=wait,
                     )
             except (ConnectorException, PoolTimeout, psycopg.OperationalError) as error:
-                log.warning("job worker: database away, next try in %.1f s: %s", backoff_s, error)
+                if not wait:
+                    raise
+                cause = error.__cause__ or error
+                log.warning("job worker: database away, next try in %.1f s: %s", backoff_s, cause)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, 30.0)
             else:
@@ -182,7 +193,7 @@ def _app(
             return
 
         @app.periodic(cron=registered.cron, queueing_lock=name)
-        @app.task(name=name, retry=_BackOff())
+        @app.task(name=name)  # the next tick is its next try
         async def tick(timestamp: int = 0) -> None:  # noqa: ARG001 - the library passes it
             await perform(registered.run)
 
