@@ -1,0 +1,127 @@
+"""Whether a stretch of ECG may be believed: pure functions over the last seconds of one stream.
+
+Order of the questions: is there an electrode, is there a signal, does it fit the converter, and then how
+noisy it is between the beats. Nothing here looks at the rhythm: a quality rule must not hide an
+arrhythmia. Beats are compared each with the most similar other one, so that two shapes of beat
+(bigeminy) are as good as one.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Quality(StrEnum):
+    """What the screen may say of the trace; a heart rate is shown for good and noisy only."""
+
+    GOOD = "good"
+    NOISY = "noisy"
+    UNUSABLE = "unusable"
+    LEAD_OFF = "lead_off"
+    NO_SIGNAL = "no_signal"
+
+
+class Reason(StrEnum):
+    """Why the signal is not good, or why there is no rate."""
+
+    FLAT_LINE = "flat_line"
+    SATURATION = "saturation"
+    MAINS = "mains"
+    MUSCLE = "muscle"
+    DRIFT = "drift"
+    ELECTRODE_OFF = "electrode_off"
+    FEW_BEATS = "few_beats"
+
+
+# The lowest QRS in use is about 0.2 mV; an open input is quieter than a quarter of that.
+FLAT_MV = 0.05
+# A clipped wave stands still at its end for longer than any true peak: 40 ms, in all an eighth.
+CLIP_S, CLIP_SHARE = 0.04, 0.125
+# Around a beat this much belongs to the QRS complex and its energy, before and after, seconds.
+QRS_S = 0.13
+MAINS_SHARE = 0.25
+
+
+def flat(window: Floats, gain_per_mv: float) -> bool:
+    """Nothing moves: no electrode contact, a short circuit, or a dead recorder."""
+    return bool(np.ptp(window) < FLAT_MV * gain_per_mv)
+
+
+def saturated(window: Floats, rate_hz: float) -> bool:
+    """Stands still at its own extremes for too long: clipped by the converter."""
+    run = max(3, round(CLIP_S * rate_hz))
+    if len(window) <= run:
+        return False
+    low, high = window.min(), window.max()
+    at_end = (window == low) | (window == high)
+    if at_end.sum() < CLIP_SHARE * len(window):
+        return False
+    # Only samples inside a run count: an 11-bit trace touches its extremes now and then.
+    total = np.concatenate(((0,), np.cumsum(at_end)))
+    full = total[run:] - total[:-run] == run
+    inside = int(full.sum()) + run - 1 if full.any() else 0
+    return bool(inside >= CLIP_SHARE * len(window))
+
+
+def mains(window: Floats, rate_hz: float, qrs: float) -> bool:
+    """A 50 or 60 Hz tone with more than a quarter of the QRS amplitude, peak to peak."""
+    time = np.arange(len(window)) / rate_hz
+    centred = window - window.mean()
+    for hz in (50.0, 60.0):
+        tone = np.exp(-2j * np.pi * hz * time)
+        if 4 * abs(np.dot(centred, tone)) / len(window) > MAINS_SHARE * qrs:
+            return True
+    return False
+
+
+def features(x: Floats, energy: Floats, beats: Sequence[int], rate_hz: float, lag: int) -> Floats:
+    """What tells noise from heart, all relative to the beats' own size, at about 120 Hz.
+
+    `x` and `energy` are one window, `beats` the R peaks in it, `lag` how far energy follows x.
+    """
+    reach = round(QRS_S * rate_hz)
+    half = max(2, round(0.05 * rate_hz))
+    quiet = np.ones(len(energy), bool)
+    quiet_x = np.ones(len(x), bool)
+    for at in beats:
+        quiet[max(0, at + lag - reach) : at + lag + reach] = False
+        quiet_x[max(0, at - reach) : at + reach] = False
+    peaks = [float(energy[max(0, at + lag - half) : at + lag + half].max()) for at in beats]
+    size = float(np.median(peaks)) or 1.0
+    between = energy[quiet] if quiet.sum() > rate_hz / 4 else energy
+    middle, upper, top = np.quantile(between, (0.5, 0.8, 0.95)) / size
+    shapes = np.array([x[at - half : at + half] for at in beats if half <= at <= len(x) - half])
+    qrs = float(np.median(np.ptp(shapes, axis=1))) if len(shapes) else float(np.ptp(x))
+    qrs = qrs or 1.0
+    curvature = np.abs(x[:-2] - 2 * x[1:-1] + x[2:])[quiet_x[1:-1]]
+    rough = float(np.median(curvature)) / qrs if curvature.size else 1.0
+    run = round(0.5 * rate_hz)
+    total = np.concatenate(((0.0,), np.cumsum(x - x.mean())))
+    drift = float(np.ptp((total[run:] - total[:-run]) / run)) / qrs
+    return np.array((middle, upper, top, rough, drift, likeness(shapes), qrs))
+
+
+def likeness(shapes: Floats) -> float:
+    """Median over beats of the correlation with the most similar other beat; 0 for fewer than 2."""
+    if len(shapes) < 2:  # noqa: PLR2004 - a likeness takes two
+        return 0.0
+    unit = shapes - shapes.mean(axis=1, keepdims=True)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True) + 1e-9
+    alike = unit @ unit.T
+    np.fill_diagonal(alike, -1.0)
+    return float(np.median(alike.max(axis=1)))
+
+
+def verdict(seen: Floats) -> tuple[Quality, Reason | None]:
+    """Good, noisy or unusable, and why."""
+    if seen[1] > 0.4 or seen[2] > 0.8:
+        quality = Quality.UNUSABLE
+    elif seen[1] > 0.2 or seen[2] > 0.5:
+        quality = Quality.NOISY
+    else:
+        return Quality.GOOD, None
+    return quality, Reason.MUSCLE
