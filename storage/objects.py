@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 # 8-16 threads saturate one SeaweedFS; the pool keeps a connection for each.
 _THREADS = 12
-_CALL_S = 20.0
 _CONNECT_S = 2.0
 _READ_S = 10.0
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
@@ -77,9 +76,9 @@ class Objects(Protocol):
 
 
 class S3Objects:
-    """Objects in one bucket of the S3 store of the settings."""
+    """Objects in one bucket of the settings' S3 store; no call takes longer than its limit."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, call_within_s: float = 20.0) -> None:
         endpoint = settings.s3_endpoint
         parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
         self._bucket = settings.s3_bucket
@@ -100,6 +99,7 @@ class S3Objects:
             region=settings.s3_region,
             http_client=self._pool,
         )
+        self._call_within_s = call_within_s
         self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def make_bucket(self) -> None:
@@ -180,7 +180,7 @@ class S3Objects:
     async def _run(self, call: Callable[[], T]) -> T:
         """Run a blocking call in a thread; when time is up the caller goes on without it."""
         try:
-            with anyio.fail_after(_CALL_S):
+            with anyio.fail_after(self._call_within_s):
                 return await anyio.to_thread.run_sync(
                     call, abandon_on_cancel=True, limiter=self._threads
                 )
