@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 # Below Linux's usual ephemeral range (32768..), so that no outgoing connection takes them.
-_LOWEST_PORT, _HIGHEST_PORT = 20000, 32000
+_LOWEST_PORT, _HIGHEST_PORT, _GRPC_ABOVE = 20000, 32000, 10000
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 
 # What SeaweedFS opens: each role one HTTP and one gRPC port.
@@ -44,16 +44,18 @@ def lan_names() -> list[str]:
 def draw_ports(path: Path) -> None:
     """Draw free loopback ports; the first process to link the file wins."""
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    taken: set[int] = set()
-    ports: dict[str, int] = {}
     # Several installations start at once in tests: an own random stream, not a shared counter.
     draw = random.SystemRandom()
-    for name in OBJECT_PORTS:
-        port = draw.randint(_LOWEST_PORT, _HIGHEST_PORT)
-        while port in taken or not port_is_free("127.0.0.1", port):
-            port = draw.randint(_LOWEST_PORT, _HIGHEST_PORT)
-        taken.add(port)
-        ports[name] = port
+    ports: dict[str, int] = {}
+    while len(ports) < len(OBJECT_PORTS):
+        ports = {name: draw.randint(_LOWEST_PORT, _HIGHEST_PORT) for name in OBJECT_PORTS}
+        # Its own worker looks for the admin gRPC port 10,000 above the admin port.
+        ports["admin"] = draw.randint(_LOWEST_PORT, _HIGHEST_PORT - _GRPC_ABOVE)
+        ports["admin.grpc"] = ports["admin"] + _GRPC_ABOVE
+        if len(set(ports.values())) < len(OBJECT_PORTS) or not all(
+            port_is_free("127.0.0.1", port) for port in ports.values()
+        ):
+            ports = {}
     beside = path.with_name(f".ports.{os.getpid()}.{draw.randrange(2**32):08x}")
     beside.write_text(json.dumps(ports, indent=1) + "\n")
     try:
