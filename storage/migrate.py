@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
             case ["down", revision]:
                 downgrade(url, revision)
             case ["current"]:
-                sys.stdout.write(f"{current(url)}\n")
+                pass
             case ["draft", message, *packages] if packages:
                 draft(url, import_tables(packages), message)
             case _:
@@ -108,6 +108,7 @@ def main(arguments: list[str]) -> int:
     except (BadSetting, CommandError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    sys.stdout.write(f"The database is at revision {current(url) or 'base (no tables)'}.\n")
     return 0
 
 

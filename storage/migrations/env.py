@@ -24,6 +24,7 @@ def run(connection: Connection) -> None:
             connection=connection,
             target_metadata=context.config.attributes.get("metadata"),
             include_name=ours,
+            compare_server_default=True,
             transactional_ddl=True,
         )
         context.run_migrations()
