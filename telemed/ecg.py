@@ -77,6 +77,9 @@ class EcgChunks(Base):
     stream: Mapped[UUID] = mapped_column(ForeignKey("ecg_streams.stream"))
     first_sequence: Mapped[int]
     last_sequence: Mapped[int]
+    # Device times of the earliest and latest first sample.
+    started_at: Mapped[datetime]
+    last_started_at: Mapped[datetime]
     object_key: Mapped[str]
     size: Mapped[int]
     sha256: Mapped[bytes]

@@ -1,0 +1,232 @@
+"""ECG frames at rest: rows older than a minute become objects, and both are read as one.
+
+Object first, row second: the object is put, then one transaction inserts the chunk and deletes the
+rows. Dying in between leaves an object nobody points to and rows that are moved at the next run.
+With the object store away frames simply stay rows.
+
+An object is frames in the order of sequence, each behind its length (u32, little endian).
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from devices.frames import decode
+from people import audit
+from people.policy import Act, Actor
+from people.refused import NotFound
+from storage.engine import new_id
+from storage.jobs import Work, enqueue, job
+from storage.objects import Objects
+from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
+from telemed.visits import READINGS_BEFORE, Visits, seen, thing
+
+CHUNK_AFTER = timedelta(seconds=60)
+CHUNK_FRAMES = 600  # two minutes of a usual recorder, about 100 kB
+# Runs moved in one transaction: what is left waits for the next run of the job.
+CHUNKS_AT_ONCE = 20
+_LENGTH = struct.Struct("<I")
+
+
+class ChunkTaken(Exception):  # noqa: N818 - a fact: somebody else moved these frames meanwhile
+    """Another run moved the same frames; this transaction has to be rolled back."""
+
+
+class DamagedChunk(Exception):  # noqa: N818 - named as the fact it states
+    """An object is not what was put there: better no trace than a wrong one."""
+
+
+class OldFrame(NamedTuple):
+    """A row that is to be moved."""
+
+    sequence: int
+    frame: bytes
+    started_at: datetime
+
+
+@job("telemed.chunk_due", cron="* * * * *")
+async def chunk_due(work: Work) -> None:
+    """Ask for a run over every stream that has frames old enough."""
+    for stream in await due_streams(work.db, work.now):
+        await enqueue(
+            work.db, "telemed.chunk_stream", once=f"chunk {stream.hex}", stream=stream.hex
+        )
+
+
+@job("telemed.chunk_stream")
+async def chunk_one(work: Work, stream: str) -> None:
+    """Move the old frames of one stream."""
+    await chunk_stream(work.db, work.objects, UUID(stream), work.now)
+
+
+async def due_streams(db: AsyncSession, now: datetime) -> list[UUID]:
+    """Streams with frames old enough to be moved."""
+    old = exists().where(
+        EcgFrames.stream == EcgStreams.stream, EcgFrames.received_at < now - CHUNK_AFTER
+    )
+    return list((await db.scalars(select(EcgStreams.stream).where(old))).all())
+
+
+async def chunk_stream(db: AsyncSession, objects: Objects, stream: UUID, now: datetime) -> int:
+    """Move frames older than a minute into objects; give how many. A repeated run is harmless.
+
+    Raises ObjectsAway (nothing is moved) and ChunkTaken.
+    """
+    query = (
+        select(EcgFrames.sequence, EcgFrames.frame, EcgFrames.started_at)
+        .where(EcgFrames.stream == stream, EcgFrames.received_at < now - CHUNK_AFTER)
+        .order_by(EcgFrames.sequence)
+        .limit(CHUNK_FRAMES * CHUNKS_AT_ONCE)
+    )
+    frames = [OldFrame(*row) for row in (await db.execute(query)).all()]
+    chunks: list[tuple[EcgChunks, int]] = []
+    for run in list(runs(frames))[:CHUNKS_AT_ONCE]:
+        data = pack(one.frame for one in run)
+        first, last = run[0].sequence, run[-1].sequence
+        chunk = EcgChunks(
+            id=new_id(),
+            stream=stream,
+            first_sequence=first,
+            last_sequence=last,
+            started_at=min(one.started_at for one in run),
+            last_started_at=max(one.started_at for one in run),
+            object_key=f"ecg/{stream}/{first}-{last}",
+            size=len(data),
+            sha256=hashlib.sha256(data).digest(),
+            created_at=now,
+        )
+        await objects.put(chunk.object_key, data)
+        chunks.append((chunk, len(run)))
+    # Only now wait for the writer: no lock is held while the object store is asked.
+    await db.execute(select(EcgStreams.stream).where(EcgStreams.stream == stream).with_for_update())
+    for chunk, count in chunks:
+        await _swap(db, chunk, count)
+    return sum(count for _, count in chunks)
+
+
+async def _swap(db: AsyncSession, chunk: EcgChunks, count: int) -> None:
+    """Put the chunk in the place of exactly its rows."""
+    gone = await db.scalars(
+        delete(EcgFrames)
+        .where(
+            EcgFrames.stream == chunk.stream,
+            EcgFrames.sequence.between(chunk.first_sequence, chunk.last_sequence),
+        )
+        .returning(EcgFrames.sequence)
+        .execution_options(synchronize_session=False)
+    )
+    if len(gone.all()) != count:
+        raise ChunkTaken(chunk.object_key)
+    db.add(chunk)
+    await db.flush()
+
+
+async def frames_after(  # noqa: PLR0917 - stores, who, what, from where: all of them each time
+    db: AsyncSession,
+    objects: Objects,
+    actor: Actor,
+    visit_id: UUID,
+    stream: UUID,
+    after: int,
+    limit: int,
+    now: datetime,
+) -> list[bytes]:
+    """At most `limit` frames above sequence `after`, in order, each once, of the visit's window.
+
+    Raises NotFound for a stream that does not belong to the visit, ObjectsAway.
+    """
+    visit = await seen(db, actor, visit_id, now)
+    purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
+    of_visit = streams_of(visit).with_only_columns(EcgStreams.stream)
+    known = of_visit.where(EcgStreams.stream == stream).order_by(None)
+    if not await audit.read(db, actor, known, purpose):
+        raise NotFound
+    # Rows first: a frame that is moved between the two reads is then seen twice, never missed.
+    rows = await audit.read(db, actor, _rows(visit, stream, after, limit), purpose)
+    found = {sequence: frame for sequence, frame in rows}
+    chunked = 0
+    for chunk in await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose):
+        if chunked >= limit:
+            break
+        data = await objects.get(chunk.object_key)
+        if hashlib.sha256(data).digest() != chunk.sha256:
+            raise DamagedChunk(chunk.object_key)
+        for frame in unpack(data):
+            decoded = decode(frame)
+            if decoded.sequence > after and _in_window(visit, decoded.started_at):
+                found[decoded.sequence] = frame
+                chunked += 1
+    return [found[sequence] for sequence in sorted(found)[:limit]]
+
+
+def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, bytes]:
+    query = (
+        select(EcgFrames.sequence, EcgFrames.frame)
+        .where(
+            EcgFrames.stream == stream,
+            EcgFrames.sequence > after,
+            EcgFrames.started_at >= visit.starts_at - READINGS_BEFORE,
+        )
+        .order_by(EcgFrames.sequence)
+        .limit(limit)
+    )
+    if visit.closed_at is not None:
+        query = query.where(EcgFrames.started_at <= visit.closed_at)
+    return query
+
+
+def _chunks(visit: Visits, stream: UUID, after: int, limit: int) -> Select[str, bytes]:
+    """Chunks that may hold the next `limit` frames: each holds at least one of the window."""
+    query = (
+        select(EcgChunks.object_key, EcgChunks.sha256)
+        .where(
+            EcgChunks.stream == stream,
+            EcgChunks.last_sequence > after,
+            EcgChunks.last_started_at >= visit.starts_at - READINGS_BEFORE,
+        )
+        .order_by(EcgChunks.first_sequence)
+        .limit(limit)
+    )
+    if visit.closed_at is not None:
+        query = query.where(EcgChunks.started_at <= visit.closed_at)
+    return query
+
+
+def _in_window(visit: Visits, started_at: datetime) -> bool:
+    return started_at >= visit.starts_at - READINGS_BEFORE and (
+        visit.closed_at is None or started_at <= visit.closed_at
+    )
+
+
+def runs(frames: Sequence[OldFrame]) -> Iterable[list[OldFrame]]:
+    """Cut frames, in order of sequence, into runs without a hole, of bounded length."""
+    run = list(frames[:1])
+    for before, here in pairwise(frames):
+        if here.sequence != before.sequence + 1 or len(run) == CHUNK_FRAMES:
+            yield run
+            run = []
+        run.append(here)
+    if run:
+        yield run
+
+
+def pack(frames: Iterable[bytes]) -> bytes:
+    """Join frames, each behind its length."""
+    return b"".join(_LENGTH.pack(len(frame)) + frame for frame in frames)
+
+
+def unpack(data: bytes) -> Iterable[bytes]:
+    """Cut what `pack` joined."""
+    at = 0
+    while at < len(data):
+        (length,) = _LENGTH.unpack_from(data, at)
+        at += _LENGTH.size
+        yield data[at : at + length]
+        at += length
