@@ -1,0 +1,124 @@
+"""The application: `create_app` for uvicorn, routes and policy checked before it is made."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Router
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.types import ControllerRouterHandler
+
+from api import (
+    day,
+    device_socket,
+    devices,
+    ecg,
+    health,
+    lessons,
+    logs,
+    me,
+    notes,
+    readings,
+    schema,
+    sessions,
+    sign_in,
+    visit_socket,
+    visits,
+)
+from api.acts import check_messages, check_routes
+from api.db import DEPENDENCIES
+from api.house import House
+from api.problems import answer, bad_body
+from api.security import (
+    MAX_BODY_BYTES,
+    UNSAFE,
+    BodyDeadline,
+    RequestLog,
+    SecurityHeaders,
+    origin_allowed,
+)
+from api.socket_messages import ACTS, VisitPageMessage
+from people.refused import Refused
+from storage.settings import Settings
+
+PREFIX = "/api/v1"
+
+
+class OriginRefused(Refused):
+    """A page of another site sent this with our cookie."""
+
+    status = 403
+    code = "origin_refused"
+
+
+class NoJson(HTTPException):
+    """The body is not declared as JSON; forms of other sites cannot declare it so."""
+
+    status_code = 415
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """Reads a JSON body straight into the handler's Struct: no guessing of types on the way."""
+
+    async def json(self) -> Any:
+        """The body as the Struct of the handler's `data`. Raises BadBody, UnknownField, NoJson."""
+        if self.content_type[0] != "application/json":
+            raise NoJson
+        field = self.route_handler.parsed_data_field
+        try:
+            return msgspec.json.decode(await self.body(), type=field.annotation if field else Any)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise bad_body(msgspec.DecodeError(str(error))) from error
+
+
+def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Guard of every route: what changes something must come from our own pages, or no page."""
+    house: House = connection.app.state.house
+    unsafe = dict(connection.scope).get("method") in UNSAFE
+    if unsafe and not origin_allowed(connection.scope, house.settings.origins):
+        raise OriginRefused
+
+
+def data_routes() -> list[ControllerRouterHandler]:
+    """The routes under PREFIX."""
+    modules = (sign_in, sessions, me, day, visits, readings, ecg, notes, lessons, devices)
+    return [route for module in modules for route in module.ROUTES]
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The application over these settings, or those of the environment. Raises NamelessRoute."""
+    logs.configure()
+    house = House(settings or Settings.from_env())
+
+    @asynccontextmanager
+    async def life(_: Litestar) -> AsyncGenerator[None, None]:
+        async with house.open():
+            yield
+
+    app = Litestar(
+        [
+            Router(PREFIX, route_handlers=data_routes()),
+            *visit_socket.ROUTES,
+            *device_socket.ROUTES,
+            *schema.ROUTES,
+            *health.ROUTES,
+        ],
+        dependencies=DEPENDENCIES,
+        exception_handlers={Exception: answer},
+        guards=[same_origin],
+        lifespan=[life],
+        logging_config=None,
+        openapi_config=None,
+        request_class=StrictRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.house = house
+    check_routes(app)
+    check_messages(ACTS, VisitPageMessage)
+    # Around the router too, so that a path without a route has the headers and the log line.
+    inside = BodyDeadline(SecurityHeaders(app.asgi_handler, tls=house.settings.secure_cookies))
+    app.asgi_handler = RequestLog(inside)
+    return app

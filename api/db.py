@@ -1,0 +1,91 @@
+"""What handlers are given by name: the transaction, the clock, the caller, the device.
+
+One request is one transaction. Litestar closes the `db` generator before the answer starts, so a
+commit that fails is a 5xx and never a 2xx; what the request announced goes out after the commit.
+"""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.house import House
+from people.device_tokens import KnownDevice, device_of
+from people.refused import NotSignedIn
+from people.sessions import Caller, session_person
+from storage.settings import Settings
+
+
+def cookie_name(settings: Settings) -> str:
+    """The session cookie; over TLS bound to this host by its prefix (RFC 6265bis)."""
+    return "__Host-yanasha" if settings.secure_cookies else "yanasha"
+
+
+def house_of(state: State) -> House:
+    """The process's house."""
+    house: House = state.house
+    return house
+
+
+async def transaction(house: NamedDependency[House]) -> AsyncGenerator[AsyncSession, None]:
+    """The request's transaction."""
+    async with house.transaction() as db:
+        yield db
+
+
+def now_of(house: NamedDependency[House]) -> datetime:
+    """One time for the whole request."""
+    return house.clock()
+
+
+async def caller_of(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+) -> Caller:
+    """Who stands behind the session cookie. Raises NotSignedIn."""
+    token = request.cookies.get(cookie_name(house.settings))
+    if not token:
+        raise NotSignedIn
+    return await session_person(db, token, now)
+
+
+async def sender_of(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+) -> Caller:
+    """The caller, looked up in a transaction of its own: for what the ingest writer stores.
+
+    A request that held a connection while waiting for the writer's would starve it.
+    """
+    async with house.transaction() as db:
+        return await caller_of(request, house, db, now)
+
+
+async def device_by_token(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+) -> KnownDevice:
+    """The device behind `Authorization: Bearer …`, as `sender_of`. Raises NotSignedIn."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotSignedIn
+    async with house.transaction() as db:
+        return await device_of(db, token.strip(), now)
+
+
+DEPENDENCIES = {
+    "house": Provide(house_of, sync_to_thread=False),
+    "db": Provide(transaction),
+    "now": Provide(now_of, sync_to_thread=False),
+    "caller": Provide(caller_of),
+    "sender": Provide(sender_of),
+    "device": Provide(device_by_token),
+}

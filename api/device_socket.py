@@ -1,0 +1,115 @@
+"""/ws/device: a recorder's frames in, acknowledgements out, each after the commit."""
+
+import asyncio
+from uuid import UUID
+
+import msgspec
+from litestar import websocket
+from litestar.di import NamedDependency
+
+from api import live, sockets
+from api.house import House
+from api.live import Close, Tab
+from api.socket_messages import DeviceHello, DeviceProblem, Ready, Stored
+from api.sockets import GONE, Ended, Socket
+from devices.frames import EcgFrame, MalformedFrame, decode
+from people.device_tokens import device_of
+from people.policy import Act
+from telemed.ecg import AppliedFrame, IncomingFrame, open_stream
+
+# A recorder that was offline sends minutes at once: this many wait, then TCP holds the rest back.
+FRAMES_WAITING = 400
+FRAMES_AT_ONCE = 200
+
+_encode = msgspec.json.Encoder().encode
+
+
+@websocket("/ws/device", act=Act.SEND_ECG, hello_names_actor=True)
+async def device_socket(socket: Socket, house: NamedDependency[House]) -> None:
+    """A recorder's socket."""
+    why = Close.GONE
+    try:
+        hello = await sockets.open_socket(socket, house, DeviceHello)
+        await _Recorder(socket, house, hello).run()
+    except Ended as end:
+        why = end.why
+        await _tell(socket, DeviceProblem(code=end.code))
+    except GONE:
+        pass
+    except Exception as error:  # noqa: BLE001 - whatever it was, the recorder is told and retries
+        failed = sockets.ended_by(error)
+        why = failed.why
+        await _tell(socket, DeviceProblem(code=failed.code))
+    await sockets.close(socket, why, route="/ws/device")
+
+
+async def _tell(socket: Socket, message: DeviceProblem) -> None:
+    try:
+        await socket.send_data(_encode(message), mode="text")
+    except (*GONE, RuntimeError):
+        return
+
+
+class _Recorder:
+    """One connected recorder."""
+
+    def __init__(self, socket: Socket, house: House, hello: DeviceHello) -> None:
+        self.socket = socket
+        self.house = house
+        self.hello = hello
+        self.tab = Tab()
+        self.waiting: asyncio.Queue[EcgFrame] = asyncio.Queue(FRAMES_WAITING)
+
+    async def run(self) -> None:
+        """Announce the stream, then store frames until the socket ends."""
+        now = self.house.clock()
+        async with self.house.transaction() as db:
+            device = await device_of(db, self.hello.token, now)
+            info = await open_stream(db, device, self.hello.stream, now)
+        self.house.ecg.open(device.person_id, self.hello.stream)
+        self.house.live.join(self.tab, [live.device(device.id)])
+        try:
+            self.tab.tell(_encode(Ready(stored=info.last_sequence)))
+            await sockets.first_ended(
+                asyncio.create_task(self._read()),
+                asyncio.create_task(self._store()),
+                asyncio.create_task(sockets.send_out(self.socket, self.tab)),
+            )
+        finally:
+            self.house.live.leave(self.tab)
+        if self.tab.ended:
+            raise Ended(self.tab.ended, "not_signed_in")
+
+    async def _read(self) -> None:
+        while True:
+            await self.waiting.put(self._frame(await sockets.receive(self.socket)))
+
+    def _frame(self, data: str | bytes) -> EcgFrame:
+        try:
+            frame = decode(data.encode() if isinstance(data, str) else data)
+        except MalformedFrame as bad:
+            raise Ended(Close.PROTOCOL, "malformed_body") from bad
+        if frame.stream != self.stream:
+            raise Ended(Close.FORBIDDEN, "forbidden")
+        return frame
+
+    @property
+    def stream(self) -> UUID:
+        """The stream this socket announced."""
+        return self.hello.stream.stream
+
+    async def _store(self) -> None:
+        while True:
+            frames = [await self.waiting.get()]
+            while len(frames) < FRAMES_AT_ONCE and not self.waiting.empty():
+                frames.append(self.waiting.get_nowait())
+            now = self.house.clock()
+            applied: list[AppliedFrame] = await self.house.frames.submit(
+                [IncomingFrame(frame, now) for frame in frames]
+            )
+            stored = max(one.last_sequence for one in applied)
+            if stored >= 0:
+                self.tab.tell(_encode(Stored(sequence=stored)))
+
+
+ROUTES = [device_socket]

@@ -1,0 +1,106 @@
+"""What the process holds between requests: stores, writers, live channels, media, the clock."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import live
+from api.ecg_live import EcgLive
+from api.live import Hint, Live
+from api.media import Media
+from api.pages import Pages
+from api.reactions import react
+from api.watch import Watch
+from devices.frames import encode
+from people.facts import take
+from people.refused import Refused
+from storage.engine import make_engine, sessions
+from storage.ingest import IngestWriter
+from storage.objects import S3Objects
+from storage.settings import Settings
+from telemed import ecg, readings
+from telemed.ecg import AppliedFrame, IncomingFrame
+from telemed.readings import Applied, Incoming, Outcome
+
+
+def utc_now() -> datetime:
+    """The clock of the edge; domain code is told the time."""
+    return datetime.now(UTC)
+
+
+class House:
+    """One process's state; `async with house.open()` around its life."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.engine = make_engine(settings.database_url)
+        self.sessions = sessions(self.engine)
+        self.objects = S3Objects(settings)
+        self.live = Live()
+        self.media = Media([settings.link_path(0)])
+        self.ecg = EcgLive(self._show)
+        self.pages = Pages()
+        self.watch = Watch(self.engine, self.live)
+        self.readings: IngestWriter[Incoming, Applied] = IngestWriter(
+            self.sessions, readings.apply, after_commit=self._readings_stored
+        )
+        self.frames: IngestWriter[IncomingFrame, AppliedFrame] = IngestWriter(
+            self.sessions, ecg.apply_frames, after_commit=self._frames_stored
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One transaction, committed at the end; then its facts get their reactions.
+
+        A refusal rolls back, but for one that says its writes are kept (a counted attempt).
+        """
+        refused: Refused | None = None
+        async with self.sessions() as session:
+            async with session.begin():
+                try:
+                    yield session
+                except Refused as error:
+                    if not error.keeps_writes:
+                        raise
+                    refused = error
+            facts = take(session)
+        for fact in facts:
+            react(self, fact)
+        if refused is not None:
+            raise refused
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None, None]:
+        """Run writers, the link to the media workers and the ticks."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.engine.dispose)
+            await stack.enter_async_context(self.readings)
+            await stack.enter_async_context(self.frames)
+            await stack.enter_async_context(self.media)
+            for work in (self.ecg.run(), self.watch.run()):
+                stack.push_async_callback(_cancelled, asyncio.create_task(work))
+            yield
+
+    def _readings_stored(self, applied: Sequence[Applied]) -> None:
+        for person_id in {one.person_id for one in applied if one.status is Outcome.STORED}:
+            self.live.hint(live.patient(person_id), Hint.READINGS)
+
+    def _frames_stored(self, applied: Sequence[AppliedFrame]) -> None:
+        new = [one for one in applied if one.new]
+        for one in new:
+            self.live.show(live.patient(one.person_id), encode(one.frame))
+        self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())
+
+    def _show(self, person_id: UUID, text: str) -> None:
+        self.live.show(live.patient(person_id), text)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

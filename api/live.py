@@ -1,0 +1,155 @@
+"""Live fan-out in this process: who has a socket open, and what waits for each.
+
+A channel carries hints and small facts, never records: a tab told that there are new readings
+reads them itself, by policy, through the audited query. So a slow tab loses nothing that matters:
+readings are a flag, offers are a short bounded queue (full: the socket ends with 1013), only the
+live trace and vitals drop from the left.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+from uuid import UUID
+
+FRAMES_KEPT = 50  # ten seconds of trace
+MESSAGES_KEPT = 256
+
+
+class Hint(Enum):
+    """What a tab should look at again."""
+
+    READINGS = "readings"
+    STREAMS = "streams"
+    VISIT = "visit"
+
+
+class Close(Enum):
+    """Why a socket is ended by us: the close code."""
+
+    NOT_SIGNED_IN = 4401
+    FORBIDDEN = 4403
+    NOT_FOUND = 4404
+    REPLACED = 4409
+    BUSY = 1013
+    PROTOCOL = 1008
+    FAILED = 1011
+    GONE = 1000
+
+
+class Tab:
+    """What waits for one socket; the socket's sender takes it."""
+
+    def __init__(self) -> None:
+        self.ended: Close | None = None
+        self._hints: set[Hint] = set()
+        self._messages: deque[bytes] = deque()
+        self._live: deque[bytes | str] = deque(maxlen=FRAMES_KEPT)
+        self._wake = asyncio.Event()
+        self._hinted = asyncio.Event()
+
+    def tell(self, message: bytes) -> None:
+        """Queue a message that must arrive; a tab that takes none for too long ends as busy."""
+        if len(self._messages) >= MESSAGES_KEPT:
+            self.end(Close.BUSY)
+            return
+        self._messages.append(message)
+        self._wake.set()
+
+    def show(self, live: bytes | str) -> None:
+        """Queue live trace (bytes) or vitals (text); the oldest give way."""
+        self._live.append(live)
+        self._wake.set()
+
+    def hint(self, hint: Hint) -> None:
+        """Say that something changed; many hints are one."""
+        self._hints.add(hint)
+        self._hinted.set()
+
+    def end(self, why: Close) -> None:
+        """End the socket; the first reason counts."""
+        self.ended = self.ended or why
+        self._wake.set()
+
+    async def wait(self) -> None:
+        """Sleep until there is something to take."""
+        await self._wake.wait()
+        self._wake.clear()
+
+    async def hints(self) -> set[Hint]:
+        """Sleep until something changed; every hint since the last call."""
+        await self._hinted.wait()
+        self._hinted.clear()
+        hints, self._hints = self._hints, set()
+        return hints
+
+    def take_message(self) -> bytes | None:
+        """The oldest message that must arrive."""
+        return self._messages.popleft() if self._messages else None
+
+    def take_live(self) -> bytes | str | None:
+        """The oldest live item kept."""
+        return self._live.popleft() if self._live else None
+
+
+class Live:
+    """Channels by name: `patient/ID` for readings and traces, `visit/ID` for the room."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, set[Tab]] = {}
+
+    def join(self, tab: Tab, channels: Iterable[str]) -> None:
+        """Let `tab` hear these channels."""
+        for channel in channels:
+            self._channels.setdefault(channel, set()).add(tab)
+
+    def leave(self, tab: Tab) -> None:
+        """Forget `tab` everywhere."""
+        for name in [name for name, tabs in self._channels.items() if tab in tabs]:
+            self._channels[name].discard(tab)
+            if not self._channels[name]:
+                del self._channels[name]
+
+    def on(self, channel: str) -> frozenset[Tab]:
+        """Tabs that hear `channel` now."""
+        return frozenset(self._channels.get(channel, ()))
+
+    def pages(self) -> frozenset[Tab]:
+        """Every visit page; recorders' sockets are on no visit's channel."""
+        channels = (tabs for name, tabs in self._channels.items() if name.startswith("visit/"))
+        return frozenset(tab for tabs in channels for tab in tabs)
+
+    def hint(self, channel: str, hint: Hint) -> None:
+        """Hint to every tab on `channel`."""
+        for tab in self.on(channel):
+            tab.hint(hint)
+
+    def tell(self, channel: str, message: bytes) -> None:
+        """Tell every tab on `channel`."""
+        for tab in self.on(channel):
+            tab.tell(message)
+
+    def show(self, channel: str, live: bytes | str) -> None:
+        """Show every tab on `channel`."""
+        for tab in self.on(channel):
+            tab.show(live)
+
+
+def patient(person_id: UUID) -> str:
+    """Channel of a patient's readings and traces."""
+    return f"patient/{person_id}"
+
+
+def visit(visit_id: UUID) -> str:
+    """Channel of a visit's room."""
+    return f"visit/{visit_id}"
+
+
+def session(session_id: UUID) -> str:
+    """Channel of a session's sockets."""
+    return f"session/{session_id}"
+
+
+def device(device_id: UUID) -> str:
+    """Channel of a device's sockets."""
+    return f"device/{device_id}"

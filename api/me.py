@@ -1,0 +1,38 @@
+"""The caller's own account."""
+
+from datetime import datetime
+
+from litestar import get, patch
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.problems import refuses
+from people import persons
+from people.persons import Me, MyChanges
+from people.policy import Act
+from people.sessions import Caller
+
+
+@get("/me", operation_id="me", act=Act.ACCOUNT, responses=refuses(401))
+async def me(
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+) -> Me:
+    """The signed-in person with every hat worn now."""
+    return await persons.me(db, caller.person_id, now)
+
+
+@patch("/me", operation_id="updateMe", act=Act.ACCOUNT, responses=refuses(400, 401, 403, 413, 415))
+async def update_me(
+    data: JSONBody[MyChanges],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+) -> Me:
+    """Change one's own language."""
+    return await persons.update_me(db, caller.actor, caller.person_id, data, now)
+
+
+ROUTES = [me, update_me]

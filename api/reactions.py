@@ -1,0 +1,60 @@
+"""What happens outside the store once a fact is committed: the one table fact → verb."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from api import live
+from api.live import Close, Hint
+from people.facts import (
+    DeviceRevoked,
+    EcgStreamOpened,
+    Fact,
+    SessionEnded,
+    VisitClosed,
+    VisitOpened,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from api.house import House
+
+
+def react(house: House, fact: Fact) -> None:
+    """Do what `fact` asks of this process; most facts ask nothing."""
+    verb = REACTIONS.get(type(fact))
+    if verb is not None:
+        verb(house, fact)
+
+
+def _session_ended(house: House, fact: SessionEnded) -> None:
+    for tab in house.live.on(live.session(fact.session_id)):
+        tab.end(Close.NOT_SIGNED_IN)
+
+
+def _device_revoked(house: House, fact: DeviceRevoked) -> None:
+    for tab in house.live.on(live.device(fact.device_id)):
+        tab.end(Close.NOT_SIGNED_IN)
+
+
+def _visit_opened(house: House, fact: VisitOpened) -> None:
+    house.live.hint(live.visit(fact.visit_id), Hint.VISIT)
+
+
+def _visit_closed(house: House, fact: VisitClosed) -> None:
+    house.media.close(fact.visit_id)
+    house.live.hint(live.visit(fact.visit_id), Hint.VISIT)
+
+
+def _stream_opened(house: House, fact: EcgStreamOpened) -> None:
+    house.live.hint(live.patient(fact.person_id), Hint.STREAMS)
+
+
+REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
+    SessionEnded: _session_ended,
+    DeviceRevoked: _device_revoked,
+    VisitOpened: _visit_opened,
+    VisitClosed: _visit_closed,
+    EcgStreamOpened: _stream_opened,
+}

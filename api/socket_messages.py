@@ -1,0 +1,235 @@
+"""Every message of the sockets, one page. Text is JSON tagged by `type`; binary is an ECG frame of
+devices/frames.py. The client's first message is its hello; then anything in any order.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from devices.ecg.quality import Quality, Reason
+from devices.frames import StreamHeader
+from people.policy import Act
+from telemed.ecg import EcgStreamInfo
+from telemed.readings import Reading
+from telemed.visits import VisitState
+
+MediaKind = Literal["audio", "video"]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+# An offer or answer with a dozen m-lines is about 15 kB; a frame may hold 64 KiB.
+Sdp = Annotated[str, msgspec.Meta(max_length=60_000)]
+Transports = Annotated[list[Text], msgspec.Meta(max_length=8)]
+
+
+class FromPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message of the visit page."""
+
+
+class Hello(FromPage, frozen=True, tag="hello"):
+    """First message: the one-use ticket, the page's own id, media transports that live on."""
+
+    ticket: Text
+    tab: UUID
+    resume: Transports = []
+
+
+class MediaReady(FromPage, frozen=True, tag="media_ready"):
+    """The page can take offers; what it has to publish."""
+
+    audio: bool
+    video: bool
+
+
+class Answered(FromPage, frozen=True, tag="answer"):
+    """The browser's answer to the newest offer of a transport."""
+
+    transport: Text
+    sdp: Sdp
+
+
+class RestartMedia(FromPage, frozen=True, tag="restart"):
+    """Asks for an ICE restart of a transport."""
+
+    transport: Text
+
+
+class Mute(FromPage, frozen=True, tag="mute"):
+    """Stops or resumes what the page publishes, enforced by the media worker too."""
+
+    kind: MediaKind
+    muted: bool
+
+
+class Ping(FromPage, frozen=True, tag="ping"):
+    """Answered by pong of the same number."""
+
+    n: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class ToPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to the visit page."""
+
+
+class MemberState(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of the visit: online = has the page open; audio, video = arrive at the worker."""
+
+    id: UUID
+    name: str
+    side: Literal["doctor", "patient"]
+    online: bool
+    audio: bool
+    video: bool
+
+
+class OfferedTrack(msgspec.Struct, frozen=True):
+    """Whose track the m-line `mid` carries."""
+
+    mid: str
+    kind: MediaKind
+    member: UUID
+
+
+class Welcome(ToPage, frozen=True, tag="welcome"):
+    """Answer to hello: who you are, who is here, which ECG streams there are."""
+
+    you: UUID
+    members: list[MemberState]
+    streams: list[EcgStreamInfo]
+    server_time: datetime
+
+
+class Presence(ToPage, frozen=True, tag="presence"):
+    """Who is here now, whole."""
+
+    members: list[MemberState]
+
+
+class Offered(ToPage, frozen=True, tag="offer"):
+    """An SDP offer; the same transport again means renegotiate."""
+
+    transport: str
+    direction: Literal["publish", "subscribe"]
+    sdp: str
+    tracks: list[OfferedTrack]
+
+
+class MediaAway(ToPage, frozen=True, tag="media_away"):
+    """The media worker is lost; it comes back by itself."""
+
+
+class MediaBack(ToPage, frozen=True, tag="media_back"):
+    """The media worker is there again: make new peer connections, offers follow."""
+
+
+class ReadingMade(ToPage, frozen=True, tag="reading"):
+    """A new reading, stored."""
+
+    reading: Reading
+
+
+class StreamOpened(ToPage, frozen=True, tag="ecg_stream"):
+    """An ECG stream began, or was taken up again; its frames follow."""
+
+    stream: EcgStreamInfo
+
+
+class Vitals(ToPage, frozen=True, tag="vitals"):
+    """Heart rate and signal quality of a stream at the sample time `at`."""
+
+    stream: UUID
+    heart_rate_bpm: float | None
+    quality: Quality
+    reason: Reason | None
+    at: datetime
+
+
+class StoresAway(ToPage, frozen=True, tag="stores_away"):
+    """The database is away; nothing is stored now, live media goes on."""
+
+
+class StoresBack(ToPage, frozen=True, tag="stores_back"):
+    """The database is back."""
+
+
+class VisitChanged(ToPage, frozen=True, tag="visit"):
+    """The visit was opened or closed."""
+
+    state: VisitState
+
+
+class Pong(ToPage, frozen=True, tag="pong"):
+    """Answer to ping."""
+
+    n: int
+
+
+class SocketProblem(ToPage, frozen=True, tag="problem"):
+    """A message was not taken; `code` as in problem documents."""
+
+    code: str
+
+
+class SignedOut(ToPage, frozen=True, tag="signed_out"):
+    """The session has ended; the socket closes with 4401."""
+
+
+class DeviceHello(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hello"
+):
+    """First message of a recorder: its token and how to read its samples."""
+
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    stream: StreamHeader
+
+
+class ToDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to a recorder."""
+
+
+class Ready(ToDevice, frozen=True, tag="ready"):
+    """Send frames from `stored` + 1; -1 when none is stored."""
+
+    stored: int
+
+
+class Stored(ToDevice, frozen=True, tag="stored"):
+    """Every frame up to `sequence` is stored for good."""
+
+    sequence: int
+
+
+class DeviceProblem(ToDevice, frozen=True, tag="problem"):
+    """Why the socket closes."""
+
+    code: str
+
+
+# What each message of a page asks for; the socket judges every one anew.
+ACTS: dict[type, Act] = {
+    Hello: Act.JOIN_VISIT,
+    MediaReady: Act.JOIN_VISIT,
+    Answered: Act.JOIN_VISIT,
+    RestartMedia: Act.JOIN_VISIT,
+    Mute: Act.JOIN_VISIT,
+    Ping: Act.JOIN_VISIT,
+}
+
+VisitPageMessage = Hello | MediaReady | Answered | RestartMedia | Mute | Ping
+VisitServerMessage = (
+    Welcome
+    | Presence
+    | Offered
+    | MediaAway
+    | MediaBack
+    | ReadingMade
+    | StreamOpened
+    | Vitals
+    | StoresAway
+    | StoresBack
+    | VisitChanged
+    | Pong
+    | SocketProblem
+    | SignedOut
+)
+DeviceServerMessage = Ready | Stored | DeviceProblem
