@@ -150,7 +150,7 @@ async def frames_after(  # noqa: PLR0917 - stores, who, what, from where: all of
         raise NotFound
     # Rows first: a frame that is moved between the two reads is then seen twice, never missed.
     rows = await audit.read(db, actor, _rows(visit, stream, after, limit), purpose)
-    found = {sequence: frame for sequence, frame in rows}
+    found = {row.sequence: row.frame for row in rows}
     chunked = 0
     for chunk in await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose):
         if chunked >= limit:
