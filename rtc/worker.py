@@ -55,7 +55,7 @@ class Worker:
     ) -> None:
         self.id = uuid.uuid4().hex
         self._started_at = time.time()
-        self._link_path = link_path
+        self.link_path = link_path
         self._host, self._udp_port, self._addresses = host, udp_port, addresses
         self._links: set[asyncio.StreamWriter] = set()
 
@@ -63,9 +63,9 @@ class Worker:
         self.port = UdpPort(self._host, self._udp_port)
         places = [(address, self.port.number) for address in self._addresses]
         self.rooms = Rooms(self.port, places, self._tell_all)
-        self._link_path.parent.mkdir(parents=True, exist_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self._link_path)
-        self._link_path.chmod(0o600)
+        self.link_path.parent.mkdir(parents=True, exist_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self.link_path)
+        self.link_path.chmod(0o600)
         self._ticker = asyncio.create_task(self._tick())
         return self
 
@@ -81,11 +81,10 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await wait_last_words()
-        for link in self._links:
-            link.close()
+        self.drop_links()
         await self._server.wait_closed()
         self.port.close()
-        self._link_path.unlink(missing_ok=True)
+        self.link_path.unlink(missing_ok=True)
 
     async def _tick(self) -> None:
         while True:
@@ -122,6 +121,11 @@ class Worker:
                 self.rooms.take(message)
             except Exception:
                 log.exception("%s failed in room %s", type(message).__name__, message.room)
+
+    def drop_links(self) -> None:
+        """Closes every link; the API processes come back by themselves."""
+        for link in list(self._links):
+            link.close()
 
     def stats(self) -> Stats:
         """The worker's counters now."""

@@ -79,6 +79,12 @@ class MediaHouse:
         self.link.send(Join(room, member, audio=True, video=True, resume=list(resume)))
         return page
 
+    def join_as(self, page: RawPage, *, room: str = ROOM) -> None:
+        """A page that answers in its own way joins."""
+        self.pages[page.member] = page
+        self.all_pages.append(page)
+        self.link.send(Join(room, page.member, audio=True, video=True, resume=[]))
+
     def answer(self, member: str, transport: str, sdp: str, *, room: str = ROOM) -> None:
         """Carries a page's answer."""
         self.link.send(Answer(room, member, transport, sdp))

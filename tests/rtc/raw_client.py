@@ -84,6 +84,8 @@ class RawTransport(asyncio.DatagramProtocol):
         self._changed = asyncio.Event()
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._checked = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.ended = asyncio.Event()  # the worker has said goodbye
         self._udp: asyncio.DatagramTransport | None = None
         self._dtls: RTCDtlsTransport | None = None
         self._rx: Any = None
@@ -153,6 +155,7 @@ class RawTransport(asyncio.DatagramProtocol):
         sock.bind((host, 0))
         loop = asyncio.get_running_loop()
         self._udp, _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
+        self.opened.set()
 
     @property
     def local(self) -> tuple[str, int]:
@@ -194,6 +197,7 @@ class RawTransport(asyncio.DatagramProtocol):
         assert dtls.state == "connected", dtls.state
         self._dtls, self._rx, self._tx = dtls, dtls._rx_srtp, dtls._tx_srtp
         self._keep = asyncio.create_task(self._consent())
+        dtls.on("statechange", self.ended.set)
         self._changed.set()
 
     async def _consent(self) -> None:

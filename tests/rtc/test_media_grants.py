@@ -1,7 +1,7 @@
 """Grants, presence and the life of transports, as the API steers and sees them."""
 
 from rtc import transport as transports
-from rtc.messages import Join, Member, RoomState
+from rtc.messages import Member, RoomState
 from rtc.worker import Worker
 from tests.rtc.media_house import ROOM, MediaHouse, both, watcher
 from tests.rtc.raw_client import RawPage, RawTransport, Source
@@ -184,11 +184,8 @@ async def test_a_grant_that_comes_later_brings_an_offer(house: MediaHouse) -> No
 async def test_a_bad_answer_fails_its_transport_only(house: MediaHouse) -> None:
     """Nonsense instead of SDP is told as bad_answer."""
     house.state(both("amina"))
-    page = house.pages["amina"] = RawPage(
-        "amina", lambda transport, _: house.answer("amina", transport, "v=0\r\nhello")
-    )
-    house.all_pages.append(page)
-    house.link.send(Join(ROOM, "amina", audio=True, video=True, resume=[]))
+    page = RawPage("amina", lambda transport, _: house.answer("amina", transport, "v=0\r\nhello"))
+    house.join_as(page)
     await house.until(lambda: bool(house.failures()))
     assert house.failures()[0].reason == "bad_answer"
 
@@ -203,9 +200,8 @@ async def test_a_wrong_certificate_is_refused(house: MediaHouse) -> None:
         digest = sdp[at : at + 95]
         house.answer("amina", transport, sdp.replace(digest, other + digest[5:]))
 
-    page = house.pages["amina"] = RawPage("amina", forge)
-    house.all_pages.append(page)
-    house.link.send(Join(ROOM, "amina", audio=True, video=True, resume=[]))
+    page = RawPage("amina", forge)
+    house.join_as(page)
     await house.until(lambda: bool(house.failures()))
     assert house.failures()[0].reason == "dtls"
     assert house.presence("amina") in {(False, False, False), None}

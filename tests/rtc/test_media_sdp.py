@@ -1,0 +1,79 @@
+"""Offers carry what a browser needs; answers are believed only when they fit."""
+
+import pytest
+from aiortc.sdp import SessionDescription
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtc import sdp
+
+PLACE = sdp.Place("ufra", "p" * 32, "AA:BB", [("192.0.2.1", 8010), ("192.0.2.2", 8010)])
+SECTIONS = [
+    sdp.Section("0", "audio", "sendonly", "amina", 1001),
+    sdp.Section("1", "video", "sendonly", "amina", 1002),
+    sdp.Section("2", "video", "inactive"),
+]
+TEXT = sdp.offer(7, 1, PLACE, SECTIONS)
+ANSWER = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=recvonly\r\na=setup:active\r\n"
+    "a=fingerprint:sha-256 AA:BB\r\n"
+    "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=inactive\r\n"
+)
+
+
+def test_another_implementation_reads_our_offer() -> None:
+    """aiortc's parser sees the lite end, both addresses, the codecs and the directions."""
+    read = SessionDescription.parse(TEXT)
+    assert [media.direction for media in read.media] == ["sendonly", "sendonly", "inactive"]
+    assert [codec.mimeType for codec in read.media[1].rtp.codecs] == ["video/VP8"]
+    assert [each.ip for each in read.media[0].ice_candidates] == ["192.0.2.1", "192.0.2.2"]
+    assert "a=ice-lite" in TEXT
+
+
+def test_a_track_is_named_by_its_member() -> None:
+    """The browser tells tracks apart by the stream id, which is the member's id."""
+    assert "a=msid:amina amina.audio" in TEXT
+    assert "a=ssrc:1002 msid:amina amina.video" in TEXT
+
+
+def test_the_mid_and_rid_extensions_are_never_offered() -> None:
+    """A viewer with other mids than the publisher would throw every packet away."""
+    assert "sdes:mid" not in TEXT
+    assert "rtp-stream-id" not in TEXT
+
+
+def test_an_answer_tells_who_sends_and_receives() -> None:
+    """Direction counts, and a rejected m-line (port 0) does neither."""
+    answered = sdp.parse_answer(ANSWER)
+    assert answered.fingerprints == [("sha-256", "AA:BB")]
+    assert [(each.mid, each.sends, each.receives) for each in answered.sections] == [
+        ("0", False, True),
+        ("1", False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "v=0\r\n",
+        ANSWER.replace("a=setup:active", "a=setup:passive"),
+        ANSWER.replace("a=fingerprint:sha-256 AA:BB\r\n", ""),
+        ANSWER.replace("a=mid:0\r\n", ""),
+        ANSWER.replace("m=audio 9", "m=audio"),
+        ANSWER + "a=x\r\n" * 100_000,
+    ],
+    ids=["empty", "no media", "passive", "no certificate", "no mid", "torn m-line", "too long"],
+)
+def test_an_answer_that_does_not_fit_is_refused(bad: str) -> None:
+    """Each lacks something without which there is no connection."""
+    with pytest.raises(sdp.BadAnswerError):
+        sdp.parse_answer(bad)
+
+
+@given(st.text(max_size=300))
+def test_random_text_is_refused(text: str) -> None:
+    """Whatever a page sends, only the one error is raised."""
+    with pytest.raises(sdp.BadAnswerError):
+        sdp.parse_answer(text)

@@ -1,0 +1,177 @@
+"""Datagrams of strangers disturb nobody: not a handshake, not a call, not the memory."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+from rtc.ice import QUEUED_DTLS_DATAGRAMS, DtlsPipe
+from rtc.messages import Offer
+from rtc.worker import Worker
+from tests.rtc.media_house import ROOM, MediaHouse, both
+from tests.rtc.raw_client import RawPage, RawTransport, Source
+
+SAMPLES = sorted((Path(__file__).parent / "stun_samples").glob("bad_*.bin"))
+CLIENT_HELLO = bytes.fromhex("16feff0000000000000000") + bytes([4, 0, 1]) + os.urandom(1100)
+ALERT = bytes.fromhex("15fefd00000000000000000002") + b"\x02\x28"
+FALSE_SRTP = b"\x80\x60" + os.urandom(900)
+FALSE_SRTCP = b"\x80\xc8" + os.urandom(60)
+
+
+class Stranger:
+    """A socket nobody has invited; remembers whether anything was ever sent to it."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._to = ("127.0.0.1", port)
+
+    def flood(self, rounds: int) -> int:
+        """Sends every kind of nonsense `rounds` times; the number of datagrams."""
+        kinds = [CLIENT_HELLO, ALERT, FALSE_SRTP, FALSE_SRTCP, b"\xff", b"\x10hello"]
+        kinds += [each.read_bytes() for each in SAMPLES]
+        sent = 0
+        for _ in range(rounds):
+            for data in kinds:
+                try:
+                    self._socket.sendto(data, self._to)
+                    sent += 1
+                except BlockingIOError:
+                    continue
+        return sent
+
+    def got_answer(self) -> bool:
+        """Whether the worker has sent anything here."""
+        try:
+            return bool(self._socket.recv(2048))
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close()
+
+
+async def test_a_flood_before_and_during_a_handshake_disturbs_neither(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """Thousands of foreign datagrams, then a call is set up among more of them."""
+    stranger = Stranger(worker.port.number)
+    house.state(both("amina"), both("timur"))
+    stranger.flood(50)
+    amina = house.join("amina")
+    stranger.flood(50)
+    publish = await amina.publishing()
+    stranger.flood(50)
+    subscribe, ssrc = await house.join("timur").watching("amina", "video")
+    stranger.flood(50)
+    publish.send_rtp(Source("video").next(key=True))
+    await subscribe.until(lambda: subscribe.received[ssrc].count == 1)
+    assert worker.port.counters.refused_datagrams > 100
+    assert not stranger.got_answer()
+    assert house.failures() == []
+    stranger.close()
+
+
+async def test_a_strangers_client_hello_does_not_win_the_race(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """A ClientHello sent to the port before the genuine one never reaches the handshake."""
+    house.state(both("amina"))
+    stranger = Stranger(worker.port.number)
+    answers: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    page = RawPage("amina", lambda *answer: answers.put_nowait(answer))
+    house.join_as(page)
+    transport_id, sdp = await answers.get()
+    stranger.flood(20)
+    await transport_checked(page.transports[transport_id])
+    stranger.flood(20)
+    house.answer("amina", transport_id, sdp)
+    await page.publishing()
+    assert house.failures() == []
+    stranger.close()
+
+
+async def transport_checked(transport: RawTransport) -> None:
+    """Until the worker has answered the peer's STUN check, which it may do before the answer."""
+    await transport.opened.wait()
+    await transport.check()
+
+
+async def test_an_alert_forged_from_the_peers_own_address_is_survived(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """Forged plaintext records in the handshake's way cost a try, not the connection."""
+    house.state(both("amina"))
+
+    def answer_among_forgeries(transport_id: str, sdp: str) -> None:
+        transport = page.transports[transport_id]
+        tasks.append(asyncio.ensure_future(forge_then_answer(transport, sdp)))
+
+    async def forge_then_answer(transport: RawTransport, sdp: str) -> None:
+        await transport_checked(transport)
+        for _ in range(3):
+            transport.send_raw(ALERT)
+            transport.send_raw(CLIENT_HELLO[:200])
+        house.answer("amina", transport.id, sdp)
+
+    tasks: list[asyncio.Future[None]] = []
+    page = RawPage("amina", answer_among_forgeries)
+    house.join_as(page)
+    await page.publishing()
+    await asyncio.gather(*tasks)
+    assert house.failures() == []
+    assert worker.stats().transports == 1
+
+
+async def test_nobody_is_answered_before_his_check_is_signed(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """A check with the right user fragment and a wrong password gets no answer."""
+    house.state(both("amina"))
+    offers: list[Offer] = []
+    page = RawPage("amina", lambda *_: None)
+    page.offered = offers.append  # type: ignore[method-assign]
+    house.join_as(page)
+    await house.until(lambda: bool(offers))
+    forger = RawTransport(offers[0])
+    await forger.open()
+    forger._password = "guessed"
+    refused = worker.port.counters.refused_datagrams
+    forger.send_check()
+    forger._password = forger._value("ice-pwd:")
+    forger.send_check()
+    await forger._checked.wait()
+    assert worker.port.counters.refused_datagrams == refused + 1
+    assert forger.ignored_stun == 0
+    await forger.close()
+
+
+async def test_the_tables_of_addresses_stay_small(house: MediaHouse, worker: Worker) -> None:
+    """A peer that shows thirty source ports keeps the newest eight."""
+    house.state(both("amina"))
+    publish = await house.join("amina").publishing()
+    for _ in range(30):
+        await publish.open()
+        await publish.check()
+    ufrags, addresses = worker.port.sizes
+    assert (ufrags, addresses) == (1, 8)
+    assert worker.rooms.rooms[ROOM].transports[0].address == publish.local
+
+
+async def test_the_handshake_queue_is_bounded() -> None:
+    """More datagrams than a handshake needs are refused, not kept."""
+    pipe = DtlsPipe(lambda _: None)
+    taken = [pipe.put(b"\x16") for _ in range(3 * QUEUED_DTLS_DATAGRAMS)]
+    assert sum(taken) == QUEUED_DTLS_DATAGRAMS
+
+
+async def test_no_alert_leaves_before_the_handshake_is_whole() -> None:
+    """A plaintext alert would end the genuine peer's handshake; afterwards it says goodbye."""
+    sent: list[bytes] = []
+    pipe = DtlsPipe(sent.append)
+    await pipe._send(ALERT)
+    await pipe._send(b"\x16handshake")
+    pipe.encrypted = lambda: True
+    await pipe._send(ALERT)
+    assert sent == [b"\x16handshake", ALERT]
