@@ -85,9 +85,20 @@ class _Plain(logging.Formatter):
         return json.dumps(allow_listed(None, "", event), ensure_ascii=False)
 
 
+class _Handler(logging.Handler):
+    """Writes records of other libraries."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self.stream = stream
+        self.setFormatter(_Plain())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        (self.stream or sys.stderr).write(self.format(record) + "\n")
+
+
 def configure(stream: TextIO | None = None) -> None:
-    """Send everything this process logs to `stream` (stderr) as JSON lines."""
-    out = stream or sys.stderr
+    """Send everything this process logs to `stream` (stderr when None) as JSON lines."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -95,13 +106,12 @@ def configure(stream: TextIO | None = None) -> None:
             allow_listed,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(_Plain())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [h for h in root.handlers if not isinstance(h, _Handler)]
+    root.addHandler(_Handler(stream))
     root.setLevel(logging.INFO)
     # uvicorn's access line and its line for each accepted socket quote the path; ours does not.
     logging.getLogger("uvicorn.access").disabled = True

@@ -1,0 +1,79 @@
+"""The application on real stores: in this loop for requests, under uvicorn for sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from api_world import Client, World, make_world
+from litestar import Litestar
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.app import create_app
+from storage.engine import make_engine, sessions
+from storage.settings import Settings
+
+BASE = "http://127.0.0.1:8000"
+
+
+def _admin(stores: Settings, statement: str) -> None:
+    with psycopg.connect(stores.embedded_database_url("postgres"), autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="session")
+def first_world(stores: Settings, template_database: str) -> World:
+    """The world in the database `template_api`; made once, every test has a copy."""
+    _admin(stores, f"CREATE DATABASE template_api TEMPLATE {template_database}")
+
+    async def fill() -> World:
+        engine = make_engine(stores.embedded_database_url("template_api"))
+        world = await make_world(sessions(engine))
+        await engine.dispose()
+        return world
+
+    return asyncio.run(fill())
+
+
+@pytest.fixture
+def database_url(stores: Settings, first_world: World) -> Iterator[str]:
+    """A database of this test's own with the world in it."""
+    assert first_world.ids
+    name = f"api_{uuid4().hex}"
+    _admin(stores, f"CREATE DATABASE {name} TEMPLATE template_api STRATEGY file_copy")
+    yield stores.embedded_database_url(name)
+    _admin(stores, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def world(first_world: World, engine: AsyncEngine) -> World:
+    """Two clinics and a school."""
+    return replace(first_world, sessions=sessions(engine))
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    """The running application."""
+    app = create_app(settings)
+    # Litestar's own lifespan must be left by the task that entered it; a fixture is left by another.
+    async with app.state.house.open():
+        yield app
+
+
+@pytest.fixture
+async def as_(app: Litestar, world: World) -> AsyncIterator[Client]:
+    """A client signed in as somebody of the world, or as nobody."""
+    opened: list[httpx.AsyncClient] = []
+
+    def client(name: str | None = None) -> httpx.AsyncClient:
+        cookies = {"yanasha": world.cookies[name]} if name else {}
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        opened.append(httpx.AsyncClient(transport=transport, base_url=BASE, cookies=cookies))
+        return opened[-1]
+
+    yield client
+    for one in opened:
+        await one.aclose()
