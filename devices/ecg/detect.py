@@ -1,9 +1,9 @@
 """Causal detector of heart beats: SciPy filter state and about twenty numbers of memory.
 
-Sum-decimate to about 120 Hz, band-pass 7-20 Hz, energy of the slope over 125 ms. A local maximum above
-a share of the running level is held for 160 ms, in case a larger one follows, and then is a beat; when
-the next beat is late, the best maximum passed over since is taken. Decisions are made on a fixed grid of
-the stream's own samples, so that they cannot depend on how it was cut into chunks.
+Sum-decimate to about 120 Hz, band-pass 5.5-18.5 Hz, energy of the slope over 135 ms. A local
+maximum above a share of the running level is held for 87 ms, in case a larger one follows, and then
+is a beat; when the next beat is late, the best maximum passed over since is taken. Decisions are
+made on a fixed grid of the stream's own samples, so that chunks of any size give the same beats.
 """
 
 from collections import deque
@@ -21,21 +21,19 @@ Floats = NDArray[np.float64]
 class Tuning:
     """Numbers of the decision, tuned on the 23 developers' records of MIT-BIH."""
 
-    band_hz: tuple[float, float] = (7.0, 20.0)
-    smooth_s: float = 0.125
-    window_s: float = 1.6
+    band_hz: tuple[float, float] = (5.5, 18.5)
+    smooth_s: float = 0.135
+    window_s: float = 1.5
     windows: int = 5
-    accept: float = 0.45
-    search_back: float = 0.2
-    late: float = 1.4
+    accept: float = 0.46
+    search_back: float = 0.22
+    late: float = 1.7
     refractory_s: float = 0.2
-    hold_s: float = 0.12
-    strong: float = 0.75
-    strong_hold_s: float = 0.06
+    hold_s: float = 0.087
     t_wave_s: float = 0.33
-    t_wave: float = 0.8
+    t_wave: float = 0.72
     step_s: float = 0.025
-    rhythm: int = 12
+    rhythm: int = 8
 
 
 TUNING = Tuning()
@@ -55,7 +53,6 @@ class Detector:
         self._smooth = max(1, round(tuning.smooth_s * self.rate_hz))
         self._refractory = tuning.refractory_s * self.rate_hz
         self._hold = tuning.hold_s * self.rate_hz
-        self._strong_hold = tuning.strong_hold_s * self.rate_hz
         self._t_wave = tuning.t_wave_s * self.rate_hz
         self._window = round(tuning.window_s * self.rate_hz)
         self._step = max(1, round(tuning.step_s * self.rate_hz))
@@ -125,10 +122,9 @@ class Detector:
         for i in range(1, len(part) - 1):
             value = part[i]
             at = base + i
-            if value > self._window_max:
-                self._window_max = value
+            self._window_max = max(self._window_max, value)
             if part[i - 1] < value >= part[i + 1]:
-                self._maximum((at, value), found)
+                self._maximum((at, value))
             if (at + 1) % self._window == 0:
                 self._close_window(found)
         if self._level:
@@ -142,9 +138,9 @@ class Detector:
             waiting, self._waiting = self._waiting, []
             for maximum in waiting:
                 self._timers(maximum[0], found)
-                self._maximum(maximum, found)
+                self._maximum(maximum)
 
-    def _maximum(self, maximum: tuple[int, float], found: list[tuple[int, float]]) -> None:
+    def _maximum(self, maximum: tuple[int, float]) -> None:
         if not self._level:
             self._waiting.append(maximum)
             return
@@ -164,8 +160,7 @@ class Detector:
     def _timers(self, now: int, found: list[tuple[int, float]]) -> None:
         """What the passing of time decides: a held maximum, or a beat that is late."""
         if self._pending is not None:
-            strong = self._pending[1] > self.tuning.strong * self._level
-            if now - self._pending[0] >= (self._strong_hold if strong else self._hold):
+            if now - self._pending[0] >= self._hold:
                 self._confirm(self._pending, found)
             return
         if self._last is None or len(self._intervals) < 2:  # noqa: PLR2004 - one interval is no rhythm

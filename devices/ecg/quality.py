@@ -1,13 +1,15 @@
 """Whether a stretch of ECG may be believed: pure functions over the last seconds of one stream.
 
-Order of the questions: is there an electrode, is there a signal, does it fit the converter, and then how
-noisy it is between the beats. Nothing here looks at the rhythm: a quality rule must not hide an
-arrhythmia. Beats are compared each with the most similar other one, so that two shapes of beat
-(bigeminy) are as good as one.
+Order of the questions: is there an electrode, is there a signal, does it fit the converter, and
+then how noisy it is between the beats. Nothing here looks at the rhythm: a quality rule must not
+hide an arrhythmia. Beats are compared each with the most similar other one, so that two shapes of
+beat (bigeminy) are as good as one.
 """
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,12 @@ CLIP_S, CLIP_SHARE = 0.04, 0.125
 # Around a beat this much belongs to the QRS complex and its energy, before and after, seconds.
 QRS_S = 0.13
 MAINS_SHARE = 0.25
+# Log-odds of `doubt`: 97 % of the clean developers' recordings are good, 1 % unusable, and 82-89 %
+# of those with noise as strong as the heart (0 dB) are unusable.
+NOISY_ODDS, UNUSABLE_ODDS = -2.0, -1.0
+# Muscle noise is rougher than this in 9 windows of 10, motion of an electrode in 1 of 10; a
+# baseline that wanders by two beats' height is drift whatever else there is.
+MUSCLE_ROUGHNESS, DRIFT_BEATS = 0.037, 2.0
 
 
 def flat(window: Floats, gain_per_mv: float) -> bool:
@@ -78,11 +86,19 @@ def mains(window: Floats, rate_hz: float, qrs: float) -> bool:
     return False
 
 
-def features(x: Floats, energy: Floats, beats: Sequence[int], rate_hz: float, lag: int) -> Floats:
-    """What tells noise from heart, all relative to the beats' own size, at about 120 Hz.
+class Noise(NamedTuple):
+    """What tells noise from heart, each relative to the size of the beats themselves."""
 
-    `x` and `energy` are one window, `beats` the R peaks in it, `lag` how far energy follows x.
-    """
+    upper: float  # energy between beats: 80th percentile
+    top: float  # and 95th
+    drift: float  # wander of the baseline
+    likeness: float  # of a beat to the most similar other one, 1 is identical
+    roughness: float  # curvature between beats at about 120 Hz
+    qrs: float  # height of a beat in ADC units
+
+
+def noise(x: Floats, energy: Floats, beats: Sequence[int], rate_hz: float, lag: int) -> Noise:
+    """Noise of one window at about 120 Hz: `beats` are R peaks in it, energy follows x by `lag`."""
     reach = round(QRS_S * rate_hz)
     half = max(2, round(0.05 * rate_hz))
     quiet = np.ones(len(energy), bool)
@@ -90,19 +106,18 @@ def features(x: Floats, energy: Floats, beats: Sequence[int], rate_hz: float, la
     for at in beats:
         quiet[max(0, at + lag - reach) : at + lag + reach] = False
         quiet_x[max(0, at - reach) : at + reach] = False
-    peaks = [float(energy[max(0, at + lag - half) : at + lag + half].max()) for at in beats]
+    peaks = [energy[max(0, at + lag - half) : at + lag + half].max(initial=0.0) for at in beats]
     size = float(np.median(peaks)) or 1.0
     between = energy[quiet] if quiet.sum() > rate_hz / 4 else energy
-    middle, upper, top = np.quantile(between, (0.5, 0.8, 0.95)) / size
+    upper, top = np.quantile(between, (0.8, 0.95)) / size
     shapes = np.array([x[at - half : at + half] for at in beats if half <= at <= len(x) - half])
-    qrs = float(np.median(np.ptp(shapes, axis=1))) if len(shapes) else float(np.ptp(x))
-    qrs = qrs or 1.0
+    qrs = (float(np.median(np.ptp(shapes, axis=1))) if len(shapes) else float(np.ptp(x))) or 1.0
     curvature = np.abs(x[:-2] - 2 * x[1:-1] + x[2:])[quiet_x[1:-1]]
     rough = float(np.median(curvature)) / qrs if curvature.size else 1.0
     run = round(0.5 * rate_hz)
     total = np.concatenate(((0.0,), np.cumsum(x - x.mean())))
     drift = float(np.ptp((total[run:] - total[:-run]) / run)) / qrs
-    return np.array((middle, upper, top, rough, drift, likeness(shapes), qrs))
+    return Noise(float(upper), float(top), drift, likeness(shapes), rough, qrs)
 
 
 def likeness(shapes: Floats) -> float:
@@ -116,12 +131,27 @@ def likeness(shapes: Floats) -> float:
     return float(np.median(alike.max(axis=1)))
 
 
-def verdict(seen: Floats) -> tuple[Quality, Reason | None]:
-    """Good, noisy or unusable, and why."""
-    if seen[1] > 0.4 or seen[2] > 0.8:
-        quality = Quality.UNUSABLE
-    elif seen[1] > 0.2 or seen[2] > 0.5:
-        quality = Quality.NOISY
-    else:
+def doubt(seen: Noise) -> float:
+    """Log-odds that at least two of the window's beats are wrong.
+
+    Logistic regression on the 22 developers' records of MIT-BIH without flutter, clean and with
+    muscle, motion and baseline noise of the Noise Stress Test Database mixed in at 18 to 0 dB; area
+    under the curve on records left out of the fit: 0.96. Grows with every kind of noise.
+    """
+    return (
+        1.13 * math.log(seen.upper + 0.01)
+        + 1.82 * math.log(seen.top + 0.01)
+        + 0.24 * math.log(seen.drift + 0.01)
+        + 1.18 * math.log(1.001 - max(0.0, min(1.0, seen.likeness)))
+        + 5.88
+    )
+
+
+def verdict(seen: Noise) -> tuple[Quality, Reason | None]:
+    """Good, noisy or unusable, and what the noise looks like."""
+    odds = doubt(seen)
+    if odds < NOISY_ODDS:
         return Quality.GOOD, None
-    return quality, Reason.MUSCLE
+    muscle = seen.roughness > MUSCLE_ROUGHNESS and seen.drift < DRIFT_BEATS
+    reason = Reason.MUSCLE if muscle else Reason.DRIFT
+    return (Quality.UNUSABLE if odds >= UNUSABLE_ODDS else Quality.NOISY), reason

@@ -1,30 +1,33 @@
 """One live ECG: samples in, beats and a heart rate that may be shown out.
 
-Never raises on data. The result does not depend on how the samples were cut into chunks: filters carry
-their state, and every decision is taken at fixed positions of the stream.
+Never raises on data. The result does not depend on how the samples were cut into chunks: filters
+carry their state, and every decision is taken at fixed positions of the stream.
 """
 
 from collections import deque
+from itertools import pairwise
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.ecg.detect import Detector
-from devices.ecg.quality import Quality, Reason, features, flat, mains, saturated, verdict
+from devices.ecg.quality import Quality, Reason, flat, mains, noise, saturated, verdict
 from devices.frames import MISSING, StreamHeader
 
 Floats = NDArray[np.float64]
 
-# A new judgement this often, over this much of the past. The rate is taken from the same stretch, so
-# that no beat of an unusable signal is in it.
+# A new judgement this often, over this much of the past. The rate is taken from the same stretch,
+# so that no beat of an unusable signal is in it.
 EVERY_S = 0.5
 WINDOW_S = 6.0
-# Contact is lost when a quarter of the last second is missing; after a longer hole than BRIDGE_S the
-# signal starts anew, because a filter cannot know what level it comes back to.
+# Contact is lost when a quarter of the last second is missing; after a longer hole than BRIDGE_S
+# the signal starts anew, because a filter cannot know what level it comes back to.
 LOST_SHARE = 0.25
 BRIDGE_S = 0.1
 SETTLE_S = 2.0
+# No converter gives more; a float beyond it (or NaN) is a missing sample.
+BELIEVABLE = 1e9
 # Two intervals are the least to call a rate; no beat for this long, and there is no rate to show.
 MIN_BEATS = 3
 SILENT_S = 4.0
@@ -68,14 +71,14 @@ class EcgStream:
         x = np.asarray(samples, dtype=np.float64).reshape(-1)
         if gap:
             self._restart()
-        missing = ~np.isfinite(x) | (x == MISSING)
+        missing = ~(np.abs(x) <= BELIEVABLE) | (x == MISSING)
         beats: list[Beat] = []
         # Cut where the stream is judged and where contact comes or goes: positions of the stream.
         turns = np.flatnonzero(missing[1:] != missing[:-1]) + 1
         first_judged = self._every - self._total % self._every
         judged = np.arange(first_judged, len(x), self._every)
         cuts = sorted({0, len(x), *turns.tolist(), *judged.tolist()})
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             part = x[start:end]
             if missing[start]:
                 part = self._bridge(len(part))
@@ -111,13 +114,12 @@ class EcgStream:
     def _advance(self, part: Floats, beats: list[Beat]) -> None:
         self._history = np.concatenate((self._history, part))[-self._keep :]
         self._total += len(part)
-        for offset in self._detector.feed(part):
-            beats.append(self._beat(self._refine(offset)))
+        beats.extend(self._beat(self._refine(at)) for at in self._detector.feed(part))
         if self._total % self._every == 0:
             self._judge()
 
     def _refine(self, offset: int) -> int:
-        """The sample of the R (or deep S) peak: the extreme of the raw signal near the detection."""
+        """Sample of the R (or deep S) peak: the extreme of the raw signal near the detection."""
         reach = max(1, round(REFINE_S * self.rate_hz))
         start = self._total - self._base - len(self._history)
         first = max(0, offset - reach - start)
@@ -178,11 +180,10 @@ class EcgStream:
             long_enough = count >= round(WINDOW_S * detector.rate_hz)
             self._say(Quality.NOISY if long_enough else Quality.NO_SIGNAL, Reason.FEW_BEATS)
             return
-        seen = features(x, energy, at, detector.rate_hz, detector.lag)
+        seen = noise(x, energy, at, detector.rate_hz, detector.lag)
         quality, reason = verdict(seen)
-        if quality is Quality.GOOD and mains(recent, self.rate_hz, seen[-1]):
-            quality, reason = Quality.NOISY, Reason.MAINS
-        elif reason is not None and mains(recent, self.rate_hz, seen[-1]):
+        if mains(recent, self.rate_hz, seen.qrs):
+            quality = Quality.NOISY if quality is Quality.GOOD else quality
             reason = Reason.MAINS
         if quality is Quality.UNUSABLE:
             self._say(quality, reason)
