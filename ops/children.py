@@ -16,8 +16,13 @@ class Cannot(Exception):  # noqa: N818 - a sentence for the operator, not a fail
     """Why something cannot be started or done, in one sentence that says what to do."""
 
 
-async def _at_once() -> None:
+async def at_once() -> None:
     """Nothing to wait for."""
+
+
+async def always() -> bool:
+    """Needed at every start."""
+    return True
 
 
 def _nothing() -> None:
@@ -30,21 +35,22 @@ class Child:
 
     `ready` is one bounded try that raises while the child does not serve yet. `before` runs ahead
     of every start, `after` behind every end. A child with `once` has to end with 0 and is not
-    started again. `user` is the unprivileged uid (None: our own). `orphan_signal` is what the
-    kernel sends when we are killed. `grace_s` passes between the stop signal and SIGKILL. Lines
-    that match `chatter` go to the child's log file only, not to the terminal.
+    started again, nor at all when it is not `needed`. `user` is the unprivileged uid (None: our
+    own). `orphan_signal` is what the kernel sends when we are killed. `grace_s` passes between
+    the stop signal and SIGKILL. Lines that match `chatter` go to the log file only.
     """
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ready: Callable[[], Awaitable[None]] = _at_once
+    ready: Callable[[], Awaitable[None]] = at_once
     before: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGTERM
     user: int | None = None
     once: bool = False
+    needed: Callable[[], Awaitable[bool]] = always
     cwd: Path | None = None
     grace_s: float = 2.0
     chatter: str | None = None

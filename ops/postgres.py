@@ -150,7 +150,7 @@ class Postgres:
             stop_signal=signal.SIGINT,  # fast shutdown: clients are disconnected
             orphan_signal=signal.SIGINT,
             user=self.uid,
-            chatter="LOG:|FATAL:  the database system is starting up",
+            chatter="LOG:|FATAL:  the database system is (starting up|not yet)",
         )
 
     def forget_dead(self) -> None:

@@ -15,16 +15,19 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from ops.children import Cannot, Child, spawn
 from ops.home import write_state
+
+T = TypeVar("T")
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S, _STEADY_S = 0.5, 30.0, 60.0
 _POLL_S = 0.05
 _TRY_S = 5.0
 _START_S = 60.0
 _DEATHS_AT_START = 3
+_HURRY_S = 1.0
 _LOG_BYTES = 10_000_000
 
 
@@ -116,6 +119,10 @@ class Supervisor:
         """Every child, in the order of starting."""
         return [kept for stage in self.stages for kept in stage]
 
+    def named(self, name: str) -> Kept:
+        """Give the child of this name."""
+        return next(kept for kept in self.all if kept.child.name == name)
+
     async def start(self) -> None:
         """Start stage after stage until all are ready, or we are stopped. Raises Cannot."""
         for stage in self.stages:
@@ -141,6 +148,13 @@ class Supervisor:
         await self._first(self.stopping.wait())
         if self.failure.done():
             self.failure.result()
+
+    async def unless_stopped(self, task: asyncio.Task[T]) -> T | None:
+        """Give the task's result, or None when we are stopped first. Raises what either raises."""
+        await self._first(asyncio.wait([task]))
+        if self.failure.done():
+            self.failure.result()
+        return task.result() if task.done() else None
 
     async def _first(self, goal: Coroutine[Any, Any, Any], timeout_s: float | None = None) -> None:
         """Wait for the goal, a request to stop, or a failure, whichever comes first."""
@@ -190,7 +204,7 @@ class Supervisor:
         while not self.stopping.is_set():
             began = time.monotonic()
             try:
-                code = await self._once(kept)
+                code = await self._once(kept) if await kept.child.needed() else 0
             except (Cannot, OSError) as error:
                 self._fail(error)
                 return
@@ -285,14 +299,19 @@ class Supervisor:
 
 
 def on_signals(supervisor: Supervisor, notice: Callable[[], None]) -> None:
-    """SIGINT, SIGTERM and SIGHUP stop; a second one kills."""
+    """SIGINT, SIGTERM and SIGHUP stop; one that comes a second later, from a hurried hand, kills.
+
+    Sooner it is the same request once more: a terminal and a wrapper may both pass it on.
+    """
+    asked_at: list[float] = []
 
     def stop() -> None:
-        if supervisor.stopping.is_set():
-            supervisor.kill()
-        else:
+        if not asked_at:
+            asked_at.append(time.monotonic())
             notice()
             supervisor.stopping.set()
+        elif time.monotonic() - asked_at[0] > _HURRY_S:
+            supervisor.kill()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop)

@@ -16,14 +16,14 @@ from ops.children import Cannot, run_as
 _LOWEST, _HIGHEST = 61184, 65519
 
 
-def server_user(home: Path) -> int | None:
-    """Give the servers' uid when we are root (drawn once, then kept), else None: our own.
+def server_user(home: Path, role: str = "stores") -> int | None:
+    """Give the uid of these servers when we are root (drawn once, then kept), else None: our own.
 
     Raises Cannot when that user could not enter the folder.
     """
     if os.geteuid() != 0:
         return None
-    path = home / "state" / "uid"
+    path = home / "state" / f"uid-{role}"
     if path.exists():
         uid = int(path.read_text())
     else:
@@ -33,7 +33,7 @@ def server_user(home: Path) -> int | None:
         path.write_text(f"{uid}\n")
     if not may(uid, "-x", home):
         raise Cannot(
-            f"The database's own user cannot enter {home}: a folder above it is private; "
+            f"The servers' own user cannot enter {home}: a folder above it is private; "
             "set YANASHA_HOME to a folder outside private ones, such as /var/lib/yanasha."
         )
     return uid

@@ -1,0 +1,182 @@
+"""Who stands in the supervisor's table for a whole Yanasha, and in which order they start."""
+
+import asyncio
+import errno
+import os
+import re
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from signal import SIGKILL
+
+import psycopg
+
+from ops.caddy import caddy_child
+from ops.children import Cannot, Child, always, at_once
+from ops.stores import store_children
+from storage.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+_OK = 200
+# The job library tells of every job, several a minute: for the log file.
+_DAILY = r'.*"level": "info"'
+
+
+def stages(settings: Settings) -> list[list[Child]]:
+    """Prepare everything and give the table. Raises Cannot before anything runs."""
+    check_ports(settings)
+    last = [_program(settings, "jobs", "api.runner", chatter=_DAILY)]
+    if settings.caddy:
+        last.append(caddy_child(settings))
+    return [
+        [*store_children(settings), media(settings)],
+        [migration(settings)],
+        [api(settings)],
+        last,
+    ]
+
+
+def migration(settings: Settings) -> Child:
+    """What brings the tables up to this version; passed over when they are there."""
+
+    async def needed() -> bool:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                settings.database_url, connect_timeout=5
+            ) as database:
+                found = await database.execute("SELECT to_regclass('alembic_version') IS NULL")
+                if await found.fetchone() == (True,):
+                    return True
+                rows = await database.execute("SELECT version_num FROM alembic_version")
+                return {row[0] for row in await rows.fetchall()} != _heads()
+        except psycopg.Error:  # the migration itself will tell the reason
+            return True
+
+    return _program(settings, "migrate", "storage.migrate", needed=needed, once=True)
+
+
+def _heads() -> set[str]:
+    """Revisions that no other one follows, read from the migrations' first lines."""
+    revisions, followed = set(), set()
+    for path in (ROOT / "storage/migrations/versions").glob("*.py"):
+        text = path.read_text()
+        revisions |= set(re.findall(r"""^revision = ["'](\w+)["']""", text, re.MULTILINE))
+        followed |= set(re.findall(r"""^down_revision = ["'](\w+)["']""", text, re.MULTILINE))
+    return revisions - followed
+
+
+def media(settings: Settings) -> Child:
+    """The media worker; ready when it takes the API's link."""
+
+    async def ready() -> None:
+        _, writer = await asyncio.open_unix_connection(settings.link_path())
+        writer.close()
+        await writer.wait_closed()
+
+    return _program(settings, "media", "rtc", ready=ready)
+
+
+def api(settings: Settings) -> Child:
+    """The API and the pages; ready when /readyz says so."""
+
+    async def ready() -> None:
+        status = await http_status(settings, "/readyz")
+        if status != _OK:
+            msg = f"/readyz answers {status}"
+            raise ConnectionError(msg)
+
+    return _program(settings, "api", "api", ready=ready)
+
+
+def listens_at(settings: Settings) -> str:
+    """Give the address of the API: loopback when Caddy stands in front."""
+    return "127.0.0.1" if settings.caddy else settings.host
+
+
+async def http_status(settings: Settings, path: str) -> int:
+    """Ask our own API and give the status code. Raises OSError when nobody answers."""
+    host = listens_at(settings)
+    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    reader, writer = await asyncio.open_connection(host, settings.http_port)
+    try:
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}:{settings.http_port}\r\n"
+        writer.write(f"{request}Connection: close\r\n\r\n".encode())
+        line = (await reader.readline()).split()
+    finally:
+        writer.close()
+    if len(line) < 2 or not line[1].isdigit():  # noqa: PLR2004 - version, status
+        msg = "no HTTP answer"
+        raise ConnectionError(msg)
+    return int(line[1])
+
+
+def check_ports(settings: Settings) -> None:
+    """Refuse a taken or forbidden port before anything starts. Raises Cannot."""
+    wanted = [
+        (listens_at(settings), settings.http_port, socket.SOCK_STREAM, "YANASHA_HTTP_PORT"),
+        (_rtc_host(settings), settings.rtc_port, socket.SOCK_DGRAM, "YANASHA_RTC_PORT"),
+    ]
+    if settings.caddy:
+        wanted.append(("", settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"))
+    for host, port, kind, variable in wanted:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                if kind == socket.SOCK_STREAM:
+                    probe.listen(1)
+            except OSError as error:
+                raise Cannot(_port_sentence(error, host, port, kind, variable)) from error
+
+
+def _rtc_host(settings: Settings) -> str:
+    return settings.host if settings.rtc_addresses == (settings.host,) else ""
+
+
+def _port_sentence(
+    error: OSError, host: str, port: int, kind: socket.SocketKind, variable: str
+) -> str:
+    name = f"{'UDP port' if kind == socket.SOCK_DGRAM else 'Port'} {port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{name} is taken by another program: stop that one, or choose another port "
+            f"with {variable}."
+        )
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"{name} is for root only: choose one from 1024 on with {variable}."
+    return f"YANASHA_HOST {host!r} is not an address of this machine ({error.strerror})."
+
+
+def program_env(settings: Settings) -> Mapping[str, str]:
+    """Give the environment of our own programs: the caller's, with these settings."""
+    return {**os.environ, **settings.to_env(), "PYTHONUNBUFFERED": "1"}
+
+
+def _program(
+    settings: Settings,
+    name: str,
+    module: str,
+    *,
+    ready: Callable[[], Awaitable[None]] = at_once,
+    needed: Callable[[], Awaitable[bool]] = always,
+    once: bool = False,
+    chatter: str | None = None,
+) -> Child:
+    """Give one of our own programs as a row; the kernel kills it at once when we are killed.
+
+    It keeps nothing that a sudden end could spoil: what it acknowledged is in the stores.
+    """
+    return Child(
+        name=name,
+        argv=(sys.executable, "-m", module),
+        env=program_env(settings),
+        ready=ready,
+        orphan_signal=SIGKILL,
+        once=once,
+        needed=needed,
+        chatter=chatter,
+        cwd=ROOT,
+    )
