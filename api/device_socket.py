@@ -77,6 +77,7 @@ class _Recorder:
             )
         finally:
             self.house.live.leave(self.tab)
+            self.house.ecg.close(self.stream)
         if self.tab.ended:
             raise Ended(self.tab.ended, "not_signed_in")
 

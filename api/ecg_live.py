@@ -40,6 +40,7 @@ class _Trace:
     ahead: dict[int, EcgFrame] = field(default_factory=dict)
     heard_s: float = 0.0
     said_s: float = 0.0
+    open: bool = True
     said: tuple[Quality, Reason | None] | None = None
 
 
@@ -54,7 +55,18 @@ class EcgLive:
         """A recorder said how its stream reads; a stream taken up again keeps its state."""
         trace = self._traces.get(header.stream)
         if trace is None or trace.header != header:
-            self._traces[header.stream] = _Trace(person_id, header, EcgStream(header))
+            trace = self._traces[header.stream] = _Trace(person_id, header, EcgStream(header))
+        trace.open = True
+
+    def close(self, stream: UUID) -> None:
+        """The recorder is gone; its stream is forgotten when it stays silent."""
+        if stream in self._traces:
+            self._traces[stream].open = False
+
+    def unheard(self, stream: UUID) -> bool:
+        """Whether no frame of an opened stream has come yet."""
+        trace = self._traces.get(stream)
+        return trace is not None and trace.next is None
 
     def push(self, frames: Sequence[EcgFrame], now_s: float) -> None:
         """Frames just stored, of any streams; `now_s` is the loop's clock."""
@@ -71,7 +83,7 @@ class EcgLive:
             silent_s = now_s - trace.heard_s
             if trace.next is not None and silent_s > SILENT_S and trace.said != _STOPPED:
                 self._say(trace, now_s, None, *_STOPPED)
-            if silent_s > FORGOTTEN_S:
+            if silent_s > FORGOTTEN_S and not trace.open:
                 del self._traces[stream]
 
     async def run(self) -> None:

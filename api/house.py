@@ -92,6 +92,9 @@ class House:
 
     def _frames_stored(self, applied: Sequence[AppliedFrame]) -> None:
         new = [one for one in applied if one.new]
+        # A stream is part of a visit from its first frame on.
+        for person_id in {one.person_id for one in new if self.ecg.unheard(one.frame.stream)}:
+            self.live.hint(live.patient(person_id), Hint.STREAMS)
         for one in new:
             self.live.show(live.patient(one.person_id), encode(one.frame))
         self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())

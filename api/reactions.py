@@ -8,7 +8,6 @@ from api import live
 from api.live import Close, Hint
 from people.facts import (
     DeviceRevoked,
-    EcgStreamOpened,
     Fact,
     SessionEnded,
     VisitClosed,
@@ -47,14 +46,9 @@ def _visit_closed(house: House, fact: VisitClosed) -> None:
     house.live.hint(live.visit(fact.visit_id), Hint.VISIT)
 
 
-def _stream_opened(house: House, fact: EcgStreamOpened) -> None:
-    house.live.hint(live.patient(fact.person_id), Hint.STREAMS)
-
-
 REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     SessionEnded: _session_ended,
     DeviceRevoked: _device_revoked,
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,
-    EcgStreamOpened: _stream_opened,
 }

@@ -72,12 +72,15 @@ async def open_socket(socket: Socket, house: House, hello: type[T]) -> T:
 
 async def send_out(socket: Socket, tab: Tab) -> None:
     """Send what waits in the tab until it is ended; must-arrive messages before live ones."""
-    while tab.ended is None:
-        await tab.wait()
+    while True:
         while (message := tab.take_message()) is not None:
             await socket.send_data(message, mode="text")
-        while (live := tab.take_live()) is not None:
+        if tab.ended is not None:
+            return
+        if (live := tab.take_live()) is not None:
             await socket.send_data(live, mode="text" if isinstance(live, str) else "binary")
+        else:
+            await tab.wait()
 
 
 async def close(socket: Socket, why: Close, *, route: str) -> None:

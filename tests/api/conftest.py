@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from api_server import Server, free_port, serve
 from api_world import Client, World, make_world
 from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -77,3 +78,12 @@ async def as_(app: Litestar, world: World) -> AsyncIterator[Client]:
     yield client
     for one in opened:
         await one.aclose()
+
+
+@pytest.fixture
+async def server(settings: Settings, world: World) -> AsyncIterator[Server]:
+    """The application under uvicorn on loopback."""
+    settings = replace(settings, http_port=free_port())
+    app = create_app(settings)
+    async with serve(app, settings):
+        yield Server(app, settings.http_port, world)

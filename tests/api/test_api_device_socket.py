@@ -1,0 +1,124 @@
+"""The recorder's socket: acknowledged means stored, and nothing is stored twice."""
+
+import asyncio
+import time
+
+import pytest
+from api_server import Recorder, Server
+from api_world import API
+from sqlalchemy import text
+
+from devices.frames import decode
+
+
+async def frames(server: Server, recorder: Recorder) -> list[int]:
+    """Sequences that lie in the store, read as the doctor reads them."""
+    url = f"{API}/visits/{server.world['visit']}/ecg/{recorder.stream}/frames"
+    async with server.client("doctor") as client:
+        answer = await client.get(url)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    found, data = [], answer.content
+    while data:
+        size = int.from_bytes(data[:4], "little")
+        found.append(decode(data[4 : 4 + size]).sequence)
+        data = data[4 + size :]
+    return found
+
+
+async def test_acknowledged_frames_are_read_back_in_order(server: Server) -> None:
+    async with server.recorder() as recorder:
+        assert await recorder.announce() == -1
+        await recorder.send(*range(20))
+        await recorder.stored(19)
+    assert await frames(server, recorder) == list(range(20))
+    async with server.client("doctor") as client:
+        (info,) = (await client.get(f"{API}/visits/{server.world['visit']}/ecg")).json()
+    assert (info["last_sequence"], info["frames"], info["lead"]) == (19, 20, "MLII")
+
+
+async def test_a_recorder_that_comes_back_is_told_how_far_it_is_stored(server: Server) -> None:
+    async with server.recorder() as first:
+        await first.announce()
+        await first.send(0, 1, 2)
+        await first.stored(2)
+    async with server.recorder() as again:
+        again.stream, again.started_us = first.stream, first.started_us
+        assert await again.announce() == 2
+        await again.send(1, 2, 3)
+        await again.stored(3)
+    assert await frames(server, again) == [0, 1, 2, 3]
+
+
+async def test_only_what_has_no_hole_before_it_is_acknowledged(server: Server) -> None:
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        await recorder.send(0, 2, 3)
+        await recorder.stored(0)
+        await recorder.send(1)
+        await recorder.stored(3)
+    assert await frames(server, recorder) == [0, 1, 2, 3]
+
+
+async def test_a_recorder_without_a_good_token_is_closed_4401(server: Server) -> None:
+    async with server.recorder() as recorder:
+        recorder.token = "nonsense"
+        await recorder.say("hello", token="nonsense", stream=recorder.header())
+        assert (await recorder.of("problem"))["code"] == "not_signed_in"
+        assert await recorder.closed() == 4401
+
+
+async def test_a_device_that_is_no_recorder_may_not_announce_a_stream(server: Server) -> None:
+    async with server.recorder() as recorder:
+        token = server.world.device_tokens["patient:cuff"]
+        await recorder.say("hello", token=token, stream=recorder.header())
+        assert (await recorder.of("problem"))["code"] == "forbidden"
+        assert await recorder.closed() == 4403
+
+
+async def test_nobody_can_write_into_another_recorders_stream(server: Server) -> None:
+    async with server.recorder() as first:
+        await first.announce()
+        async with server.recorder("patient2") as second:
+            token = server.world.device_tokens["patient2:recorder"]
+            await second.say("hello", token=token, stream=first.header())
+            assert (await second.of("problem"))["code"] == "sequence_reused"
+            assert await second.closed() == 1008
+        async with server.recorder("patient2") as third:
+            await third.announce()
+            await third.ws.send(first.frame_bytes(0))
+            assert await third.closed() == 4403
+    assert server.world["patient"]
+
+
+@pytest.mark.parametrize("data", [b"", b"YEC1", b"\0" * 300, "text"])
+async def test_what_is_no_frame_ends_the_socket(data: bytes | str, server: Server) -> None:
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        await recorder.ws.send(data)
+        assert (await recorder.of("problem"))["code"] == "malformed_body"
+        assert await recorder.closed() == 1008
+
+
+async def test_a_header_nobody_can_read_by_is_refused(server: Server) -> None:
+    async with server.recorder() as recorder:
+        await recorder.say("hello", token=recorder.token, stream=recorder.header(rate_hz=5))
+        assert await recorder.closed() == 1008
+
+
+async def test_revoking_the_device_ends_its_socket_within_a_second(server: Server) -> None:
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        async with server.client("patient") as client:
+            await client.delete(f"{API}/devices/{server.world['patient:recorder']}")
+        started = time.monotonic()
+        assert await recorder.closed() == 4401
+        assert time.monotonic() - started < 1
+
+
+async def test_a_burst_after_an_outage_is_stored_whole(server: Server) -> None:
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        await asyncio.gather(recorder.send(*range(1500)), recorder.stored(1499))
+    async with server.world.sessions() as db:
+        count = text("SELECT count(*) FROM ecg_frames WHERE stream = :stream")
+        assert await db.scalar(count, {"stream": recorder.stream}) == 1500
