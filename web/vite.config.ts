@@ -10,6 +10,7 @@ export default defineConfig({
     target: 'es2022',
     // The Content-Security-Policy allows our own files only: nothing may become a data: URL.
     assetsInlineLimit: 0,
+    manifest: true,
     modulePreload: { polyfill: false },
   },
   server: {
@@ -32,5 +33,6 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['tests/**/*.test.ts', 'src/**/*.test.ts'],
     setupFiles: ['tests/setup.ts'],
+    testTimeout: 30_000,
   },
 });

@@ -66,17 +66,14 @@ export function toProblem(error: unknown): Problem {
   return error instanceof Problem ? error : serverAway();
 }
 
-const EXPECTED_BELOW = 500;
-
 /**
- * The problem as a sentence in the reader's language. What nobody could expect carries the
- * number under which the operator finds it in the log.
+ * The problem as a sentence in the reader's language. What the sentence cannot explain carries
+ * the number under which the operator finds it in the log.
  */
 export function problemText(problem: Problem): string {
   const key = `common.problem_${problem.code}`;
-  const known = isKey(key);
-  const sentence = t(known ? key : 'common.problem_internal', problem.params);
-  const explained = known && problem.status < EXPECTED_BELOW;
+  const explained = isKey(key) && key !== 'common.problem_internal';
+  const sentence = t(explained ? key : 'common.problem_internal', problem.params);
   if (problem.errorId === null || explained) return sentence;
   return `${sentence} ${t('common.problem_number', { id: problem.errorId })}`;
 }

@@ -4,86 +4,6 @@
  */
 
 export interface paths {
-  '/api/v1/sign-in': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post: operations['signIn'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/sign-out': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post: operations['signOut'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/me': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['me'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch: operations['updateMe'];
-    trace?: never;
-  };
-  '/api/v1/sessions': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['listSessions'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/sessions/{session_id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    delete: operations['endSession'];
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
   '/api/v1/day': {
     parameters: {
       query?: never;
@@ -91,167 +11,8 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
+    /** @description Visits and lessons of `date`, or of today where the caller belongs. */
     get: operations['myDay'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['getVisit'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/open': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post: operations['openVisit'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/close': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post: operations['closeVisit'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/ticket': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post: operations['visitTicket'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/readings': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['visitReadings'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/ecg': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['visitEcg'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/ecg/{stream_id}/frames': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['visitEcgFrames'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/visits/{visit_id}/note': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['getNote'];
-    put: operations['putNote'];
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/my/readings': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post: operations['addMyReading'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/api/v1/lessons/{lesson_id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get: operations['getLesson'];
     put?: never;
     post?: never;
     delete?: never;
@@ -267,6 +28,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
+    /** @description The caller's devices whose tokens hold. */
     get: operations['listDevices'];
     put?: never;
     post?: never;
@@ -286,7 +48,316 @@ export interface paths {
     get?: never;
     put?: never;
     post?: never;
+    /** @description End a device's token for good; its socket closes. */
     delete: operations['revokeDevice'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/lessons/{lesson_id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A lesson, to its teacher and the pupils of its class. */
+    get: operations['getLesson'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/me': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The signed-in person with every hat worn now. */
+    get: operations['me'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /** @description Change one's own language. */
+    patch: operations['updateMe'];
+    trace?: never;
+  };
+  '/api/v1/my/readings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Store a reading the caller typed in; answered after the commit. */
+    post: operations['addMyReading'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/readings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Store a device's readings, all or none; answered after the commit. */
+    post: operations['sendReadings'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/sessions': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The caller's live sessions, newest first. */
+    get: operations['listSessions'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/sessions/{session_id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** @description End one of the caller's own sessions; its sockets close. */
+    delete: operations['endSession'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/sign-in': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Open a session with login and password. */
+    post: operations['signIn'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/sign-out': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description End this session; the browser forgets what it holds of us. */
+    post: operations['signOut'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A visit, to its doctor or patient. */
+    get: operations['getVisit'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/close': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description End the visit and every live right to it; closing twice is closing. */
+    post: operations['closeVisit'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Streams of the visit's patient. */
+    get: operations['visitEcg'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg/{stream_id}/frames': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Frames above sequence `after`, in order, each behind its length (u32, little endian). */
+    get: operations['visitEcgFrames'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/note': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The note of a visit, to its doctor. */
+    get: operations['getNote'];
+    /** @description Replace the text that was read; 409 with the current one when somebody wrote in between. */
+    put: operations['putNote'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/open': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Let media flow; opening twice is opening. */
+    post: operations['openVisit'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/readings': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Readings of the visit's patient, oldest first; with `after` only those received since. */
+    get: operations['visitReadings'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ticket': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description A ticket to the visit's socket: one use, 30 s. */
+    post: operations['visitTicket'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/healthz': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The process answers. */
+    get: operations['health'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/readyz': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Whether database and objects are there: 200 or 503. */
+    get: operations['ready'];
+    put?: never;
+    post?: never;
+    delete?: never;
     options?: never;
     head?: never;
     patch?: never;
@@ -296,189 +367,661 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
-    Named: {
-      /** Format: uuid */
-      id: string;
-      name: string;
+    /**
+     * Answered
+     * @description The browser's answer to the newest offer of a transport.
+     */
+    Answered: {
+      sdp: string;
+      transport: string;
+      /** @enum {unknown} */
+      type: 'answer';
     };
-    Role: {
-      /** @enum {string} */
-      role: 'doctor' | 'patient' | 'teacher' | 'pupil' | 'parent' | 'administrator';
-      /** Format: uuid */
-      organisation_id: string | null;
-      organisation_name: string | null;
-    };
-    Me: {
-      /** Format: uuid */
-      id: string;
-      name: string;
-      family_name: string;
-      given_name: string;
-      /** @enum {string} */
-      language: 'ru' | 'tt' | 'en';
-      roles: components['schemas']['Role'][];
-      staff: boolean;
-    };
-    SignIn: {
-      login: string;
-      password: string;
-    };
-    UpdateMe: {
-      /** @enum {string} */
-      language: 'ru' | 'tt' | 'en';
-    };
-    Session: {
-      /** Format: uuid */
-      id: string;
-      /** Format: date-time */
-      created_at: string;
-      /** Format: date-time */
-      last_seen_at: string;
-      current: boolean;
-    };
-    VisitSummary: {
-      /** Format: uuid */
-      id: string;
-      /** Format: date-time */
-      starts_at: string;
-      /** Format: date-time */
-      ends_at: string;
-      /** @enum {string} */
-      state: 'booked' | 'open' | 'closed';
-      /** @enum {string} */
-      my_side: 'doctor' | 'patient';
-      other: components['schemas']['Named'];
-      organisation: components['schemas']['Named'];
-    };
-    Visit: {
-      /** Format: uuid */
-      id: string;
-      /** Format: date-time */
-      starts_at: string;
-      /** Format: date-time */
-      ends_at: string;
-      /** @enum {string} */
-      state: 'booked' | 'open' | 'closed';
-      /** @enum {string} */
-      my_side: 'doctor' | 'patient';
-      other: components['schemas']['Named'];
-      organisation: components['schemas']['Named'];
-      /** Format: date-time */
-      opened_at: string | null;
-      /** Format: date-time */
-      closed_at: string | null;
-      patient: components['schemas']['Named'];
-      doctor: components['schemas']['Named'];
-      grants: ('audio' | 'video')[];
-    };
-    LessonSummary: {
-      /** Format: uuid */
-      id: string;
-      title: string;
-      subject: string;
-      class_name: string;
-      /** Format: date-time */
-      starts_at: string;
-      /** Format: date-time */
-      ends_at: string;
-      /** @enum {string} */
-      my_side: 'teacher' | 'pupil';
-    };
-    Lesson: {
-      /** Format: uuid */
-      id: string;
-      title: string;
-      subject: string;
-      class_name: string;
-      teacher: components['schemas']['Named'];
-      /** Format: date-time */
-      starts_at: string;
-      /** Format: date-time */
-      ends_at: string;
-      state: string;
-      /** @enum {string} */
-      my_side: 'teacher' | 'pupil';
-    };
+    /**
+     * Day
+     * @description What the caller has on a local date of the clinic or school.
+     */
     Day: {
       /** Format: date */
       date: string;
-      visits: components['schemas']['VisitSummary'][];
       lessons: components['schemas']['LessonSummary'][];
+      visits: components['schemas']['VisitSummary'][];
     };
-    Ticket: {
-      ticket: string;
-      /** Format: date-time */
-      expires_at: string;
-    };
-    Reading: {
+    /**
+     * Device
+     * @description A device in the list of its person.
+     */
+    Device: {
       /** Format: uuid */
       id: string;
-      kind: string;
+      kinds: string[];
+      last_seen_at: string | null;
+      name: string;
+    };
+    /**
+     * DeviceFlag
+     * @description What the device itself said against its reading (bits of the cuff's status, 0x2A35).
+     * @enum {unknown}
+     */
+    DeviceFlag: 'cuff_loose' | 'irregular_pulse' | 'movement' | 'position' | 'pulse_out_of_range';
+    /**
+     * DeviceHello
+     * @description First message of a recorder: its token and how to read its samples.
+     */
+    DeviceHello: {
+      stream: components['schemas']['StreamHeader'];
+      token: string;
+      /** @enum {unknown} */
+      type: 'hello';
+    };
+    /**
+     * DeviceProblem
+     * @description Why the socket closes.
+     */
+    DeviceProblem: {
+      code: string;
+      /** @enum {unknown} */
+      type: 'problem';
+    };
+    DeviceServerMessage:
+      | components['schemas']['Ready']
+      | components['schemas']['Stored']
+      | components['schemas']['DeviceProblem'];
+    /**
+     * EcgStreamInfo
+     * @description A stream as screens need it: mV = (adc - baseline) / gain_per_mv.
+     */
+    EcgStreamInfo: {
+      baseline: number;
+      device: components['schemas']['Ref'];
+      frames: number;
+      gain_per_mv: number;
+      last_sequence: number;
+      lead: string;
+      rate_hz: number;
+      started_at: string;
+      /** Format: uuid */
+      stream: string;
+    };
+    /**
+     * FieldError
+     * @description One wrong field of a body, as a code and the numbers the sentence needs.
+     */
+    FieldError: {
+      code: string;
+      field: string;
+      /** @default {} */
+      params: Record<string, never>;
+    };
+    /**
+     * Health
+     * @description The process answers.
+     */
+    Health: {
+      status: string;
+    };
+    /**
+     * Hello
+     * @description First message: the one-use ticket, the page's own id, media transports that live on.
+     */
+    Hello: {
+      /** @default [] */
+      resume: string[];
+      /** Format: uuid */
+      tab: string;
+      ticket: string;
+      /** @enum {unknown} */
+      type: 'hello';
+    };
+    /**
+     * Kind
+     * @description Kinds of reading we accept.
+     * @enum {unknown}
+     */
+    Kind:
+      'blood_pressure' | 'cholesterol_total' | 'glucose' | 'heart_rate' | 'spo2' | 'temperature';
+    /**
+     * Lesson
+     * @description A lesson on its own page.
+     */
+    Lesson: {
+      class_name: string;
+      ends_at: string;
+      /** Format: uuid */
+      id: string;
+      my_side: components['schemas']['LessonSide'];
+      organisation: components['schemas']['Ref'];
+      starts_at: string;
+      state: components['schemas']['LessonState'];
+      subject: string;
+      teacher: components['schemas']['Ref'];
+      title: string;
+    };
+    /**
+     * LessonSide
+     * @description On which side of the desk.
+     * @enum {unknown}
+     */
+    LessonSide: 'pupil' | 'teacher';
+    /**
+     * LessonState
+     * @description Read off the clock.
+     * @enum {unknown}
+     */
+    LessonState: 'ended' | 'planned' | 'running';
+    /**
+     * LessonSummary
+     * @description A lesson in somebody's day.
+     */
+    LessonSummary: {
+      class_name: string;
+      ends_at: string;
+      /** Format: uuid */
+      id: string;
+      my_side: components['schemas']['LessonSide'];
+      starts_at: string;
+      subject: string;
+      title: string;
+    };
+    /**
+     * Me
+     * @description The signed-in person, as their own screens need it.
+     */
+    Me: {
+      family_name: string;
+      given_name: string;
+      /** Format: uuid */
+      id: string;
+      /** @enum {unknown} */
+      language: 'en' | 'ru' | 'tt';
+      name: string;
+      roles: components['schemas']['Role'][];
+      staff: boolean;
+    };
+    /**
+     * Measurement
+     * @description One reading as the device sent it; `sequence`, the device's own number, tells a repeat.
+     */
+    Measurement: {
+      /** @default [] */
+      flags: components['schemas']['DeviceFlag'][];
+      kind: components['schemas']['Kind'];
       sequence: number;
       /** Format: date-time */
       taken_at: string;
-      /** Format: date-time */
-      received_at: string;
+      /** @default  */
+      unit: string;
       values: {
         [key: string]: number;
       };
-      unit: string;
-      sent_values: {
-        [key: string]: number;
-      };
-      sent_unit: string;
-      device: components['schemas']['Named'];
-      flags: string[];
     };
-    EcgStreamInfo: {
+    /**
+     * MediaAway
+     * @description The media worker is lost; it comes back by itself.
+     */
+    MediaAway: {
+      /** @enum {unknown} */
+      type: 'media_away';
+    };
+    /**
+     * MediaBack
+     * @description The media worker is there again: make new peer connections, offers follow.
+     */
+    MediaBack: {
+      /** @enum {unknown} */
+      type: 'media_back';
+    };
+    /**
+     * MediaReady
+     * @description The page can take offers; what it has to publish.
+     */
+    MediaReady: {
+      audio: boolean;
+      /** @enum {unknown} */
+      type: 'media_ready';
+      video: boolean;
+    };
+    /**
+     * MemberState
+     * @description A member of the visit: online = has the page open; audio, video = arrive at the worker.
+     */
+    MemberState: {
+      audio: boolean;
       /** Format: uuid */
-      stream: string;
-      device: components['schemas']['Named'];
-      lead: string;
-      rate_hz: number;
-      gain_per_mv: number;
-      baseline: number;
-      /** Format: date-time */
-      started_at: string;
-      last_sequence: number;
-      frames: number;
+      id: string;
+      name: string;
+      online: boolean;
+      /** @enum {unknown} */
+      side: 'doctor' | 'patient';
+      video: boolean;
     };
+    /**
+     * Mute
+     * @description Stops or resumes what the page publishes, enforced by the media worker too.
+     */
+    Mute: {
+      /** @enum {unknown} */
+      kind: 'audio' | 'video';
+      muted: boolean;
+      /** @enum {unknown} */
+      type: 'mute';
+    };
+    /**
+     * MyChanges
+     * @description What a person may change of themselves.
+     */
+    MyChanges: {
+      /** @enum {unknown} */
+      language: 'en' | 'ru' | 'tt';
+    };
+    /**
+     * NewReadings
+     * @description What a device sends; it may send again whatever was not acknowledged.
+     */
+    NewReadings: {
+      readings: components['schemas']['Measurement'][];
+    };
+    /**
+     * Note
+     * @description A note as the doctor reads it.
+     */
     Note: {
       text: string;
       version: number;
     };
-    Measurement: {
-      kind: string;
+    /**
+     * NoteChange
+     * @description A new text, and the version that was on screen while it was written.
+     */
+    NoteChange: {
+      text: string;
+      version: number;
+    };
+    /**
+     * Offered
+     * @description An SDP offer; the same transport again means renegotiate.
+     */
+    Offered: {
+      /** @enum {unknown} */
+      direction: 'publish' | 'subscribe';
+      sdp: string;
+      tracks: components['schemas']['OfferedTrack'][];
+      transport: string;
+      /** @enum {unknown} */
+      type: 'offer';
+    };
+    /**
+     * OfferedTrack
+     * @description Whose track the m-line `mid` carries.
+     */
+    OfferedTrack: {
+      /** @enum {unknown} */
+      kind: 'audio' | 'video';
+      /** Format: uuid */
+      member: string;
+      mid: string;
+    };
+    /**
+     * Outcome
+     * @description What became of a reading that was sent.
+     * @enum {unknown}
+     */
+    Outcome: 'repeated' | 'stored';
+    /**
+     * Ping
+     * @description Answered by pong of the same number.
+     */
+    Ping: {
+      n: number;
+      /** @enum {unknown} */
+      type: 'ping';
+    };
+    /**
+     * Pong
+     * @description Answer to ping.
+     */
+    Pong: {
+      n: number;
+      /** @enum {unknown} */
+      type: 'pong';
+    };
+    /**
+     * Presence
+     * @description Who is here now, whole.
+     */
+    Presence: {
+      members: components['schemas']['MemberState'][];
+      /** @enum {unknown} */
+      type: 'presence';
+    };
+    /**
+     * Problem
+     * @description RFC 9457 problem document.
+     */
+    Problem: {
+      code: string;
+      /** @default  */
+      detail: string;
+      error_id: string;
+      /** @default [] */
+      errors: components['schemas']['FieldError'][];
+      /** @default {} */
+      params: Record<string, never>;
+      status: number;
+      title: string;
+      /** @default about:blank */
+      type: string;
+    };
+    /**
+     * Quality
+     * @description What the screen may say of the trace; a heart rate is shown for good and noisy only.
+     * @enum {unknown}
+     */
+    Quality: 'good' | 'lead_off' | 'no_signal' | 'noisy' | 'unusable';
+    /**
+     * Readiness
+     * @description What the process can reach; it is ready when the stores are there, media or not.
+     */
+    Readiness: {
+      database: boolean;
+      media: boolean;
+      objects: boolean;
+      ready: boolean;
+    };
+    /**
+     * Reading
+     * @description A reading as screens show it.
+     */
+    Reading: {
+      device: components['schemas']['Ref'];
+      flags: string[];
+      /** Format: uuid */
+      id: string;
+      kind: components['schemas']['Kind'];
+      received_at: string;
+      sent_unit: string;
+      sent_values: {
+        [key: string]: number;
+      };
       sequence: number;
-      /** Format: date-time */
       taken_at: string;
       unit: string;
       values: {
         [key: string]: number;
       };
     };
-    Device: {
+    /**
+     * ReadingMade
+     * @description A new reading, stored.
+     */
+    ReadingMade: {
+      reading: components['schemas']['Reading'];
+      /** @enum {unknown} */
+      type: 'reading';
+    };
+    /**
+     * ReadingResult
+     * @description The answer as a device gets it.
+     */
+    ReadingResult: {
+      flags: string[];
+      /** Format: uuid */
+      id: string;
+      sequence: number;
+      status: components['schemas']['Outcome'];
+    };
+    /**
+     * ReadingResults
+     * @description One answer a reading, in order.
+     */
+    ReadingResults: {
+      results: components['schemas']['ReadingResult'][];
+    };
+    /**
+     * Ready
+     * @description Send frames from `stored` + 1; -1 when none is stored.
+     */
+    Ready: {
+      stored: number;
+      /** @enum {unknown} */
+      type: 'ready';
+    };
+    /**
+     * Reason
+     * @description Why the signal is not good, or why there is no rate.
+     * @enum {unknown}
+     */
+    Reason:
+      'drift' | 'electrode_off' | 'few_beats' | 'flat_line' | 'mains' | 'muscle' | 'saturation';
+    /**
+     * Ref
+     * @description A thing by id and name, as screens show it.
+     */
+    Ref: {
       /** Format: uuid */
       id: string;
       name: string;
-      kinds: string[];
-      /** Format: date-time */
-      last_seen_at: string | null;
     };
-    ProblemError: {
-      field: string;
-      code: string;
-      params: Record<string, never>;
+    /**
+     * RestartMedia
+     * @description Asks for an ICE restart of a transport.
+     */
+    RestartMedia: {
+      transport: string;
+      /** @enum {unknown} */
+      type: 'restart';
     };
-    Problem: {
-      type: string;
-      title: string;
-      status: number;
-      detail?: string;
+    /**
+     * Role
+     * @description One hat, and where it is worn.
+     */
+    Role: {
+      organisation_id: string | null;
+      organisation_name: string | null;
+      role: components['schemas']['RoleName'];
+    };
+    /**
+     * RoleName
+     * @description Hats, read off the relations; a right is never decided by them.
+     * @enum {unknown}
+     */
+    RoleName: 'administrator' | 'doctor' | 'parent' | 'patient' | 'pupil' | 'teacher';
+    /**
+     * Session
+     * @description A session in the list of its person.
+     */
+    Session: {
+      current: boolean;
+      expires_at: string;
+      /** Format: uuid */
+      id: string;
+      last_seen_at: string;
+      network: string;
+      signed_in_at: string;
+    };
+    /**
+     * SignIn
+     * @description What a person types.
+     */
+    SignIn: {
+      login: string;
+      password: string;
+    };
+    /**
+     * SignedOut
+     * @description The session has ended; the socket closes with 4401.
+     */
+    SignedOut: {
+      /** @enum {unknown} */
+      type: 'signed_out';
+    };
+    /**
+     * SocketProblem
+     * @description A message was not taken; `code` as in problem documents.
+     */
+    SocketProblem: {
       code: string;
-      error_id: string;
-      params?: Record<string, never>;
-      errors?: components['schemas']['ProblemError'][];
+      /** @enum {unknown} */
+      type: 'problem';
+    };
+    /**
+     * Stored
+     * @description Every frame up to `sequence` is stored for good.
+     */
+    Stored: {
+      sequence: number;
+      /** @enum {unknown} */
+      type: 'stored';
+    };
+    /**
+     * StoresAway
+     * @description The database is away; nothing is stored now, live media goes on.
+     */
+    StoresAway: {
+      /** @enum {unknown} */
+      type: 'stores_away';
+    };
+    /**
+     * StoresBack
+     * @description The database is back.
+     */
+    StoresBack: {
+      /** @enum {unknown} */
+      type: 'stores_back';
+    };
+    /**
+     * StreamHeader
+     * @description What a recorder says once, before its frames: how to read the samples.
+     */
+    StreamHeader: {
+      /** @default 0 */
+      baseline: number;
+      gain_per_mv: number;
+      /** @default I */
+      lead: string;
+      rate_hz: number;
+      /** Format: uuid */
+      stream: string;
+    };
+    /**
+     * StreamOpened
+     * @description An ECG stream began, or was taken up again; its frames follow.
+     */
+    StreamOpened: {
+      stream: components['schemas']['EcgStreamInfo'];
+      /** @enum {unknown} */
+      type: 'ecg_stream';
+    };
+    /**
+     * Ticket
+     * @description A ticket as the browser gets it.
+     */
+    Ticket: {
+      expires_at: string;
+      ticket: string;
+    };
+    /**
+     * Visit
+     * @description A visit on its own page. `grants` is what the caller may publish: nothing until it opens.
+     */
+    Visit: {
+      closed_at: string | null;
+      doctor: components['schemas']['Ref'];
+      ends_at: string;
+      grants: string[];
+      /** Format: uuid */
+      id: string;
+      my_side: components['schemas']['VisitSide'];
+      opened_at: string | null;
+      organisation: components['schemas']['Ref'];
+      other: components['schemas']['Ref'];
+      patient: components['schemas']['Ref'];
+      starts_at: string;
+      state: components['schemas']['VisitState'];
+    };
+    /**
+     * VisitChanged
+     * @description The visit was opened or closed.
+     */
+    VisitChanged: {
+      state: components['schemas']['VisitState'];
+      /** @enum {unknown} */
+      type: 'visit';
+    };
+    VisitPageMessage:
+      | components['schemas']['Hello']
+      | components['schemas']['MediaReady']
+      | components['schemas']['Answered']
+      | components['schemas']['RestartMedia']
+      | components['schemas']['Mute']
+      | components['schemas']['Ping'];
+    VisitServerMessage:
+      | components['schemas']['Welcome']
+      | components['schemas']['Presence']
+      | components['schemas']['Offered']
+      | components['schemas']['MediaAway']
+      | components['schemas']['MediaBack']
+      | components['schemas']['ReadingMade']
+      | components['schemas']['StreamOpened']
+      | components['schemas']['Vitals']
+      | components['schemas']['StoresAway']
+      | components['schemas']['StoresBack']
+      | components['schemas']['VisitChanged']
+      | components['schemas']['Pong']
+      | components['schemas']['SocketProblem']
+      | components['schemas']['SignedOut'];
+    /**
+     * VisitSide
+     * @description On which side of the visit.
+     * @enum {unknown}
+     */
+    VisitSide: 'doctor' | 'patient';
+    /**
+     * VisitState
+     * @description booked → open → closed; a booked visit may be closed without having been open.
+     * @enum {unknown}
+     */
+    VisitState: 'booked' | 'closed' | 'open';
+    /**
+     * VisitSummary
+     * @description A visit in somebody's day.
+     */
+    VisitSummary: {
+      ends_at: string;
+      /** Format: uuid */
+      id: string;
+      my_side: components['schemas']['VisitSide'];
+      organisation: components['schemas']['Ref'];
+      other: components['schemas']['Ref'];
+      starts_at: string;
+      state: components['schemas']['VisitState'];
+    };
+    /**
+     * Vitals
+     * @description Heart rate and signal quality of a stream at the sample time `at`.
+     */
+    Vitals: {
+      at: string;
+      heart_rate_bpm: number | null;
+      quality: components['schemas']['Quality'];
+      reason: components['schemas']['Reason'] | null;
+      /** Format: uuid */
+      stream: string;
+      /** @enum {unknown} */
+      type: 'vitals';
+    };
+    /**
+     * Welcome
+     * @description Answer to hello: who you are, who is here, which ECG streams there are.
+     */
+    Welcome: {
+      members: components['schemas']['MemberState'][];
+      server_time: string;
+      streams: components['schemas']['EcgStreamInfo'][];
+      /** @enum {unknown} */
+      type: 'welcome';
+      /** Format: uuid */
+      you: string;
     };
   };
   responses: never;
@@ -489,30 +1032,28 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-  signIn: {
+  myDay: {
     parameters: {
-      query?: never;
+      query?: {
+        date?: string | null;
+      };
       header?: never;
       path?: never;
       cookie?: never;
     };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['SignIn'];
-      };
-    };
+    requestBody?: never;
     responses: {
-      /** @description ok */
-      201: {
+      /** @description Request fulfilled, document follows */
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Me'];
+          'application/json': components['schemas']['Day'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
         headers: {
           [name: string]: unknown;
         };
@@ -520,8 +1061,26 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -531,7 +1090,7 @@ export interface operations {
       };
     };
   };
-  signOut: {
+  listDevices: {
     parameters: {
       query?: never;
       header?: never;
@@ -540,15 +1099,17 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
-      204: {
+      /** @description Request fulfilled, document follows */
+      200: {
         headers: {
           [name: string]: unknown;
         };
-        content?: never;
+        content: {
+          'application/json': components['schemas']['Device'][];
+        };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -556,8 +1117,176 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  revokeDevice: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        device_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getLesson: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        lesson_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Lesson'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -576,7 +1305,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -585,8 +1314,8 @@ export interface operations {
           'application/json': components['schemas']['Me'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -594,8 +1323,17 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -614,11 +1352,11 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': components['schemas']['UpdateMe'];
+        'application/json': components['schemas']['MyChanges'];
       };
     };
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -627,8 +1365,8 @@ export interface operations {
           'application/json': components['schemas']['Me'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
         headers: {
           [name: string]: unknown;
         };
@@ -636,8 +1374,281 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  addMyReading: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['Measurement'];
+      };
+    };
+    responses: {
+      /** @description Repeated. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Reading'];
+        };
+      };
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Reading'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  sendReadings: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewReadings'];
+      };
+    };
+    responses: {
+      /** @description All repeated. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReadingResults'];
+        };
+      };
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReadingResults'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -656,7 +1667,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -665,8 +1676,8 @@ export interface operations {
           'application/json': components['schemas']['Session'][];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -674,8 +1685,17 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -696,15 +1716,33 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, nothing follows */
       204: {
         headers: {
           [name: string]: unknown;
         };
         content?: never;
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -712,8 +1750,35 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -723,28 +1788,30 @@ export interface operations {
       };
     };
   };
-  myDay: {
+  signIn: {
     parameters: {
-      query?: {
-        date?: string;
-      };
+      query?: never;
       header?: never;
       path?: never;
       cookie?: never;
     };
-    requestBody?: never;
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['SignIn'];
+      };
+    };
     responses: {
-      /** @description ok */
-      200: {
+      /** @description Document created, URL follows */
+      201: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Day'];
+          'application/json': components['schemas']['Me'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
         headers: {
           [name: string]: unknown;
         };
@@ -752,8 +1819,116 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  signOut: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -774,7 +1949,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -783,8 +1958,26 @@ export interface operations {
           'application/json': components['schemas']['Visit'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -792,8 +1985,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description There is no such thing for you. */
+      404: {
         headers: {
           [name: string]: unknown;
         };
@@ -801,30 +1994,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-    };
-  };
-  openVisit: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        visit_id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description ok */
-      201: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Visit'];
-        };
-      };
-      /** @description problem */
-      '4XX': {
+      /** @description Our failure; error_id is in the log. */
+      500: {
         headers: {
           [name: string]: unknown;
         };
@@ -832,8 +2003,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -854,8 +2025,8 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
-      201: {
+      /** @description Request fulfilled, document follows */
+      200: {
         headers: {
           [name: string]: unknown;
         };
@@ -863,8 +2034,26 @@ export interface operations {
           'application/json': components['schemas']['Visit'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -872,8 +2061,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
         headers: {
           [name: string]: unknown;
         };
@@ -881,30 +2070,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-    };
-  };
-  visitTicket: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        visit_id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description ok */
-      201: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Ticket'];
-        };
-      };
-      /** @description problem */
-      '4XX': {
+      /** @description There is no such thing for you. */
+      404: {
         headers: {
           [name: string]: unknown;
         };
@@ -912,8 +2079,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Our failure; error_id is in the log. */
+      500: {
         headers: {
           [name: string]: unknown;
         };
@@ -921,41 +2088,8 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-    };
-  };
-  visitReadings: {
-    parameters: {
-      query?: {
-        after?: string;
-      };
-      header?: never;
-      path: {
-        visit_id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description ok */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Reading'][];
-        };
-      };
-      /** @description problem */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description problem */
-      '5XX': {
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -976,7 +2110,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -985,8 +2119,26 @@ export interface operations {
           'application/json': components['schemas']['EcgStreamInfo'][];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -994,8 +2146,35 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -1020,7 +2199,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -1029,8 +2208,8 @@ export interface operations {
           'application/octet-stream': string;
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
         headers: {
           [name: string]: unknown;
         };
@@ -1038,8 +2217,44 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -1060,7 +2275,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -1069,8 +2284,26 @@ export interface operations {
           'application/json': components['schemas']['Note'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -1078,8 +2311,35 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -1100,11 +2360,11 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': components['schemas']['Note'];
+        'application/json': components['schemas']['NoteChange'];
       };
     };
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
@@ -1113,8 +2373,8 @@ export interface operations {
           'application/json': components['schemas']['Note'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
         headers: {
           [name: string]: unknown;
         };
@@ -1122,8 +2382,71 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -1133,30 +2456,209 @@ export interface operations {
       };
     };
   };
-  addMyReading: {
+  openVisit: {
     parameters: {
       query?: never;
       header?: never;
-      path?: never;
+      path: {
+        visit_id: string;
+      };
       cookie?: never;
     };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['Measurement'];
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Visit'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
       };
     };
+  };
+  visitReadings: {
+    parameters: {
+      query?: {
+        after?: string | null;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Reading'][];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  visitTicket: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Document created, URL follows */
       201: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Reading'];
+          'application/json': components['schemas']['Ticket'];
         };
       };
-      /** @description problem */
-      '4XX': {
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
         headers: {
           [name: string]: unknown;
         };
@@ -1164,8 +2666,35 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -1175,47 +2704,7 @@ export interface operations {
       };
     };
   };
-  getLesson: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        lesson_id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description ok */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Lesson'];
-        };
-      };
-      /** @description problem */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description problem */
-      '5XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  listDevices: {
+  health: {
     parameters: {
       query?: never;
       header?: never;
@@ -1224,69 +2713,42 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
+      /** @description Request fulfilled, document follows */
       200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Device'][];
-        };
-      };
-      /** @description problem */
-      '4XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description problem */
-      '5XX': {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
+          'application/json': components['schemas']['Health'];
         };
       };
     };
   };
-  revokeDevice: {
+  ready: {
     parameters: {
       query?: never;
       header?: never;
-      path: {
-        device_id: string;
-      };
+      path?: never;
       cookie?: never;
     };
     requestBody?: never;
     responses: {
-      /** @description ok */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      /** @description problem */
-      '4XX': {
+      /** @description Request fulfilled, document follows */
+      200: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/problem+json': components['schemas']['Problem'];
+          'application/json': components['schemas']['Readiness'];
         };
       };
-      /** @description problem */
-      '5XX': {
+      /** @description Not ready. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/problem+json': components['schemas']['Problem'];
+          'application/json': components['schemas']['Readiness'];
         };
       };
     };
