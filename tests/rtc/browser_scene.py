@@ -23,7 +23,7 @@ from rtc.worker import Worker
 ROOM = "scene"
 PAGE = Path(__file__).parent / "browser_page.html"
 POLL_S = 0.1  # the browser's counters tell nobody when they change
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
