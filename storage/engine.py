@@ -83,6 +83,7 @@ def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=True,
+        hide_parameters=True,  # they are people's data, and errors end in logs
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
         connect_args={"connect_timeout": 5, "options": f"{options} -c timezone=UTC".strip()},

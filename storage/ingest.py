@@ -214,12 +214,13 @@ class IngestWriter(Generic[T, R]):
 
     def _tell_all_away(self, group: list[_Submission[T, R]], error: Exception) -> None:
         """Fail the group and everything queued: the next submission tries the database again."""
-        log.warning("database away: %s", error)
+        reason = str(error).partition("\n")[0]  # further lines may quote the statement
+        log.warning("database away: %s", reason)
         waiting = [*group, *self._queue]
         self._queue.clear()
         self._queued = 0
         for submission in waiting:
-            away = StoreAway(str(error))
+            away = StoreAway(reason)
             away.__cause__ = error
             submission.fail(away)
 

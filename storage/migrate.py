@@ -102,13 +102,14 @@ def main(arguments: list[str]) -> int:
             case _:
                 sys.stderr.write(f"{__doc__}")
                 return 2
+        reached = current(url)
     except OperationalError as error:
         sys.stderr.write(f"The database does not answer: {error.orig}\n")
         return 1
     except (BadSetting, CommandError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"The database is at revision {current(url) or 'base (no tables)'}.\n")
+    sys.stdout.write(f"The database is at revision {reached or 'base (no tables)'}.\n")
     return 0
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import ForeignKey, MetaData, UniqueConstraint, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -122,6 +122,13 @@ async def test_a_refusal_of_the_database_is_not_its_absence(tables: AsyncEngine)
         with pytest.raises(IntegrityError) as caught:
             await db.commit()
     assert not is_away(caught.value)
+
+
+async def test_an_error_does_not_quote_the_values_of_its_statement(tables: AsyncEngine) -> None:
+    async with tables.connect() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            await connection.execute(text("SELECT 1/0, :name"), {"name": "Габдулла"})
+    assert "Габдулла" not in str(caught.value)
 
 
 async def test_nothing_listening_is_told_as_the_database_being_away() -> None:
