@@ -1,0 +1,119 @@
+/** This person's microphone and camera: open, silent, off, gone. */
+
+import type { MediaKind } from '../wire';
+import {
+  NOTHING,
+  openMedia,
+  openOne,
+  type JoinChoice,
+  type LocalMedia,
+  type MediaTrouble,
+} from './devices';
+
+export class LocalDevices {
+  #media: LocalMedia = NOTHING;
+  #micWanted = true;
+  #cameraWanted = true;
+  readonly #onLost: (kind: MediaKind) => void;
+
+  /** `onLost`: a device ended by itself, say a camera pulled out. */
+  constructor(onLost: (kind: MediaKind) => void) {
+    this.#onLost = onLost;
+  }
+
+  get has(): Record<MediaKind, boolean> {
+    return { audio: this.#media.audio !== null, video: this.#media.video !== null };
+  }
+
+  get trouble(): LocalMedia['trouble'] {
+    return this.#media.trouble;
+  }
+
+  get mic(): boolean {
+    return this.#media.audio !== null && this.#micWanted;
+  }
+
+  get camera(): boolean {
+    return this.#media.video !== null && this.#cameraWanted;
+  }
+
+  /** There, and silenced or switched off by the person. */
+  get muted(): MediaKind[] {
+    const { audio, video } = this.has;
+    const kinds: MediaKind[] = [];
+    if (audio && !this.#micWanted) kinds.push('audio');
+    if (video && !this.#cameraWanted) kinds.push('video');
+    return kinds;
+  }
+
+  get audioTrack(): MediaStreamTrack | null {
+    return this.#media.audio;
+  }
+
+  /** The picture that is sent: null while the camera is off. */
+  get videoTrack(): MediaStreamTrack | null {
+    return this.#cameraWanted ? this.#media.video : null;
+  }
+
+  async open(choice: JoinChoice): Promise<void> {
+    this.release();
+    this.#media = await openMedia(choice);
+    this.#watch();
+  }
+
+  /** One more device in the middle of a call; false when there is none to be had. */
+  async openOne(kind: MediaKind): Promise<boolean> {
+    const { track, trouble } = await openOne(kind);
+    if (track === null) {
+      this.#say(kind, trouble);
+      return false;
+    }
+    const others = { ...this.#media.trouble };
+    delete others[kind];
+    this.#media = { ...this.#media, [kind]: track, trouble: others };
+    if (kind === 'audio') this.#micWanted = true;
+    else this.#cameraWanted = true;
+    this.#watch();
+    return true;
+  }
+
+  /** The microphone stays open and sends silence: unmuting must be immediate. */
+  toggleMic(): void {
+    this.#micWanted = !this.#micWanted;
+    if (this.#media.audio !== null) this.#media.audio.enabled = this.#micWanted;
+  }
+
+  /** Camera off puts its light out: the track is stopped, not blackened. */
+  cameraOff(): void {
+    this.#cameraWanted = false;
+    this.#media.video?.stop();
+  }
+
+  release(): void {
+    this.#media.audio?.stop();
+    this.#media.video?.stop();
+    this.#media = NOTHING;
+    this.#micWanted = true;
+    this.#cameraWanted = true;
+  }
+
+  #watch(): void {
+    for (const kind of ['audio', 'video'] as const) {
+      const track = this.#media[kind];
+      if (track === null) continue;
+      track.onended = () => {
+        if (this.#media[kind] !== track) return;
+        this.#media = { ...this.#media, [kind]: null };
+        this.#say(kind, 'absent');
+        this.#onLost(kind);
+      };
+    }
+  }
+
+  #say(kind: MediaKind, trouble: MediaTrouble | null): void {
+    this.#media = {
+      ...this.#media,
+      trouble: { ...this.#media.trouble, [kind]: trouble ?? 'failed' },
+    };
+  }
+}

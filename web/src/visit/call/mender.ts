@@ -1,0 +1,68 @@
+/**
+ * When to do something about one transport, as a pure rule over its state and the time:
+ * an ICE restart first, a new call when that brings no answer.
+ */
+
+export type Cure = 'none' | 'restart' | 'rejoin';
+
+/** Browsers call a path disconnected after ~5 s of silence and often recover at once. */
+const GRACE_MS = 1_000;
+/** A new offer to a restart, and the path it opens, should be here by then. */
+const RESTART_WITHIN_MS = 3_500;
+/** From the offer to a connected path, on a slow link. */
+const CONNECT_WITHIN_MS = 8_000;
+/** Between attempts to make the call anew. */
+const REJOIN_EVERY_MS = 5_000;
+
+export class Mender {
+  #state: RTCPeerConnectionState = 'new';
+  #since: number;
+  #restartAt = 0;
+  #rejoinAt = 0;
+  #everConnected = false;
+
+  constructor(now: number) {
+    this.#since = now;
+  }
+
+  get everConnected(): boolean {
+    return this.#everConnected;
+  }
+
+  /** What to do now. `held`: the server said that media is away, or the link is down; wait for it. */
+  look(state: RTCPeerConnectionState, now: number, held: boolean): Cure {
+    if (state !== this.#state) {
+      this.#state = state;
+      this.#since = now;
+    }
+    if (state === 'connected') {
+      this.#everConnected = true;
+      this.#restartAt = 0;
+      this.#rejoinAt = 0;
+      return 'none';
+    }
+    if (held) {
+      this.#since = now;
+      this.#restartAt = 0;
+      return 'none';
+    }
+    if (this.#rejoinAt > 0) return this.#again(now, this.#rejoinAt + REJOIN_EVERY_MS);
+    if (this.#restartAt > 0) return this.#again(now, this.#restartAt + RESTART_WITHIN_MS);
+    const patience = this.#patience(state);
+    if (now - this.#since < patience) return 'none';
+    if (!this.#everConnected || state === 'closed') return this.#again(now, 0);
+    this.#restartAt = now;
+    return 'restart';
+  }
+
+  #patience(state: RTCPeerConnectionState): number {
+    if (state === 'failed' || state === 'closed') return 0;
+    return state === 'disconnected' ? GRACE_MS : CONNECT_WITHIN_MS;
+  }
+
+  #again(now: number, notBefore: number): Cure {
+    if (now < notBefore) return 'none';
+    this.#rejoinAt = now;
+    return 'rejoin';
+  }
+}

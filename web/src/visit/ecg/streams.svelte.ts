@@ -1,0 +1,155 @@
+/** Every ECG stream of the visit: buffers, history joined with live frames, vitals. */
+
+/* eslint svelte/prefer-svelte-reactivity: off -- samples come by the hundred a second: what pages
+   show of them is in $state, the buffers are not */
+
+import type { EcgStreamInfo, Quality, Vitals } from '../wire';
+import { EcgBuffer, parseMicros, type Added } from './buffer';
+import { MalformedFrame, decodeFrame, type EcgFrame } from './frames';
+import { PAGE_FRAMES, catchUp, type FetchFrames } from './history';
+
+/** Without a frame for so long there is no signal, whatever was last said of it. */
+export const SILENT_MS = 3_000;
+/** A hole is asked for once late frames have had time to come by themselves. */
+const HOLE_WAIT_MS = 1_500;
+
+export interface HeldStream {
+  info: EcgStreamInfo;
+  buffer: EcgBuffer;
+}
+
+export type OnAdded = (stream: string, added: Added, live: boolean) => void;
+
+export class EcgStreams {
+  /** Newest first. */
+  infos = $state.raw<readonly EcgStreamInfo[]>([]);
+  /** The person's choice among several; null is the newest. */
+  chosen = $state<string | null>(null);
+  vitals = $state.raw<Readonly<Record<string, Vitals>>>({});
+  /** When the last live frame of each stream came (ms). */
+  heardAt = $state.raw<Readonly<Record<string, number>>>({});
+  readonly shown = $derived(this.chosen ?? this.infos[0]?.stream ?? null);
+
+  readonly #held = new Map<string, HeldStream>();
+  readonly #fetch: FetchFrames;
+  readonly #catching = new Set<string>();
+  readonly #holeTimers = new Map<string, ReturnType<typeof setTimeout>>();
+  #listeners = new Set<OnAdded>();
+
+  constructor(fetch: FetchFrames) {
+    this.#fetch = fetch;
+  }
+
+  held(stream: string | null): HeldStream | null {
+    return stream === null ? null : (this.#held.get(stream) ?? null);
+  }
+
+  /** Hear of every frame that found its place; answers how to stop. */
+  listen(listener: OnAdded): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Streams as the server knows them; fetches what is stored and not here. Throws when it cannot. */
+  async know(infos: readonly EcgStreamInfo[]): Promise<void> {
+    for (const info of infos) this.#hold(info);
+    await Promise.all(infos.map((info) => this.#catchUp(info.stream, info.last_sequence)));
+  }
+
+  /** A live frame; nonsense is passed over, and a stream not announced yet is fetched when it is. */
+  frame(bytes: ArrayBuffer): void {
+    let frame: EcgFrame;
+    try {
+      frame = decodeFrame(new Uint8Array(bytes));
+    } catch (error) {
+      if (error instanceof MalformedFrame) return;
+      throw error;
+    }
+    const held = this.#held.get(frame.stream);
+    if (held === undefined) return;
+    this.heardAt = { ...this.heardAt, [frame.stream]: Date.now() };
+    const last = held.buffer.sequences.last;
+    this.#add(held, frame, true);
+    if (last !== null && frame.sequence > last + 1) this.#hole(frame.stream);
+  }
+
+  said(vitals: Vitals): void {
+    this.vitals = { ...this.vitals, [vitals.stream]: vitals };
+  }
+
+  /** Fetch what lies before the oldest frame here; false when there is nothing earlier. */
+  async older(stream: string): Promise<boolean> {
+    const held = this.#held.get(stream);
+    const first = held?.buffer.sequences.all[0]?.[0] ?? 0;
+    if (held === undefined || first === 0) return false;
+    const from = Math.max(0, first - PAGE_FRAMES);
+    const frames = await this.#fetch(stream, from - 1, first - from);
+    for (const frame of frames) this.#add(held, frame, false);
+    return frames.length > 0;
+  }
+
+  stop(): void {
+    for (const timer of this.#holeTimers.values()) clearTimeout(timer);
+    this.#listeners.clear();
+  }
+
+  #hold(info: EcgStreamInfo): void {
+    const before = this.#held.get(info.stream);
+    if (before !== undefined) before.info = info;
+    else {
+      const startedAtUs = parseMicros(info.started_at);
+      this.#held.set(info.stream, { info, buffer: new EcgBuffer(info.rate_hz, startedAtUs) });
+    }
+    this.infos = [...this.#held.values()]
+      .map((held) => held.info)
+      .sort((a, b) => Date.parse(b.started_at) - Date.parse(a.started_at));
+  }
+
+  #add(held: HeldStream, frame: EcgFrame, live: boolean): void {
+    const added = held.buffer.add(frame);
+    if (added === null) return;
+    for (const listener of this.#listeners) listener(held.info.stream, added, live);
+  }
+
+  #hole(stream: string): void {
+    if (this.#holeTimers.has(stream)) return;
+    const timer = setTimeout(() => {
+      this.#holeTimers.delete(stream);
+      const last = this.#held.get(stream)?.buffer.sequences.last ?? -1;
+      // What cannot be fetched now is fetched with the next hole or the next link.
+      this.#catchUp(stream, last).catch(() => {});
+    }, HOLE_WAIT_MS);
+    this.#holeTimers.set(stream, timer);
+  }
+
+  async #catchUp(stream: string, lastStored: number): Promise<void> {
+    const held = this.#held.get(stream);
+    if (held === undefined || this.#catching.has(stream)) return;
+    this.#catching.add(stream);
+    try {
+      await catchUp({
+        stream,
+        lastStored,
+        have: held.buffer.sequences,
+        add: (frame) => this.#add(held, frame, false),
+        fetch: this.#fetch,
+      });
+    } finally {
+      this.#catching.delete(stream);
+    }
+  }
+}
+
+/** What may be said of the signal now: without fresh samples nothing good, and no rate. */
+export function present(
+  vitals: Vitals | undefined,
+  heardAt: number | undefined,
+  now: number,
+): { rate: number | null; quality: Quality; reason: string | null } {
+  if (vitals === undefined || heardAt === undefined || now - heardAt > SILENT_MS) {
+    return { rate: null, quality: 'no_signal', reason: null };
+  }
+  const believed = vitals.quality === 'good' || vitals.quality === 'noisy';
+  const { heart_rate_bpm: rate, quality, reason } = vitals;
+  return { rate: believed ? rate : null, quality, reason };
+}

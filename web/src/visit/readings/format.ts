@@ -1,0 +1,100 @@
+/** A reading in words: «128/82 мм рт. ст., пульс 71». Values are canonical, so kPa and mg/dL agree. */
+
+import { isKey, t } from '../../i18n/t';
+import type { IconName } from '../../ui/icons';
+import { decimal } from '../words';
+import type { Reading } from '../wire';
+import { kindOf } from './kinds';
+
+export interface ReadingText {
+  name: string;
+  icon: IconName;
+  /** The number, large. */
+  value: string;
+  unit: string;
+  /** A second number: the pulse that came with a blood pressure. */
+  more: string | null;
+  /** As sent, when that was in another unit. */
+  sent: string | null;
+  flags: string[];
+}
+
+const ICON: Record<string, IconName> = {
+  blood_pressure: 'heart',
+  glucose: 'drop',
+  cholesterol_total: 'drop',
+  heart_rate: 'heart',
+  spo2: 'drop',
+  temperature: 'thermometer',
+};
+
+/** A unit as people read it; an unknown one as the device wrote it. */
+export function unitText(unit: string): string {
+  const name = { '/min': 'per_minute', '%': 'percent', '[degF]': 'degF' }[unit] ?? unit;
+  const key = `visit.unit_${name.replace('/', '_')}`;
+  return isKey(key) ? t(key) : unit;
+}
+
+/** The name of a kind; an unknown one as the server wrote it. */
+export function kindText(kind: string): string {
+  const key = `visit.kind_${kind}`;
+  return isKey(key) ? t(key) : kind;
+}
+
+/** A flag as a sentence; an unknown one is still shown, because it may matter. */
+export function flagText(flag: string): string {
+  const key = `visit.flag_${flag}`;
+  return isKey(key) ? t(key) : t('visit.flag_other', { flag });
+}
+
+function numbers(kind: string, values: Record<string, number>, own: boolean): string {
+  if (kind === 'blood_pressure') {
+    const digits = own ? 0 : 1;
+    const pressure = [values.systolic, values.diastolic];
+    return pressure.map((value) => (value === undefined ? '—' : decimal(value, digits))).join('/');
+  }
+  const quantities = kindOf(kind)?.quantities;
+  if (quantities === undefined) {
+    return Object.entries(values)
+      .map(([name, value]) => `${name} ${decimal(value, 2)}`)
+      .join(', ');
+  }
+  const [{ name, digits }] = quantities as [(typeof quantities)[number]];
+  const value = values[name];
+  if (value === undefined) return '—';
+  return own ? decimal(value, digits, digits) : decimal(value, 2);
+}
+
+export function readingText(reading: Reading): ReadingText {
+  const { kind, values, unit, sent_values: sent, sent_unit: sentUnit, flags } = reading;
+  const pulse = kind === 'blood_pressure' ? values.pulse : undefined;
+  return {
+    name: kindText(kind),
+    icon: ICON[kind] ?? 'device',
+    value: numbers(kind, values, true),
+    unit: unitText(unit),
+    more: pulse === undefined ? null : t('visit.pulse', { n: decimal(pulse, 0) }),
+    sent:
+      sentUnit === unit
+        ? null
+        : t('visit.sent_as', { value: numbers(kind, sent, false), unit: unitText(sentUnit) }),
+    flags: flags.map(flagText),
+  };
+}
+
+/** The whole reading as one line, to be read out. */
+export function readingLine(reading: Reading): string {
+  const { name, value, unit, more } = readingText(reading);
+  return `${name}: ${value} ${unit}${more === null ? '' : `, ${more}`}`;
+}
+
+/** A refusal at a field as a sentence; `field` names what it speaks of. */
+export function refusalText(code: string, params: Record<string, string | number>): string {
+  const key = `visit.refused_${code}`;
+  if (!isKey(key)) {
+    const problem = `common.problem_${code}`;
+    return isKey(problem) ? t(problem) : t('visit.refused_other');
+  }
+  const { unit } = params;
+  return t(key, typeof unit === 'string' ? { ...params, unit: unitText(unit) } : params);
+}

@@ -1,0 +1,315 @@
+/** The visit room: the socket, the call, the lanes of readings and ECG, the note, and what is amiss. */
+
+import type { Visit } from '../api/types';
+import { toProblem, type Problem } from '../api/problem';
+import { signInAgain } from '../session.svelte';
+import { Call, type CallView } from './call/call';
+import type { JoinChoice } from './call/devices';
+import { EcgStreams } from './ecg/streams.svelte';
+import type { Phase } from './link';
+import { NoteKeeper, type NoteView } from './note/keeper';
+import { merge } from './readings/list';
+import { Outbox, type OutboxEntry } from './readings/outbox';
+import * as rest from './rest';
+import { VisitSocket } from './socket';
+import { rememberJoin, rememberedJoin, uuid4 } from './tab';
+import type { EcgStreamInfo, Member, Reading, ServerMessage } from './wire';
+
+const RETRY_MS = 2_000;
+
+export class Room {
+  readonly id: string;
+  visit = $state.raw<Visit | null>(null);
+  /** Why the visit itself could not be shown. */
+  problem = $state.raw<Problem | null>(null);
+  phase = $state<Phase>('idle');
+  everOpen = $state(false);
+  members = $state.raw<readonly Member[]>([]);
+  mediaAway = $state(false);
+  storesAway = $state(false);
+  /** The session is over and the person has not signed in again: nothing is asked of the server. */
+  signedOut = $state(false);
+  /** The server's clock minus this device's (ms): a wrong clock must not make readings look old. */
+  clockAheadMs = $state(0);
+  readings = $state.raw<readonly Reading[]>([]);
+  readingsHere = $state(false);
+  outgoing = $state.raw<readonly OutboxEntry[]>([]);
+  note = $state.raw<NoteView | null>(null);
+  call = $state.raw<CallView>() as CallView;
+  readonly ecg: EcgStreams;
+
+  readonly other = $derived(this.members.find(({ id }) => id === this.visit?.other.id) ?? null);
+  readonly doctor = $derived(this.visit?.my_side === 'doctor');
+  readonly closed = $derived(this.visit?.state === 'closed');
+
+  readonly outbox: Outbox;
+  readonly keeper: NoteKeeper;
+  readonly calling: Call;
+  readonly #socket: VisitSocket;
+  #retrier: ReturnType<typeof setInterval> | undefined;
+  #streamsHere = false;
+
+  constructor(id: string) {
+    this.id = id;
+    this.ecg = new EcgStreams(rest.framesOf(id));
+    this.#socket = new VisitSocket({
+      url: rest.socketUrl(id),
+      tab: uuid4(),
+      ticket: () => rest.fetchTicket(id),
+      resume: () => this.calling.alive,
+      onMessage: (message) => this.#heard(message),
+      onFrame: (frame) => this.ecg.frame(frame),
+      onPhase: (phase) => this.#phase(phase),
+    });
+    this.calling = new Call({
+      send: (message) => this.#socket.send(message),
+      expects: () => ({ audio: this.other?.audio ?? false, video: this.other?.video ?? false }),
+      onChange: (view) => (this.call = view),
+    });
+    this.call = this.calling.view;
+    this.outbox = new Outbox({
+      send: rest.sendReading,
+      onStored: (reading) => (this.readings = merge(this.readings, [reading])),
+      onChange: (entries) => (this.outgoing = entries),
+    });
+    this.keeper = new NoteKeeper({
+      load: () => rest.loadNote(id),
+      save: (note) => (this.signedOut ? Promise.resolve({ is: 'away' }) : rest.saveNote(id, note)),
+      onChange: (view) => (this.note = view),
+    });
+  }
+
+  /** Something typed here is not on the server yet. */
+  get unsent(): boolean {
+    return this.outbox.unsent || this.keeper.unsent;
+  }
+
+  /** Enter; answers how to leave. */
+  enter(): () => void {
+    void this.load();
+    this.#retrier = setInterval(() => this.#retry(), RETRY_MS);
+    const wake = (): void => {
+      if (document.visibilityState === 'visible') this.#socket.wake();
+    };
+    const events = ['online', 'focus', 'pageshow'] as const;
+    document.addEventListener('visibilitychange', wake);
+    for (const event of events) window.addEventListener(event, wake);
+    return () => {
+      document.removeEventListener('visibilitychange', wake);
+      for (const event of events) window.removeEventListener(event, wake);
+      clearInterval(this.#retrier);
+      this.#socket.stop();
+      this.calling.leave();
+      this.ecg.stop();
+      if (this.keeper.unsent) void this.keeper.save();
+    };
+  }
+
+  /** Read the visit and, the first time, start everything that hangs on it. */
+  async load(): Promise<void> {
+    const first = this.visit === null;
+    try {
+      this.visit = await rest.loadVisit(this.id);
+      this.problem = null;
+    } catch (error) {
+      if (first) this.problem = toProblem(error);
+      return;
+    }
+    if (!first) return;
+    if (this.doctor) void this.keeper.load();
+    void this.#loadReadings();
+    if (this.closed) {
+      void this.#loadStreams();
+      return;
+    }
+    this.#socket.start();
+    const choice = rememberedJoin(this.id);
+    if (choice !== null) void this.calling.join(choice);
+  }
+
+  /** Join the call; the doctor's joining opens a visit that is only booked. */
+  async join(choice: JoinChoice): Promise<void> {
+    rememberJoin(this.id, choice);
+    const opening = this.doctor && this.visit?.state === 'booked' ? this.open() : null;
+    await this.calling.join(choice);
+    await opening;
+  }
+
+  leaveCall(): void {
+    rememberJoin(this.id, null);
+    this.calling.leave();
+    // A call that ended for us must end for the other side too: a new link forgets the old media.
+    this.#socket.renew();
+  }
+
+  /** Open the visit; the problem when it could not be. */
+  async open(): Promise<Problem | null> {
+    return this.#change(rest.openVisit);
+  }
+
+  /** Close the visit; the problem when it could not be. */
+  async close(): Promise<Problem | null> {
+    await this.keeper.save();
+    return this.#change(rest.closeVisit);
+  }
+
+  /** Bring the visit back to this tab, and the call with it. */
+  takeBack(): void {
+    this.#socket.takeBack();
+    const choice = rememberedJoin(this.id);
+    if (choice !== null) void this.calling.join(choice);
+  }
+
+  /** Ask for signing in over this page; afterwards everything goes on where it was. */
+  async signIn(): Promise<void> {
+    this.signedOut = true;
+    if (!(await signInAgain())) return;
+    this.signedOut = false;
+    this.#socket.signedIn();
+    this.#retry(true);
+  }
+
+  async #change(verb: (id: string) => Promise<Visit>): Promise<Problem | null> {
+    try {
+      this.#became(await verb(this.id));
+      return null;
+    } catch (error) {
+      return toProblem(error);
+    }
+  }
+
+  #became(visit: Visit): void {
+    this.visit = visit;
+    if (visit.state === 'closed') {
+      this.calling.leave();
+      rememberJoin(this.id, null);
+    }
+  }
+
+  #phase(phase: Phase): void {
+    const before = this.phase;
+    this.phase = phase;
+    if (phase === 'open') {
+      this.everOpen = true;
+      return;
+    }
+    if (before === 'open') {
+      this.calling.linkDown();
+      this.mediaAway = false;
+    }
+    if (phase === 'expired') void this.signIn();
+    if (phase === 'replaced') this.calling.leave();
+    if (phase === 'refused') void this.#refused();
+  }
+
+  /** Closed while we were away, most likely: show it as it is now. */
+  async #refused(): Promise<void> {
+    await this.load();
+    if (this.visit !== null) this.#became(this.visit);
+  }
+
+  #heard(message: ServerMessage): void {
+    switch (message.type) {
+      case 'welcome':
+        this.members = message.members;
+        this.clockAheadMs = Date.parse(message.server_time) - Date.now();
+        this.calling.ready();
+        this.#know(message.streams);
+        void this.#loadReadings();
+        void this.keeper.retry();
+        void this.outbox.retry(Date.now(), true);
+        if (this.visit?.state !== 'open') void this.load();
+        return;
+      case 'presence':
+        this.members = message.members;
+        return;
+      case 'offer':
+        this.mediaAway = false;
+        this.calling.offer(message);
+        return;
+      case 'media_away':
+        this.mediaAway = true;
+        this.calling.mediaAway();
+        return;
+      case 'media_back':
+        this.mediaAway = false;
+        this.calling.mediaBack();
+        return;
+      case 'reading':
+        this.readings = merge(this.readings, [message.reading]);
+        return;
+      case 'ecg_stream':
+        this.#know([message.stream]);
+        return;
+      case 'vitals':
+        this.ecg.said(message);
+        return;
+      case 'stores_away':
+        this.storesAway = true;
+        return;
+      case 'stores_back':
+        this.storesAway = false;
+        void this.outbox.retry(Date.now(), true);
+        void this.keeper.retry();
+        void this.#loadReadings();
+        return;
+      case 'visit':
+        void this.#visitIs(message.state);
+        return;
+      case 'pong':
+      case 'problem':
+      case 'signed_out':
+        return;
+    }
+  }
+
+  async #visitIs(state: Visit['state']): Promise<void> {
+    if (this.visit !== null) this.#became({ ...this.visit, state });
+    await this.load();
+  }
+
+  /** What could not be had or sent before: again, every few seconds. */
+  #retry(force = false): void {
+    if (this.signedOut) return;
+    if (this.visit === null) {
+      if (this.problem?.passing === true) void this.load();
+      return;
+    }
+    void this.outbox.retry(Date.now(), force);
+    void this.keeper.retry();
+    if (!this.readingsHere) void this.#loadReadings();
+    if (!this.#streamsHere && (this.closed || this.phase === 'open')) void this.#loadStreams();
+  }
+
+  async #loadReadings(): Promise<void> {
+    try {
+      this.readings = merge(this.readings, await rest.loadReadings(this.id));
+      this.readingsHere = true;
+    } catch (error) {
+      this.readingsHere = false;
+      this.#notHad(error);
+    }
+  }
+
+  /** Take in streams the server told of; what cannot be fetched now is fetched later. */
+  #know(streams: readonly EcgStreamInfo[]): void {
+    this.#streamsHere = true;
+    this.ecg.know(streams).catch((error: unknown) => {
+      this.#streamsHere = false;
+      this.#notHad(error);
+    });
+  }
+
+  async #loadStreams(): Promise<void> {
+    try {
+      this.#know(await rest.loadStreams(this.id));
+    } catch (error) {
+      this.#streamsHere = false;
+      this.#notHad(error);
+    }
+  }
+
+  #notHad(error: unknown): void {
+    if (toProblem(error).status === 401) this.signedOut = true;
+  }
+}
