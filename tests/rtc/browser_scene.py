@@ -23,6 +23,7 @@ from rtc.worker import Worker
 ROOM = "scene"
 PAGE = Path(__file__).parent / "browser_page.html"
 POLL_S = 0.1  # the browser's counters tell nobody when they change
+SETTLED_POLLS = 5
 PATIENCE_S = 60.0
 FLAGS = [
     "--use-fake-device-for-media-stream",
@@ -125,7 +126,19 @@ async def open_page(browser: Browser, url: str) -> Page:
     return page
 
 
-async def play(scene: Scene, browser: Browser, url: str) -> dict[str, float]:
+async def settled(scene: Scene, member: str) -> dict[str, Any]:
+    """The page's counters once what was under way has come: no packet for half a second."""
+    last, same = await scene.seen(member), 0
+    async with asyncio.timeout(PATIENCE_S):
+        while same < SETTLED_POLLS:
+            await asyncio.sleep(POLL_S)
+            now = await scene.seen(member)
+            same = same + 1 if now["packets"] == last["packets"] else 0
+            last = now
+    return last
+
+
+async def play(scene: Scene, worker: Worker, browser: Browser, url: str) -> dict[str, float]:
     """The visit: both meet, the network changes, the grant goes and returns, a page reloads."""
     everything = ["audio", "video"]
     for name in ("doctor", "patient"):
@@ -156,9 +169,11 @@ async def play(scene: Scene, browser: Browser, url: str) -> dict[str, float]:
     async with asyncio.timeout(PATIENCE_S):
         while scene.presence["patient"][1:] != (False, False):
             await scene.news()
-    silent = await scene.seen("doctor")
+    silent = await settled(scene, "doctor")
+    refused = worker.stats().dropped_no_grant
     await asyncio.sleep(1)  # the measured second: nothing can announce that nothing comes
     result["packets_without_grant"] = (await scene.seen("doctor"))["packets"] - silent["packets"]
+    result["packets_refused"] = worker.stats().dropped_no_grant - refused
     scene.state(doctor=everything, patient=everything)
     frames = silent["frames"]
     await scene.watch("doctor", lambda c: c["frames"] >= frames + 20, "after the grant returned")
@@ -186,7 +201,7 @@ async def main() -> None:
                 carrier = group.create_task(scene.carry())
                 async with asyncio.timeout(PATIENCE_S):
                     await scene.up.wait()
-                result = await play(scene, browser, url)
+                result = await play(scene, worker, browser, url)
                 carrier.cancel()
             await browser.close()
             result["dropped_send"] = worker.stats().dropped_send

@@ -69,6 +69,7 @@ def test_a_browser_survives_an_ice_restart(scene: dict[str, float]) -> None:
 def test_a_browser_gets_no_frame_without_a_grant(scene: dict[str, float]) -> None:
     """After the grant is taken, and what was under way has come, no packet arrives any more."""
     assert scene["packets_without_grant"] == 0
+    assert scene["packets_refused"] > 20  # the publisher went on sending
 
 
 @pytest.mark.browser
