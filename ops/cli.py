@@ -63,10 +63,15 @@ async def _seed_when_migrated(
     return await seed(settings)
 
 
-async def _program(settings: Settings, *words: str) -> int:
+async def _program(settings: Settings, *words: str, aside: bool = False) -> int:
     """Run one of our own programs on this terminal; give its exit code."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *words, env=program_env(settings), cwd=ROOT
+        sys.executable,
+        "-m",
+        *words,
+        env=program_env(settings),
+        cwd=ROOT,
+        stdout=sys.stderr if aside else None,
     )
     return await process.wait()
 
@@ -81,7 +86,7 @@ async def seed_demo(settings: Settings, *, as_json: bool) -> int:
     """Make the demo world and print it; starts the stores when nothing runs."""
     async with stores_up(settings):
         if running_pid(settings.home) == os.getpid():
-            code = await _program(settings, "storage.migrate")
+            code = await _program(settings, "storage.migrate", aside=True)
             if code != 0:
                 return code
         world = await seed(settings)

@@ -17,7 +17,7 @@ from ops.children import Cannot, Child
 from ops.home import locked, prepare_home, running_pid, sentence
 from ops.postgres import Postgres
 from ops.seaweed import Seaweed
-from ops.supervisor import Supervisor, on_signals, say
+from ops.supervisor import Supervisor, on_signals, say, say_aside
 from ops.users import server_user
 from storage.secrets import UnsafeSecret
 from storage.settings import BadSetting, Settings
@@ -45,7 +45,7 @@ async def stores_up(settings: Settings) -> AsyncIterator[None]:
     prepare_home(settings)
     with locked(settings.home) as kids:
         children = await asyncio.to_thread(store_children, settings)
-        supervisor = Supervisor(settings.home, [children], kids)
+        supervisor = Supervisor(settings.home, [children], kids, say_aside)
         on_signals(supervisor, lambda: None)
         try:
             await supervisor.start()

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 from ops.children import Cannot, Child, spawn
 from ops.home import write_state
@@ -34,7 +34,8 @@ _LOG_BYTES = 10_000_000
 class Log:
     """A child's output: everything into `log/NAME.log`, all but chatter to the terminal too."""
 
-    def __init__(self, folder: Path, child: Child) -> None:
+    def __init__(self, folder: Path, child: Child, tell: Callable[[str], None]) -> None:
+        self.tell = tell
         self.name = child.name
         self.chatter = re.compile(child.chatter.encode()) if child.chatter else None
         self.path = folder / f"{child.name}.log"
@@ -56,7 +57,7 @@ class Log:
             self.file.write(line + b"\n")
             self.file.flush()
         if self.chatter is None or not self.chatter.match(line):
-            say(f"{self.name:8} | {line.decode(errors='replace')}")
+            self.tell(f"{self.name:8} | {line.decode(errors='replace')}")
 
     def close(self) -> None:
         """Pass on an unfinished last line."""
@@ -102,8 +103,14 @@ class Supervisor:
     """Runs the stages one after the other; everything in a stage starts at once."""
 
     def __init__(
-        self, home: Path, stages: Sequence[Sequence[Child]], kids_lock: int, **facts: Any
+        self,
+        home: Path,
+        stages: Sequence[Sequence[Child]],
+        kids_lock: int,
+        tell: Callable[[str], None] | None = None,
+        **facts: Any,
     ) -> None:
+        self.tell = tell or say
         self.home = home
         self.kids_lock = kids_lock
         self.stages = [[Kept(child) for child in stage] for stage in stages]
@@ -226,7 +233,7 @@ class Supervisor:
                 return
             if time.monotonic() - began > _STEADY_S:
                 delay_s = _FIRST_DELAY_S
-            say(f"{kept.child.name} {_ended(code)}; starting it again in {delay_s:g} s.")
+            self.tell(f"{kept.child.name} {_ended(code)}; starting it again in {delay_s:g} s.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), delay_s)
             delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
@@ -234,7 +241,7 @@ class Supervisor:
     async def _once(self, kept: Kept) -> int:
         """Run the child from fork to exit; give its return code."""
         kept.child.before()
-        log = Log(self.home / "log", kept.child)
+        log = Log(self.home / "log", kept.child, self.tell)
         process = spawn(kept.child, (self.kids_lock,))
         kept.process, kept.restarts = process, kept.restarts + 1
         kept.state, kept.up_since = "starting", now()
@@ -319,9 +326,18 @@ def on_signals(supervisor: Supervisor, notice: Callable[[], None]) -> None:
 
 def say(line: str) -> None:
     """Print a line; a closed terminal is no reason to stop a clinic."""
+    _write(sys.stdout, line)
+
+
+def say_aside(line: str) -> None:
+    """Print a line beside the output proper, which a program may be reading."""
+    _write(sys.stderr, line)
+
+
+def _write(stream: TextIO, line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        stream.write(line + "\n")
+        stream.flush()
 
 
 def now() -> str:

