@@ -140,6 +140,10 @@ class EcgRecorder:
                 self.offered = max(self.offered, sequence)
             self._change.notify_all()
 
+    async def linked(self) -> None:
+        """Return when the server has said for the first time what it has stored."""
+        await self._until(lambda: self.connections > 0)
+
     async def send_until(self, sequence: int) -> None:
         """Offer every frame up to `sequence` and return when the link has taken them all."""
         await self.offer(range(self.offered + 1, sequence + 1))
@@ -204,9 +208,12 @@ class EcgRecorder:
     async def _heard(self, message: str | bytes) -> None:
         match _told.decode(message):
             case _Ready(stored):
+                first = self.connections == 0
                 self.connections += 1
                 self.acknowledged = self._sent = stored
-                self._queue = deque(range(stored + 1, self.offered + 1))
+                # What was offered before the first link goes in the order it was offered.
+                offered = self._queue if first else range(self.offered + 1)
+                self._queue = deque(n for n in offered if n > stored)
             case _Stored(sequence):
                 self.acknowledged = max(self.acknowledged, sequence)
             case _Problem(code):

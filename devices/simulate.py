@@ -98,8 +98,9 @@ async def play(
 ) -> None:
     """Send `frames` frames (None: for ever) at the recording's own pace times `speed`.
 
-    Returns when the server has acknowledged them all.
+    Begins when the server has answered, returns when it has acknowledged them all.
     """
+    await recorder.linked()
     for first, last in faults.electrode:
         recorder.pull_electrode(first, last)
     clock = asyncio.get_running_loop()

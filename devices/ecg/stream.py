@@ -114,18 +114,24 @@ class EcgStream:
     def _advance(self, part: Floats, beats: list[Beat]) -> None:
         self._history = np.concatenate((self._history, part))[-self._keep :]
         self._total += len(part)
-        beats.extend(self._beat(self._refine(at)) for at in self._detector.feed(part))
+        for offset in self._detector.feed(part):
+            peak = self._peak(offset)
+            if peak is not None:
+                beats.append(self._beat(peak))
         if self._total % self._every == 0:
             self._judge()
 
-    def _refine(self, offset: int) -> int:
-        """Sample of the R (or deep S) peak: the extreme of the raw signal near the detection."""
+    def _peak(self, offset: int) -> int | None:
+        """Sample of the R (or deep S) peak: the extreme of the raw signal near the detection.
+
+        None where the signal hardly moves: the detector's level follows any noise down.
+        """
         reach = max(1, round(REFINE_S * self.rate_hz))
         start = self._total - self._base - len(self._history)
         first = max(0, offset - reach - start)
         near = self._history[first : max(first + 1, offset + reach + 1 - start)]
-        if not near.size:
-            return self._base + offset
+        if not near.size or flat(near, self.header.gain_per_mv):
+            return None
         return self._base + start + first + int(np.argmax(np.abs(near - np.median(near))))
 
     def _beat(self, sample: int) -> Beat:

@@ -1,0 +1,138 @@
+"""A small server for devices: real sockets, the documented messages, and outages on demand."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from devices.frames import decode
+
+
+class Ward:
+    """Takes frames as the product does: stores each once, acknowledges what is there without hole."""
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self.stored: dict[int, bytes] = {}
+        self.hellos: list[dict[str, Any]] = []
+        self.acknowledge = True
+        self.refuse: tuple[str, int] | None = None
+        self.first_word: str | None = None
+        self.url = ""
+        self.server: Server | None = None
+        self.changed = asyncio.Condition()
+
+    @property
+    def contiguous(self) -> int:
+        """The last sequence with every one before it."""
+        last = -1
+        while last + 1 in self.stored:
+            last += 1
+        return last
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Return when it holds, however many frames that takes."""
+        async with self.changed:
+            await self.changed.wait_for(holds)
+
+    async def visit(self, socket: ServerConnection) -> None:
+        """One connection of one recorder."""
+        try:
+            self.hellos.append(json.loads(await socket.recv()))
+            async with self.changed:
+                self.changed.notify_all()
+            if self.refuse is not None:
+                code, close = self.refuse
+                await socket.send(json.dumps({"type": "problem", "code": code}))
+                await socket.close(close)
+                return
+            if self.first_word is not None:
+                await socket.send(self.first_word)
+                self.first_word = None
+                await socket.wait_closed()
+                return
+            await socket.send(json.dumps({"type": "ready", "stored": self.contiguous}))
+            async for data in socket:
+                assert isinstance(data, bytes)
+                frame = decode(data)
+                self.received.append(frame.sequence)
+                assert self.stored.setdefault(frame.sequence, data) == data
+                async with self.changed:
+                    self.changed.notify_all()
+                if self.acknowledge:
+                    await socket.send(json.dumps({"type": "stored", "sequence": self.contiguous}))
+        except ConnectionClosed:
+            return
+
+
+@asynccontextmanager
+async def ward() -> AsyncIterator[Ward]:
+    """A ward on a free port of loopback."""
+    one = Ward()
+    async with serve(one.visit, "127.0.0.1", 0) as server:
+        one.server = server
+        port = next(iter(server.sockets)).getsockname()[1]
+        one.url = f"ws://127.0.0.1:{port}/ws/device"
+        yield one
+
+
+class Desk:
+    """Takes readings over HTTP; `answers` are given first, in turn, then everything is stored."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, Any]] | None] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.tokens: list[str | None] = []
+        self.refuse_values_above: float = float("inf")
+        self.url = ""
+
+    def answer(self, body: dict[str, Any], token: str | None) -> tuple[int, dict[str, Any]] | None:
+        """What this request gets; None ends the connection without a word."""
+        self.bodies.append(body)
+        self.tokens.append(token)
+        if self.answers:
+            return self.answers.pop(0)
+        for index, reading in enumerate(body["readings"]):
+            if max(reading["values"].values()) > self.refuse_values_above:
+                errors = [{"field": f"readings[{index}].values", "code": "out_of_range"}]
+                return 422, {"code": "bad_measurement", "errors": errors}
+        return 201, {"results": [{"sequence": r["sequence"]} for r in body["readings"]]}
+
+
+@contextmanager
+def desk() -> Iterator[Desk]:
+    """A desk on a free port of loopback."""
+    one = Desk()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            answer = one.answer({"path": self.path} | body, self.headers["authorization"])
+            if answer is None:
+                self.connection.close()
+                return
+            content = json.dumps(answer[1]).encode()
+            self.send_response(answer[0])
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Tests do not read access logs."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    one.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield one
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
