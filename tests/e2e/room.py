@@ -1,0 +1,178 @@
+"""A person in the visit room: one browser context, driven by what a person sees and can press."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import numpy as np
+from house import ROOT, House, wait_for
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from devices.wfdb_files import read_record
+
+SAMPLE = ROOT / "devices" / "samples" / "100_2min"
+LOCALES = {"ru": "ru-RU", "tt": "tt-RU", "en": "en-GB"}
+
+
+def recorded(lead: str = "MLII") -> NDArray[np.int16]:
+    """The samples of the recording that the demo recorder plays, in ADC units."""
+    record = read_record(SAMPLE)
+    index = [row.name for row in record.leads].index(lead)
+    return np.asarray(record.samples[:, index], dtype=np.int16)
+
+
+class Room:
+    """A signed-in person on the page of one visit."""
+
+    def __init__(
+        self, browser: Browser, house: House, person_id: str, visit_id: str, **context: Any
+    ) -> None:
+        self.house = house
+        self.person = house.person(person_id)
+        self.visit_id = visit_id
+        self.context: BrowserContext = browser.new_context(
+            **{"locale": LOCALES["ru"], "viewport": {"width": 1280, "height": 900}, **context}
+        )
+        self.page: Page = self.context.new_page()
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def sign_in(self) -> None:
+        """Sign in by the form, as a person does, and arrive at my day."""
+        self.page.goto(self.house.url + "/")
+        self.page.locator("input[name=login]").fill(self.person["login"])
+        self.page.locator("input[name=password]").fill(self.person["password"])
+        self.page.locator("form button[type=submit]").click()
+        expect(self.page).to_have_url(re.compile(r"#/day"))
+
+    def enter(self) -> None:
+        """Follow the day's link into the visit."""
+        self.page.locator(f'a[href="#/visits/{self.visit_id}"]').click()
+        expect(self.page.get_by_test_id("visit")).to_be_visible()
+
+    def join(self) -> None:
+        """Press the main button: camera and microphone."""
+        self.call.locator("button").first.click()
+        expect(self.call).to_have_attribute("data-joined", "camera")
+
+    @property
+    def call(self) -> Locator:
+        """The call panel with its states."""
+        return self.page.get_by_test_id("call")
+
+    @property
+    def trouble(self) -> Locator:
+        """The banner's place; `data-state` names the trouble or none."""
+        return self.page.get_by_test_id("trouble")
+
+    def frames_decoded(self) -> int:
+        """Frames of the other's video that this browser's own decoder has put on screen."""
+        return int(
+            self.page.evaluate(
+                """() => [...document.querySelectorAll('[data-testid=remote] video')]
+                .reduce((sum, v) => sum + v.getVideoPlaybackQuality().totalVideoFrames, 0)"""
+            )
+        )
+
+    def sees_the_other(self, timeout_s: float = 15.0) -> None:
+        """Wait until the other's picture moves: the decoder's count grows by a second's worth."""
+        start = wait_for(f"{self.person['name']} decodes a first frame", self.frames_decoded, timeout_s)
+        wait_for(
+            f"{self.person['name']} sees a moving picture",
+            lambda: self.frames_decoded() >= start + 15 or self.frames_decoded() < start,
+            timeout_s,
+        )
+
+    def ecg(self) -> dict[str, Any] | None:
+        """What the canvas holds and has drawn."""
+        found = self.page.evaluate(
+            "() => document.querySelector('canvas[data-ecg-stream]')?.yanashaSamples?.() ?? null"
+        )
+        return None if found is None else dict(found)
+
+    def ecg_fact(self, name: str) -> str | None:
+        """A data attribute of the ECG panel, such as last-sequence or delay-p95-ms."""
+        panel = self.page.locator("[data-ecg-stream]")
+        return panel.get_attribute(f"data-ecg-{name}") if panel.count() else None
+
+    def last_sequence(self) -> int:
+        """Number of the newest ECG frame on this page, -1 without one."""
+        return int(self.ecg_fact("last-sequence") or -1)
+
+    def reading(self, sequence: int, kind: str = "blood_pressure") -> Locator:
+        """The rows of readings with this device sequence."""
+        return self.page.locator(
+            f'[data-testid=readings] [data-kind="{kind}"][data-sequence="{sequence}"]'
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+class DeviceProgram:
+    """`python -m devices.simulate` as a patient's gateway would run it."""
+
+    def __init__(self, house: House, patient_id: str, *words: str) -> None:
+        self.stream = uuid4()
+        self._log = Path(house.home, f"simulate-{self.stream}.log").open("w+")
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                *("-m", "devices.simulate", "--server", house.url),
+                *("--token", house.device(patient_id, "ecg")["token"]),
+                *("--bp-token", house.device(patient_id, "blood_pressure")["token"]),
+                *("--stream", str(self.stream), "--loop", "--every", "3"),
+                *words,
+            ],
+            cwd=ROOT,
+            env=house.environ,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        self._log.close()
+
+
+def assert_equals_recording(snapshot: dict[str, Any], stream: UUID) -> int:
+    """Every sample on screen is the recording's own at its place; returns how many were compared."""
+    assert snapshot["stream"] == str(stream)
+    samples = np.array(snapshot["samples"], dtype=np.int16)
+    source = recorded()
+    # The program starts each turn of its loop at a frame boundary, the last frame being short.
+    positions = (snapshot["first"] + np.arange(len(samples))) % len(source)
+    np.testing.assert_array_equal(samples, source[positions])
+    return len(samples)
+
+
+@contextmanager
+def in_a_visit(
+    browser: Browser, house: House, visit: dict[str, str]
+) -> Iterator[tuple[Room, Room, DeviceProgram]]:
+    """Doctor and patient of the visit in the room with their cameras on, devices sending."""
+    with (
+        DeviceProgram(house, visit["patient_id"]) as devices,
+        Room(browser, house, visit["doctor_id"], visit["id"]) as doctor,
+        Room(browser, house, visit["patient_id"], visit["id"]) as patient,
+    ):
+        for room in (doctor, patient):
+            room.sign_in()
+            room.enter()
+            room.join()
+        yield doctor, patient, devices
+        assert doctor.errors == []
+        assert patient.errors == []
