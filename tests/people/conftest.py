@@ -1,0 +1,51 @@
+"""A small house for the tests of people: one clinic, a doctor and a patient."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from people.organisations import Organisations
+from people.persons import Persons
+from people.policy import Kind, Right
+from people.relations import grant
+from storage.engine import new_id
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """One moment for a whole test."""
+    return NOW
+
+
+@pytest.fixture
+async def clinic(db: AsyncSession) -> Organisations:
+    """A clinic."""
+    row = Organisations(id=new_id(), kind="clinic", name="Поликлиника")
+    db.add(row)
+    await db.flush()
+    return row
+
+
+@pytest.fixture
+async def doctor(db: AsyncSession, clinic: Organisations) -> Persons:
+    """A doctor on duty in the clinic."""
+    return await _person(db, clinic, "Амина", Kind.DUTY)
+
+
+@pytest.fixture
+async def patient(db: AsyncSession, clinic: Organisations) -> Persons:
+    """A patient of the clinic."""
+    return await _person(db, clinic, "Ринат", Kind.ATTACHMENT)
+
+
+async def _person(db: AsyncSession, clinic: Organisations, name: str, kind: Kind) -> Persons:
+    row = Persons(id=new_id(), family_name="Хасан", given_name=name, created_at=NOW)
+    row.language = "ru"
+    db.add(row)
+    await db.flush()
+    right = Right(actor_id=row.id, kind=kind, organisation_id=clinic.id, since=NOW)
+    await grant(db, right, "test")
+    return row

@@ -1,0 +1,205 @@
+"""Sign-in: who gets in, who waits, and what is never told."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from argon2 import extract_parameters
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from people import facts
+from people.persons import Persons
+from people.refused import TooManyAttempts, WrongLoginOrPassword
+from people.sessions import STAFF_IDLE, Sessions, session_person
+from people.sign_in import (
+    ACCOUNT_CAP_S,
+    ACCOUNT_FREE,
+    FORGET_AFTER,
+    NETWORK_FREE,
+    Credentials,
+    SignInFailures,
+    delay_s,
+    network_prefix,
+    set_password,
+    sign_in,
+)
+
+HOME, ELSEWHERE = "192.0.2.7", "198.51.100.9"
+RIGHT, WRONG = "верный-пароль", "неверный"
+
+
+@pytest.fixture
+async def amina(db: AsyncSession, doctor: Persons, now: datetime) -> Persons:
+    """A doctor with a login."""
+    await set_password(db, doctor.id, "Doctor.Amina", RIGHT, now)
+    return doctor
+
+
+async def fail(
+    db: AsyncSession,
+    times: int,
+    now: datetime,
+    network: str = ELSEWHERE,
+    login: str = "doctor.amina",
+) -> None:
+    for _ in range(times):
+        with pytest.raises(WrongLoginOrPassword):
+            await sign_in(db, login, WRONG, network, now)
+
+
+async def test_the_right_password_opens_a_session(
+    db: AsyncSession, amina: Persons, now: datetime
+) -> None:
+    """The login is read without regard to case, and the token leads back to the person."""
+    found = await sign_in(db, " doctor.AMINA ", RIGHT, HOME, now)
+    assert found.me.id == amina.id
+    assert (await session_person(db, found.session.token, now)).person_id == amina.id
+    assert isinstance(facts.take(db)[-1], facts.SignedIn)
+
+
+async def test_the_store_holds_neither_password_nor_token(
+    db: AsyncSession, amina: Persons, now: datetime
+) -> None:
+    """Only Argon2id with 19 MiB, two passes, one lane; and a SHA-256."""
+    found = await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+    hashed = await db.scalar(
+        select(Credentials.password_hash).where(Credentials.person_id == amina.id)
+    )
+    assert hashed is not None
+    parameters = extract_parameters(hashed)
+    assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (19456, 2, 1)
+    assert hashed.startswith("$argon2id$")
+    row = await db.get_one(Sessions, found.session.id)
+    assert len(row.token_sha256) == 32
+    assert len(found.session.token) >= 43
+
+
+@pytest.mark.usefixtures("amina")
+async def test_every_sign_in_makes_a_new_token(db: AsyncSession, now: datetime) -> None:
+    """No session outlives a change of who sits there."""
+    tokens = {(await sign_in(db, "doctor.amina", RIGHT, HOME, now)).session.token for _ in "ab"}
+    assert len(tokens) == 2
+
+
+@pytest.mark.usefixtures("amina")
+async def test_a_staff_session_idles_out_sooner(db: AsyncSession, now: datetime) -> None:
+    """Fifteen minutes for staff."""
+    found = await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+    row = await db.get_one(Sessions, found.session.id)
+    assert row.idle_until == now + STAFF_IDLE
+
+
+@pytest.mark.usefixtures("amina")
+async def test_unknown_login_and_wrong_password_are_told_the_same(
+    db: AsyncSession, now: datetime
+) -> None:
+    """Nobody learns which logins exist."""
+    told = []
+    for login in ("doctor.amina", "nobody"):
+        with pytest.raises(WrongLoginOrPassword) as refused:
+            await sign_in(db, login, WRONG, HOME, now)
+        told.append((refused.value.code, refused.value.params, refused.value.keeps_writes))
+    assert told[0] == told[1] == ("wrong_login_or_password", {}, True)
+
+
+@pytest.mark.usefixtures("amina")
+async def test_after_a_few_failures_even_the_right_password_waits(
+    db: AsyncSession, now: datetime
+) -> None:
+    """And then it is let in, and the counter forgotten."""
+    moment = now
+    for failures in range(1, ACCOUNT_FREE + 4):
+        await fail(db, 1, moment)
+        moment += timedelta(seconds=delay_s(failures, ACCOUNT_FREE, ACCOUNT_CAP_S))
+    early = moment - timedelta(seconds=1)
+    with pytest.raises(TooManyAttempts) as refused:
+        await sign_in(db, "doctor.amina", RIGHT, ELSEWHERE, early)
+    assert refused.value.params == {"retry_after_s": 1}
+    await sign_in(db, "doctor.amina", RIGHT, ELSEWHERE, moment)
+    await fail(db, ACCOUNT_FREE, moment)
+
+
+@pytest.mark.usefixtures("amina")
+async def test_two_hundred_guesses_are_hardly_verified(db: AsyncSession, now: datetime) -> None:
+    """Fewer than ten in ten seconds, from as many networks as one likes (threat T12)."""
+    verified = 0
+    for guess in range(200):
+        moment = now + timedelta(milliseconds=50 * guess)
+        try:
+            await sign_in(db, "doctor.amina", WRONG, f"203.0.{guess}.1", moment)
+        except WrongLoginOrPassword:
+            verified += 1
+        except TooManyAttempts:
+            pass
+    assert 0 < verified < 10
+
+
+@pytest.mark.usefixtures("amina")
+async def test_guessing_from_elsewhere_does_not_lock_out_the_owner(
+    db: AsyncSession, now: datetime
+) -> None:
+    """A network one has signed in from before has a counter of its own."""
+    await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+    await fail(db, ACCOUNT_FREE + 1, now)
+    with pytest.raises(TooManyAttempts):
+        await sign_in(db, "doctor.amina", RIGHT, ELSEWHERE, now)
+    await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+
+
+@pytest.mark.usefixtures("amina")
+async def test_failures_are_forgotten_after_an_hour(db: AsyncSession, now: datetime) -> None:
+    """Counting starts anew."""
+    await fail(db, ACCOUNT_FREE + 1, now)
+    later = now + FORGET_AFTER + timedelta(seconds=1)
+    await fail(db, 1, later)
+    await sign_in(db, "doctor.amina", RIGHT, ELSEWHERE, later)
+
+
+async def test_a_network_that_tries_many_logins_waits(
+    db: AsyncSession, doctor: Persons, now: datetime
+) -> None:
+    """One password over many accounts is guessing too."""
+    await set_password(db, doctor.id, "doctor.amina", RIGHT, now)
+    await fail(db, 1, now, network=HOME, login="somebody")
+    row = (await db.scalars(select(SignInFailures).where(SignInFailures.failures == 1))).all()
+    assert len(row) == 2
+    for one in row:
+        one.failures = NETWORK_FREE + 3
+    await db.flush()
+    with pytest.raises(TooManyAttempts):
+        await sign_in(db, "doctor.amina", RIGHT, "192.0.2.200", now)
+
+
+@pytest.mark.parametrize(
+    ("failures", "wait"), [(0, 0), (4, 0), (5, 1), (6, 2), (8, 8), (14, 512), (15, 900), (999, 900)]
+)
+def test_each_wait_is_twice_the_last_up_to_the_cap(failures: int, wait: int) -> None:
+    """Seconds for an account."""
+    assert delay_s(failures, ACCOUNT_FREE, ACCOUNT_CAP_S) == wait
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("192.0.2.77", "192.0.2.0/24"),
+        ("::ffff:192.0.2.77", "192.0.2.0/24"),
+        ("2001:db8:1:2ff::1", "2001:db8:1:200::/56"),
+        ("fe80::1%eth0", "fe80::/56"),
+        ("", "unknown"),
+        ("not an address", "unknown"),
+    ],
+)
+def test_network_is_what_one_household_gets(address: str, prefix: str) -> None:
+    """An address of its own for every guess is no help."""
+    assert network_prefix(address) == prefix
+
+
+async def test_a_changed_password_replaces_the_old_one(
+    db: AsyncSession, amina: Persons, now: datetime
+) -> None:
+    """One credential per person."""
+    await set_password(db, amina.id, "doctor.amina", "новый-пароль", now)
+    await fail(db, 1, now)
+    with pytest.raises(WrongLoginOrPassword):
+        await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+    await sign_in(db, "doctor.amina", "новый-пароль", HOME, now)
