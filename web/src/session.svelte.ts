@@ -2,6 +2,8 @@ import { api, ask, whenSignedOut } from './api/client';
 import { toProblem, type Problem } from './api/problem';
 import type { Me } from './api/types';
 import { setLanguage, type Language } from './i18n/language.svelte';
+import { replace } from './place.svelte';
+import { signInHash } from './router';
 
 /** Who is here: not known yet, nobody, this person, or the server could not say. */
 export type Who =
@@ -84,6 +86,8 @@ export async function signOut(): Promise<void> {
     const problem = toProblem(error);
     if (problem.status !== 401) throw problem;
   }
+  // The next person must not be led to where this one was.
+  replace(signInHash(''));
   session.who = { state: 'nobody' };
 }
 

@@ -169,6 +169,7 @@ describe('the menu', () => {
     await openMenu();
     await userEvent.click(screen.getByRole('button', { name: 'Sign out' }));
     expect(await screen.findByRole('heading', { level: 1, name: 'Sign in' })).toBeInTheDocument();
+    expect(location.hash).toBe('#/sign-in');
   });
 });
 
@@ -182,6 +183,7 @@ describe('a session that ends', () => {
     document.dispatchEvent(new Event('visibilitychange'));
     const dialog = await screen.findByRole('dialog', { name: 'Please sign in again' });
     expect(screen.getByText('Амина Галиева')).toBeInTheDocument();
+    expect(screen.getByLabelText('Login')).toHaveFocus();
     await userEvent.type(screen.getByLabelText('Login'), 'ildar');
     await userEvent.type(screen.getByLabelText('Password'), 'secret');
     await userEvent.click(screen.getByRole('button', { name: 'Sign in' }));
