@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
@@ -28,8 +29,8 @@ from api import (
     visit_socket,
     visits,
 )
-from api.acts import check_messages, check_routes
-from api.db import DEPENDENCIES
+from api.acts import check_messages, check_routes, for_anyone
+from api.db import DEPENDENCIES, cookie_name
 from api.house import House
 from api.problems import answer, bad_body
 from api.security import (
@@ -41,7 +42,7 @@ from api.security import (
     origin_allowed,
 )
 from api.socket_messages import ACTS, VisitPageMessage
-from people.refused import Refused
+from people.refused import NotSignedIn, Refused
 from storage.settings import Settings
 
 PREFIX = "/api/v1"
@@ -82,6 +83,25 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
         raise OriginRefused
 
 
+def shows_something(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Guard of every route: no body is read from somebody who shows neither cookie nor token.
+
+    Whose they are, and what he may do, is judged in the request's transaction.
+    """
+    act = handler.opt.get("act")
+    if connection.scope["type"] == ScopeType.WEBSOCKET or act is None or for_anyone(act):
+        return
+    house: House = connection.app.state.house
+    if "device" in handler.parsed_fn_signature.parameters:
+        shown = connection.headers.get("Authorization")
+    else:
+        shown = connection.cookies.get(cookie_name(house.settings))
+    if not shown:
+        raise NotSignedIn
+
+
 def data_routes() -> list[ControllerRouterHandler]:
     """The routes under PREFIX."""
     modules = (sign_in, sessions, me, day, visits, readings, ecg, notes, lessons, devices)
@@ -108,7 +128,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ],
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
-        guards=[same_origin],
+        guards=[same_origin, shows_something],
         lifespan=[life],
         logging_config=None,
         openapi_config=None,

@@ -82,8 +82,8 @@ class House:
             await stack.enter_async_context(self.readings)
             await stack.enter_async_context(self.frames)
             await stack.enter_async_context(self.media)
-            for work in (self.ecg.run(), self.watch.run()):
-                stack.push_async_callback(_cancelled, asyncio.create_task(work))
+            await stack.enter_async_context(self.watch)
+            stack.push_async_callback(_cancelled, asyncio.create_task(self.ecg.run()))
             yield
 
     def _readings_stored(self, applied: Sequence[Applied]) -> None:

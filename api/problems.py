@@ -20,6 +20,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.routes import HTTPRoute
 
 from api.logs import error_fields, log
 from people.refused import FieldError, Refused
@@ -70,6 +71,7 @@ _CODES = {
     503: "stores_away",
 }
 _AWAY = (StoreAway, ObjectsAway)
+_PARAMETER = re.compile(r"\{[^}]+\}")
 _AT = re.compile(r" - at `(?:key in )?\$?(.*?)`$")
 _NAMED = re.compile(r"^Object (contains unknown|missing required) field `(.*?)`")
 
@@ -113,7 +115,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     elif isinstance(error, HTTPException) and error.status_code in _CODES:
         status, code = error.status_code, _CODES[error.status_code]
-        headers = {k: v for k, v in (error.headers or {}).items() if k in {"Allow", "Connection"}}
+        headers = {k: v for k, v in (error.headers or {}).items() if k == "Connection"}
         errors = _query_errors(error)
     else:
         status, code = 500, "internal"
@@ -134,15 +136,28 @@ def _query_errors(error: HTTPException) -> list[FieldError]:
     return [FieldError(str(item.get("key", "")), "malformed") for item in error.extra]
 
 
-def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Litestar's exception handler for everything; a failure of ours leaves places in the log."""
     problem, headers = problem_of(error)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
     fields = {"code": problem.code, "error_id": problem.error_id, "status": problem.status}
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("failed", **fields, **error_fields(_root(error)))
     else:
         log.info("refused", **fields)
     return Response(problem, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _methods(request: Request[Any, Any, Any]) -> list[str]:
+    """Methods of the path, as RFC 9110 wants them said with a 405."""
+    routes = (route for route in request.app.routes if isinstance(route, HTTPRoute))
+    found = [
+        route.methods
+        for route in routes
+        if re.fullmatch(_PARAMETER.sub("[^/]+", route.path_format), request.scope["path"])
+    ]
+    return sorted(set[str]().union(*found)) or ["GET", "HEAD", "OPTIONS"]
 
 
 def _root(error: BaseException) -> BaseException:

@@ -38,6 +38,7 @@ def document() -> dict[str, Any]:
     app = Litestar(
         [Router(PREFIX, route_handlers=data_routes()), *SERVICE],
         dependencies=DEPENDENCIES,
+        logging_config=None,
         openapi_config=OpenAPIConfig(
             title="Yanasha",
             version="1",

@@ -1,6 +1,9 @@
 """Looks every second whether the database answers, and tells every open page when that changes."""
 
 import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
 
 import msgspec
 from sqlalchemy import text
@@ -23,6 +26,7 @@ class Watch:
     def __init__(self, engine: AsyncEngine, live: Live) -> None:
         self._engine = engine
         self._live = live
+        self._ending = asyncio.Event()
         self.away = False
 
     def greet(self, tab: Tab) -> None:
@@ -30,14 +34,29 @@ class Watch:
         if self.away:
             tab.tell(_encode(StoresAway()))
 
-    async def run(self) -> None:
-        """Look until cancelled."""
-        while True:
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A look is not cut off: a half-made connection would hold its server process for a minute.
+        self._ending.set()
+        await self._task
+
+    async def _run(self) -> None:
+        while not self._ending.is_set():
             away = not await self._answers()
             if away != self.away:
                 self.away = away
                 self._announce()
-            await asyncio.sleep(EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await self._ending.wait()
 
     def _announce(self) -> None:
         log.warning("database away" if self.away else "database back")

@@ -66,7 +66,7 @@ async def test_ping_is_answered_and_a_malformed_message_is_told_not_fatal(server
 async def test_a_flood_of_messages_ends_the_socket(server: Server) -> None:
     async with server.page("doctor") as page:
         for n in range(400):
-            await page.ws.send('{"type":"ping","n":%d}' % n)
+            await page.say("ping", n=n)
         assert await page.closed() == 1008
 
 

@@ -1,0 +1,124 @@
+"""The sweep is green on our policy, and red when the policy gives everything to everybody."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from litestar import Litestar
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sweep import MATRIX, Region, sweep
+
+import eschool.demo
+import people.demo
+import telemed.demo
+from api.schema import document
+from devices.frames import StreamHeader, frame_of
+from eschool.lessons import Lessons
+from people.device_tokens import device_of
+from people.policy import ACTS, Act, Kind, Reach, Rule
+from people.relations import Relations
+from people.sessions import start_session
+from storage.engine import new_id, sessions
+from telemed.ecg import IncomingFrame, apply_frames, open_stream
+
+KEY = b"a key of the tests, 32 bytes long"
+
+
+@pytest.fixture
+async def region(engine: AsyncEngine) -> Region:
+    """The demo, a session for everybody, an ECG of every patient."""
+    now = datetime.now(UTC)
+    async with sessions(engine)() as db, db.begin():
+        seeded = await people.demo.seed(db, KEY, now)
+        seeded |= await telemed.demo.seed(db, KEY, now)
+        seeded |= await eschool.demo.seed(db, KEY, now)
+        persons, visits = _one_a_role(seeded), _three(seeded["visits"])
+        cookies, spare = {}, {}
+        for person in persons:
+            for kept in (cookies, spare):
+                session = await start_session(db, UUID(person["id"]), "t", now, staff=False)
+                kept[person["id"]] = session
+        return Region(
+            persons=persons,
+            visits=visits,
+            lessons=seeded["lessons"],
+            devices=seeded["devices"][:2] + seeded["devices"][-1:],
+            classes={one["id"]: await _pupils(db, one["id"]) for one in seeded["lessons"]},
+            streams={
+                one["person_id"]: str(await _stream(db, one["token"], now))
+                for one in seeded["devices"]
+                if "ecg" in one["kinds"]
+            },
+            cookies={person: session.token for person, session in cookies.items()},
+            spare_sessions={person: str(session.id) for person, session in list(spare.items())[:3]},
+        )
+
+
+def _one_a_role(seeded: dict[str, Any]) -> list[dict[str, Any]]:
+    """Both sides of the visits looked at, and one person of every role of every organisation."""
+    sides = {one[side] for one in _three(seeded["visits"]) for side in ("doctor_id", "patient_id")}
+    roles: dict[tuple[str, ...], dict[str, Any]] = {}
+    for person in seeded["persons"]:
+        roles.setdefault((*person["roles"], str(person["organisation_id"])), person)
+    chosen = {one["id"] for one in roles.values()} | sides
+    return [person for person in seeded["persons"] if person["id"] in chosen]
+
+
+def _three(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One visit, another doctor's of the same patient, one of another clinic."""
+    first = visits[0]
+    same = next(
+        v for v in visits[1:] if v["patient_id"] == first["patient_id"] and v["id"] != first["id"]
+    )
+    far = next(v for v in visits if v["organisation_id"] != first["organisation_id"])
+    return [first, same, far]
+
+
+async def _pupils(db: AsyncSession, lesson: str) -> set[str]:
+    """The roster, read from the rows that the seed wrote."""
+    class_id = await db.scalar(select(Lessons.class_id).where(Lessons.id == UUID(lesson)))
+    query = select(Relations.actor_id).where(
+        Relations.kind == Kind.CLASS.value, Relations.about_id == class_id
+    )
+    return {str(one) for one in (await db.scalars(query)).all()}
+
+
+async def _stream(db: AsyncSession, token: str, now: datetime) -> UUID:
+    header = StreamHeader(stream=new_id(), rate_hz=360, gain_per_mv=200)
+    await open_stream(db, await device_of(db, token, now), header, now)
+    at_us = int(now.timestamp() * 1e6)
+    frame = frame_of(header.stream, 0, at_us, np.zeros(72, dtype=np.int16))
+    await apply_frames(db, [IncomingFrame(frame, now)])
+    return header.stream
+
+
+async def test_every_operation_answers_everybody_as_the_matrix_says(
+    app: Litestar, region: Region
+) -> None:
+    started = time.monotonic()
+    assert await sweep(app, document(), region) == []
+    assert time.monotonic() - started < 150
+
+
+async def test_the_sweep_is_red_when_the_policy_gives_everything(
+    app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for act in Act:
+        monkeypatch.setitem(ACTS, act, (Rule(Reach.ANYONE),))
+    region.persons = region.persons[:4] + region.persons[-2:]
+    breached = {breach.operation for breach in await sweep(app, document(), region)}
+    assert breached >= {"getVisit", "visitReadings", "visitEcg", "visitEcgFrames", "getNote"}
+    assert breached >= {"putNote", "openVisit", "closeVisit", "visitTicket", "getLesson"}
+
+
+async def test_an_operation_without_a_row_is_a_breach(
+    app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {name: MATRIX[name] for name in ("health", "me")}
+    region.persons = []
+    monkeypatch.setattr("sweep.MATRIX", rows)
+    assert "getVisit" in {breach.operation for breach in await sweep(app, document(), region)}
