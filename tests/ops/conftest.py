@@ -1,0 +1,42 @@
+"""Folders and installations for the operator's tests."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.ops.running import Installation
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path short enough for sockets."""
+    with _folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def installation(folder: Path) -> Iterator[Installation]:
+    """An installation that does not run yet."""
+    one = Installation(folder / "home")
+    yield one
+    one.throw_away()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Installation]:
+    """An installation whose stores run, for tests that only look."""
+    with _folder() as folder:
+        one = Installation(folder / "home")
+        one.start()
+        yield one
+        one.throw_away()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="yo-", dir="/tmp") as name:
+        Path(name).chmod(0o711)  # the servers' own user passes through
+        yield Path(name)
