@@ -26,6 +26,7 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from psycopg_pool import PoolTimeout
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from storage.db_errors import is_away
@@ -110,9 +111,10 @@ async def enqueue(
     try:
         await deferrer.defer_async(**msgspec.to_builtins(args))
     except ConnectorException as error:
-        if isinstance(error.__cause__, psycopg.Error):
-            raise error.__cause__ from None
-        raise
+        cause = error.__cause__ or error
+        if is_away(cause):
+            await db.invalidate()  # SQLAlchemy has not seen its connection die
+        raise cause from None
     return True
 
 
@@ -129,6 +131,8 @@ async def run_worker(settings: Settings, *, concurrency: int = 4, wait: bool = T
         while True:
             app = _app(settings, sessions(engine), objects, concurrency)
             try:
+                async with engine.connect():  # fails at once where the job pool would wait
+                    pass
                 async with app.open_async():
                     backoff_s = 0.5
                     await app.run_worker_async(
@@ -139,10 +143,10 @@ async def run_worker(settings: Settings, *, concurrency: int = 4, wait: bool = T
                         stalled_worker_timeout=_STALLED_S,
                         install_signal_handlers=wait,
                     )
-            except (ConnectorException, PoolTimeout, psycopg.OperationalError) as error:
-                if not wait:
-                    raise
+            except (ConnectorException, PoolTimeout, DBAPIError, psycopg.Error) as error:
                 cause = error.__cause__ or error
+                if not wait or not (is_away(cause) or isinstance(error, PoolTimeout)):
+                    raise
                 log.warning("job worker: database away, next try in %.1f s: %s", backoff_s, cause)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, 30.0)
