@@ -140,14 +140,16 @@ class House:
             if one["person_id"] == person_id and kind in one["kinds"]
         )
 
-    def child(self, name: str) -> int:
-        """The pid of a child of the supervisor by its name in `yanasha status`."""
+    def children(self) -> dict[str, dict[str, Any]]:
+        """The supervisor's children by name, as `yanasha status` tells."""
         status = json.loads(self.run("status", "--json"))
-        return int(next(one["pid"] for one in status["children"] if one["name"] == name))
+        return {one["name"]: one for one in status["children"]}
 
-    def kill(self, name: str) -> None:
-        """`kill -9` one child."""
-        os.kill(self.child(name), signal.SIGKILL)
+    def kill(self, name: str) -> int:
+        """`kill -9` one child; returns the pid it had."""
+        pid = int(self.children()[name]["pid"])
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def kill_supervisor(self) -> None:
         """`kill -9` the supervisor itself and reap it."""
@@ -155,12 +157,12 @@ class House:
         self._process.kill()
         self._process.wait()
 
-    def processes(self) -> list[int]:
-        """Every living process that belongs to this house, by the state folder in its environment."""
+    def processes(self, but: int = 0) -> list[int]:
+        """Every living process of this house, by the state folder in its environment; `but` is left out."""
         mark = f"YANASHA_HOME={self.home}".encode()
         found = []
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
+            if entry.name.isdigit() and int(entry.name) not in (os.getpid(), but):
                 try:
                     variables = (entry / "environ").read_bytes().split(b"\0")
                     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]

@@ -56,6 +56,15 @@ class Room:
         self.page.locator(f'a[href="#/visits/{self.visit_id}"]').click()
         expect(self.page.get_by_test_id("visit")).to_be_visible()
 
+    def speak(self, language: str) -> None:
+        """Choose the language in the menu, as a person does."""
+        self.page.locator("header button[aria-haspopup=dialog]").click()
+        menu = self.page.get_by_role("dialog")
+        menu.locator(f"input[type=radio][value={language}]").check(force=True)
+        expect(self.page.locator("html")).to_have_attribute("lang", language)
+        self.page.keyboard.press("Escape")
+        expect(menu).to_have_count(0)
+
     def join(self) -> None:
         """Press the main button: camera and microphone."""
         self.call.locator("button").first.click()
@@ -71,6 +80,21 @@ class Room:
         """The banner's place; `data-state` names the trouble or none."""
         return self.page.get_by_test_id("trouble")
 
+    def watch_troubles(self) -> None:
+        """Remember every trouble the page names from now on, however short."""
+        self.page.evaluate(
+            """() => {
+                const seen = (window.seenTroubles = []);
+                const place = document.querySelector('[data-testid=trouble]');
+                new MutationObserver(() => seen.push(place.dataset.state)).observe(place, {
+                    attributes: true, attributeFilter: ['data-state'] });
+            }"""
+        )
+
+    def troubles(self) -> list[str]:
+        """Troubles named since `watch_troubles`, in order; none is the end of one."""
+        return list(self.page.evaluate("() => window.seenTroubles"))
+
     def frames_decoded(self) -> int:
         """Frames of the other's video that this browser's own decoder has put on screen."""
         return int(
@@ -82,7 +106,9 @@ class Room:
 
     def sees_the_other(self, timeout_s: float = 15.0) -> None:
         """Wait until the other's picture moves: the decoder's count grows by a second's worth."""
-        start = wait_for(f"{self.person['name']} decodes a first frame", self.frames_decoded, timeout_s)
+        start = wait_for(
+            f"{self.person['name']} decodes a first frame", self.frames_decoded, timeout_s
+        )
         wait_for(
             f"{self.person['name']} sees a moving picture",
             lambda: self.frames_decoded() >= start + 15 or self.frames_decoded() < start,
@@ -123,7 +149,8 @@ class DeviceProgram:
 
     def __init__(self, house: House, patient_id: str, *words: str) -> None:
         self.stream = uuid4()
-        self._log = Path(house.home, f"simulate-{self.stream}.log").open("w+")
+        # Open as long as the program writes to it; closed with it.
+        self._log = Path(house.home, f"simulate-{self.stream}.log").open("w")  # noqa: SIM115
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -138,6 +165,11 @@ class DeviceProgram:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self.process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -161,13 +193,19 @@ def assert_equals_recording(snapshot: dict[str, Any], stream: UUID) -> int:
 
 @contextmanager
 def in_a_visit(
-    browser: Browser, house: House, visit: dict[str, str]
+    browser: Browser,
+    house: House,
+    visit: dict[str, str],
+    patient_browser: Browser | None = None,
+    **context: Any,
 ) -> Iterator[tuple[Room, Room, DeviceProgram]]:
     """Doctor and patient of the visit in the room with their cameras on, devices sending."""
     with (
         DeviceProgram(house, visit["patient_id"]) as devices,
-        Room(browser, house, visit["doctor_id"], visit["id"]) as doctor,
-        Room(browser, house, visit["patient_id"], visit["id"]) as patient,
+        Room(browser, house, visit["doctor_id"], visit["id"], **context) as doctor,
+        Room(
+            patient_browser or browser, house, visit["patient_id"], visit["id"], **context
+        ) as patient,
     ):
         for room in (doctor, patient):
             room.sign_in()

@@ -28,10 +28,10 @@ def test_both_decode_each_others_video(pair: tuple[Room, Room, DeviceProgram]) -
         decoded = int(room.page.get_by_test_id("remote").get_attribute("data-frames-decoded") or 0)
         wait_for(
             "framesDecoded of the connection's statistics grows",
-            lambda room=room, decoded=decoded: int(
-                room.page.get_by_test_id("remote").get_attribute("data-frames-decoded") or 0
-            )
-            > decoded,
+            lambda room=room, decoded=decoded: (
+                int(room.page.get_by_test_id("remote").get_attribute("data-frames-decoded") or 0)
+                > decoded
+            ),
         )
         expect(room.call).to_have_attribute("data-link", "good", timeout=15_000)
 
@@ -108,11 +108,13 @@ def test_a_reload_shows_it_all_again(pair: tuple[Room, Room, DeviceProgram]) -> 
     assert len(old) > 5 * 360
     wait_for(
         "every reading again",
-        lambda: readings
-        <= {
-            row.get_attribute("data-reading-id")
-            for row in doctor.page.locator("[data-testid=readings] [data-reading-id]").all()
-        },
+        lambda: (
+            readings
+            <= {
+                row.get_attribute("data-reading-id")
+                for row in doctor.page.locator("[data-testid=readings] [data-reading-id]").all()
+            }
+        ),
     )
     doctor.join()
     doctor.sees_the_other()
