@@ -216,7 +216,7 @@ export class Room {
         this.calling.ready();
         this.#know(message.streams);
         void this.#loadReadings();
-        void this.keeper.retry();
+        if (this.doctor) void this.keeper.retry();
         void this.outbox.retry(Date.now(), true);
         if (this.visit?.state !== 'open') void this.load();
         return;
@@ -250,7 +250,7 @@ export class Room {
       case 'stores_back':
         this.storesAway = false;
         void this.outbox.retry(Date.now(), true);
-        void this.keeper.retry();
+        if (this.doctor) void this.keeper.retry();
         void this.#loadReadings();
         return;
       case 'visit':
@@ -276,7 +276,7 @@ export class Room {
       return;
     }
     void this.outbox.retry(Date.now(), force);
-    void this.keeper.retry();
+    if (this.doctor) void this.keeper.retry();
     if (!this.readingsHere) void this.#loadReadings();
     if (!this.#streamsHere && (this.closed || this.phase === 'open')) void this.#loadStreams();
   }
