@@ -9,7 +9,6 @@ mV = (adc - baseline) / gain_per_mv, from the stream's header. -32768 is a missi
 """
 
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -46,8 +45,7 @@ class StreamHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     lead: Annotated[str, msgspec.Meta(min_length=1, max_length=16)] = "I"
 
 
-@dataclass(frozen=True, slots=True)
-class EcgFrame:
+class EcgFrame(msgspec.Struct, frozen=True):
     """A run of samples without a gap. `payload` is n int16 little endian, as sent."""
 
     stream: UUID

@@ -109,10 +109,7 @@ class Detector:
         slope *= slope
         slopes = np.concatenate((self._slopes, slope))
         self._slopes = slopes[len(slopes) - (self._smooth - 1) :]
-        total = slopes[:whole].copy()
-        for shift in range(1, self._smooth):
-            total += slopes[shift : shift + whole]
-        self.energy = np.concatenate((self.energy, np.sqrt(total)))
+        self.energy = np.concatenate((self.energy, np.sqrt(_moving_sum(slopes, self._smooth))))
 
     def _decide(self, first: int, end: int, found: list[tuple[int, float]]) -> None:
         """Decide on energies first..end-1; energy[end] is known, so maxima are too."""
@@ -196,3 +193,19 @@ class Detector:
         oldest = self._done - 4 * self.rate_hz
         while self._maxima and self._maxima[0][0] < oldest:
             self._maxima.popleft()
+
+
+def _moving_sum(values: Floats, width: int) -> Floats:
+    """Sums of `width` neighbours, by doubling; the order of additions is the same for every one."""
+    count = len(values) - width + 1
+    total = np.zeros(count)
+    start = 0
+    span = 1
+    while True:
+        if width & span:
+            total += values[start : start + count]
+            start += span
+        if span * 2 > width:
+            return total
+        values = values[:-span] + values[span:]
+        span *= 2

@@ -9,6 +9,8 @@ beat (bigeminy) are as good as one.
 import math
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -77,13 +79,15 @@ def saturated(window: Floats, rate_hz: float) -> bool:
 
 def mains(window: Floats, rate_hz: float, qrs: float) -> bool:
     """A 50 or 60 Hz tone with more than a quarter of the QRS amplitude, peak to peak."""
-    time = np.arange(len(window)) / rate_hz
-    centred = window - window.mean()
-    for hz in (50.0, 60.0):
-        tone = np.exp(-2j * np.pi * hz * time)
-        if 4 * abs(np.dot(centred, tone)) / len(window) > MAINS_SHARE * qrs:
-            return True
-    return False
+    power = np.abs(_tones(len(window), rate_hz) @ (window - window.sum() / len(window)))
+    return bool(4 * power.max() / len(window) > MAINS_SHARE * qrs)
+
+
+@lru_cache(maxsize=32)
+def _tones(count: int, rate_hz: float) -> NDArray[np.complex128]:
+    """One period after another of 50 and 60 Hz, as rows."""
+    time = np.arange(count) / rate_hz
+    return np.exp(-2j * np.pi * np.array((50.0, 60.0))[:, None] * time)
 
 
 class Noise(NamedTuple):
@@ -106,29 +110,31 @@ def noise(x: Floats, energy: Floats, beats: Sequence[int], rate_hz: float, lag: 
     for at in beats:
         quiet[max(0, at + lag - reach) : at + lag + reach] = False
         quiet_x[max(0, at - reach) : at + reach] = False
-    peaks = [energy[max(0, at + lag - half) : at + lag + half].max(initial=0.0) for at in beats]
-    size = float(np.median(peaks)) or 1.0
-    between = energy[quiet] if quiet.sum() > rate_hz / 4 else energy
-    upper, top = np.quantile(between, (0.8, 0.95)) / size
+    peaks = [float(energy[max(0, at + lag - half) : at + lag + half].max()) for at in beats]
+    size = median(peaks) or 1.0
+    between = np.sort(energy[quiet] if quiet.sum() > rate_hz / 4 else energy)
+    upper, top = (float(between[int(share * (len(between) - 1))]) / size for share in (0.8, 0.95))
     shapes = np.array([x[at - half : at + half] for at in beats if half <= at <= len(x) - half])
-    qrs = (float(np.median(np.ptp(shapes, axis=1))) if len(shapes) else float(np.ptp(x))) or 1.0
-    curvature = np.abs(x[:-2] - 2 * x[1:-1] + x[2:])[quiet_x[1:-1]]
-    rough = float(np.median(curvature)) / qrs if curvature.size else 1.0
+    heights = (shapes.max(axis=1) - shapes.min(axis=1)).tolist() if len(shapes) else [np.ptp(x)]
+    qrs = float(median(heights)) or 1.0
+    bends = np.sort(np.abs(x[:-2] - 2 * x[1:-1] + x[2:])[quiet_x[1:-1]])
+    rough = float(bends[len(bends) // 2]) / qrs if bends.size else 1.0
     run = round(0.5 * rate_hz)
-    total = np.concatenate(((0.0,), np.cumsum(x - x.mean())))
-    drift = float(np.ptp((total[run:] - total[:-run]) / run)) / qrs
-    return Noise(float(upper), float(top), drift, likeness(shapes), rough, qrs)
+    total = np.cumsum(x - x.sum() / len(x))
+    level = total[run:] - total[:-run]
+    drift = float(level.max() - level.min()) / run / qrs
+    return Noise(upper, top, drift, likeness(shapes), rough, qrs)
 
 
 def likeness(shapes: Floats) -> float:
     """Median over beats of the correlation with the most similar other beat; 0 for fewer than 2."""
     if len(shapes) < 2:  # noqa: PLR2004 - a likeness takes two
         return 0.0
-    unit = shapes - shapes.mean(axis=1, keepdims=True)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True) + 1e-9
+    unit = shapes - shapes.sum(axis=1, keepdims=True) / shapes.shape[1]
+    unit /= np.sqrt((unit * unit).sum(axis=1, keepdims=True)) + 1e-9
     alike = unit @ unit.T
-    np.fill_diagonal(alike, -1.0)
-    return float(np.median(alike.max(axis=1)))
+    alike.flat[:: len(alike) + 1] = -1.0
+    return float(median(alike.max(axis=1).tolist()))
 
 
 def doubt(seen: Noise) -> float:
