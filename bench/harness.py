@@ -39,6 +39,11 @@ def at_most(
     return Row(name, figure, unit, peer, f"<= {_cell(bar)}", figure <= bar)
 
 
+def keeps_up(name: str, figure: float, unit: str, *, peer: float, times: float) -> Row:
+    """Row of a measure that must reach `times` what the peer reached in the same run."""
+    return Row(name, figure, unit, peer, f">= {times:g}x peer", figure >= times * peer)
+
+
 def report(folder: str, rows: list[Row], to: TextIO | None = None) -> int:
     """Print the rows, write them to bench/out/FOLDER.json; 1 when a row with a bar does not hold.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import harness
-from bench.harness import Row, at_least, at_most, percentile, report
+from bench.harness import Row, at_least, at_most, keeps_up, percentile, report
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,16 @@ def test_rows_are_printed_and_written_alike(out: Path) -> None:
 def test_a_bar_that_does_not_hold_fails_the_run() -> None:
     assert report("x", [at_least("a", 1.0, "x", bar=2.0)], io.StringIO()) == 1
     assert report("x", [at_most("a", 3.0, "x", bar=2.0)], io.StringIO()) == 1
+    assert report("x", [keeps_up("a", 2.4, "x", peer=1.0, times=2.5)], io.StringIO()) == 1
+
+
+def test_bars_that_hold_pass_the_run() -> None:
+    rows = [
+        at_least("a", 2.0, "x", bar=2.0),
+        at_most("b", 2.0, "x", bar=2.0),
+        keeps_up("c", 2.5, "x", peer=1.0, times=2.5),
+    ]
+    assert report("x", rows, io.StringIO()) == 0
 
 
 def test_a_bar_without_a_verdict_fails_the_run() -> None:
