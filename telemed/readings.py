@@ -169,7 +169,8 @@ async def apply(db: AsyncSession, batch: Sequence[Incoming]) -> list[Applied | E
     """
     first: dict[tuple[UUID, int], _New] = {}
     for item in batch:
-        first.setdefault(item.key, _New(new_id(), item))
+        if item.key not in first:
+            first[item.key] = _New(new_id(), item, _content(item.checked))
     hands = {item.device.id: item.device for item in batch if item.by_hand}
     await store_hands(db, hands.values())
     stored = await _insert(db, list(first.values()))
@@ -178,8 +179,9 @@ async def apply(db: AsyncSession, batch: Sequence[Incoming]) -> list[Applied | E
     fresh = stored.copy()
     for item in batch:
         new = first[item.key]
-        content, reading = there.get(item.key) or (_content(new.item.checked), _reading(new))
-        if content != _content(item.checked):
+        content, reading = there.get(item.key) or (new.content, _reading(new))
+        sent = new.content if item is new.item else _content(item.checked)
+        if content != sent:
             answers.append(SequenceReused(sequence=item.checked.sequence))
         elif reading.id in fresh:
             fresh.remove(reading.id)
@@ -234,6 +236,7 @@ class _New(msgspec.Struct, frozen=True):
 
     id: UUID
     item: Incoming
+    content: bytes
 
 
 # Arrays and unnest: one statement whose text is the same for any number of readings, several
@@ -273,7 +276,7 @@ async def _insert(db: AsyncSession, new: Sequence[_New]) -> set[UUID]:
         "sent_values": [_json(one.sent_values) for one in checked],
         "sent_unit": [one.sent_unit for one in checked],
         "flags": [_json(one.flags) for one in checked],
-        "content": [_content(one) for one in checked],
+        "content": [one.content for one in new],
     }
     return set((await db.scalars(_INSERT, columns)).all())
 
