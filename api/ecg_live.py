@@ -6,9 +6,11 @@ not lost: pages read the trace itself from the stores.
 """
 
 import asyncio
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -16,8 +18,10 @@ import numpy as np
 
 from api.socket_messages import Vitals
 from devices.ecg.quality import Quality, Reason
-from devices.ecg.stream import EcgStream
 from devices.frames import EcgFrame, StreamHeader
+
+if TYPE_CHECKING:
+    from devices.ecg.stream import EcgStream
 
 HELD_AHEAD = 5
 SILENT_S = 3.0
@@ -34,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 class _Trace:
     person_id: UUID
     header: StreamHeader
-    analysis: EcgStream
+    analysis: "EcgStream"
     next: int | None = None
     ends_at_us: int = 0
     ahead: dict[int, EcgFrame] = field(default_factory=dict)
@@ -55,7 +59,7 @@ class EcgLive:
         """A recorder said how its stream reads; a stream taken up again keeps its state."""
         trace = self._traces.get(header.stream)
         if trace is None or trace.header != header:
-            trace = self._traces[header.stream] = _Trace(person_id, header, EcgStream(header))
+            trace = self._traces[header.stream] = _Trace(person_id, header, _analysis(header))
         trace.open = True
 
     def close(self, stream: UUID) -> None:
@@ -88,6 +92,7 @@ class EcgLive:
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        await asyncio.to_thread(_load)
         while True:
             await asyncio.sleep(_EVERY_S)
             self.tick(asyncio.get_running_loop().time())
@@ -143,6 +148,17 @@ class EcgLive:
             at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=trace.ends_at_us),
         )
         self._show(trace.person_id, _encode(message).decode())
+
+
+def _load() -> None:
+    """Load SciPy beside the start, not before it: it takes as long as all the rest."""
+    importlib.import_module("devices.ecg.stream")
+
+
+def _analysis(header: StreamHeader) -> "EcgStream":
+    from devices.ecg.stream import EcgStream  # noqa: PLC0415 - see _load
+
+    return EcgStream(header)
 
 
 def _ends_at_us(trace: _Trace, frame: EcgFrame) -> int:
