@@ -27,6 +27,8 @@ export interface CallView {
   publishWord: LinkWord;
   subscribeWord: LinkWord;
   frozen: boolean;
+  /** Pictures are being decoded now. */
+  moving: boolean;
   framesDecoded: number;
   framesEncoded: number;
 }
@@ -103,6 +105,7 @@ export class Call {
       publishWord: this.#words.publish,
       subscribeWord: this.#words.subscribe,
       frozen: this.#frozen,
+      moving: this.#judges.subscribe.moving && this.#stateOf('subscribe') === 'connected',
       framesDecoded: this.#decodedBefore + this.#decoded,
       framesEncoded: this.#encoded,
     };

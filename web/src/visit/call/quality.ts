@@ -37,6 +37,12 @@ export class LinkJudge {
     return this.#word;
   }
 
+  /** Pictures are coming, whatever else is said of them. */
+  get moving(): boolean {
+    const at = this.#last?.atMs ?? 0;
+    return this.#frameAt > 0 && at - this.#frameAt < FROZEN_MS;
+  }
+
   /** Pictures came before and have stopped. */
   get frozen(): boolean {
     return this.#frozen;
