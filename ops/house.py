@@ -19,7 +19,7 @@ from storage.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 _OK = 200
-# The job library tells of every job, several a minute: for the log file.
+# Every request and every job, several a minute: for the log file.
 _DAILY = r'.*"level": "info"'
 
 
@@ -86,7 +86,7 @@ def api(settings: Settings) -> Child:
             msg = f"/readyz answers {status}"
             raise ConnectionError(msg)
 
-    return _program(settings, "api", "api", ready=ready)
+    return _program(settings, "api", "api", ready=ready, chatter=_DAILY)
 
 
 def listens_at(settings: Settings) -> str:
