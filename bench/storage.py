@@ -141,6 +141,10 @@ async def ingest(url: str) -> list[Row]:
     ]
 
 
+def _all(pool: ThreadPoolExecutor, bare: Callable[[str], object], names: list[str]) -> None:
+    list(pool.map(bare, names))
+
+
 async def _side_by_side(
     count: int, ours: Callable[[str], Awaitable[object]], bare: Callable[[str], object]
 ) -> tuple[float, float]:
@@ -150,7 +154,7 @@ async def _side_by_side(
         for turn in range(TURNS):
             names = [f"bench/{turn}/{number}" for number in range(count)]
             began = time.perf_counter()
-            await asyncio.to_thread(lambda names=names: list(pool.map(bare, names)))
+            await asyncio.to_thread(_all, pool, bare, names)
             between = time.perf_counter()
             waiting = iter(names)
 
