@@ -122,6 +122,16 @@ class Room:
         )
         return None if found is None else dict(found)
 
+    def whole_trace(self, beyond: int, timeout_s: float = 30.0) -> dict[str, Any]:
+        """What the canvas holds once it has no hole and reaches past frame `beyond`."""
+
+        def whole() -> dict[str, Any] | None:
+            found = self.ecg()
+            ranges = found["sequences"] if found else []
+            return found if len(ranges) == 1 and ranges[0][1] > beyond else None
+
+        return wait_for("a trace without a hole", whole, timeout_s)  # type: ignore[return-value]
+
     def ecg_fact(self, name: str) -> str | None:
         """A data attribute of the ECG panel, such as last-sequence or delay-p95-ms."""
         panel = self.page.locator("[data-ecg-stream]")

@@ -56,16 +56,7 @@ def child_is_another(house: House, name: str, before: int) -> bool:
 
 def trace_is_whole(doctor: Room, devices: DeviceProgram, beyond: int) -> None:
     """The trace goes on past frame `beyond` and has neither hole nor double nor a false sample."""
-    wait_for("the trace to go on", lambda: doctor.last_sequence() > beyond + 10, 40)
-
-    def whole() -> bool:
-        snapshot = doctor.ecg()
-        return snapshot is not None and len(snapshot["sequences"]) == 1
-
-    wait_for("late frames to fill the hole", whole, 20)
-    snapshot = doctor.ecg()
-    assert snapshot is not None
-    assert_equals_recording(snapshot, devices.stream)
+    assert_equals_recording(doctor.whole_trace(beyond + 10, 60), devices.stream)
 
 
 @pytest.mark.journey("J1.10")

@@ -94,13 +94,7 @@ def test_a_reload_shows_it_all_again(pair: tuple[Room, Room, DeviceProgram]) -> 
         for row in doctor.page.locator("[data-testid=readings] [data-reading-id]").all()
     }
     doctor.page.reload()
-    wait_for(
-        "the trace to reach where it was",
-        lambda: doctor.last_sequence() >= before["sequences"][-1][1],
-        20,
-    )
-    after = doctor.ecg()
-    assert after is not None
+    after = doctor.whole_trace(before["sequences"][-1][1], 20)
     assert_equals_recording(after, devices.stream)
     overlap_from = max(before["first"], after["first"])
     old = before["samples"][overlap_from - before["first"] :]
