@@ -67,7 +67,7 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
+def make_engine(url: str, *, pool_size: int = 16) -> AsyncEngine:
     """Engine on the PostgreSQL at `url` (libpq or SQLAlchemy form).
 
     Times come back in UTC. A connection that died while idle is replaced unseen; a server that
@@ -80,7 +80,10 @@ def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
     return create_async_engine(
         full.difference_update_query(["options"]),
         pool_size=pool_size,
-        max_overflow=pool_size,
+        # A connection beyond the pool would be closed after each use, and signing in again costs
+        # more than most queries; waiting for a pooled one is faster.
+        max_overflow=0,
+        pool_use_lifo=True,
         pool_timeout=10,
         pool_pre_ping=True,
         hide_parameters=True,  # they are people's data, and errors end in logs
