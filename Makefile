@@ -121,14 +121,14 @@ fix: dev web/node_modules/.locked
 	@$(BIN)/ruff format .
 	@$(NPM) run --silent format
 
-# pip-tools lives in an environment of its own: what locks is not what is locked.
+# uv lives in an environment of its own: what locks is not what is locked.
 lock: dev
-	@test -x $(VENV)/lock/bin/pip-compile || \
-		{ $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools; }
-	@for name in run dev; do \
-		$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
-			--no-header --no-annotate --no-emit-index-url --no-emit-trusted-host \
-			--output-file requirements/$$name.txt requirements/$$name.in || exit 1; \
+	@test -x $(VENV)/lock/bin/uv || \
+		{ $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv; }
+	@cd requirements && for name in run dev; do \
+		$(CURDIR)/$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+			--output-file $$name.txt $$name.in || exit 1; \
 	done
 	@$(NPM) run --silent lock
 
