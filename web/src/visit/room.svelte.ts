@@ -25,6 +25,8 @@ export class Room {
   phase = $state<Phase>('idle');
   everOpen = $state(false);
   members = $state.raw<readonly Member[]>([]);
+  /** The other side switched the camera off, as the server told while this link was open. */
+  otherCameraOff = $state(false);
   mediaAway = $state(false);
   storesAway = $state(false);
   /** The session is over and the person has not signed in again: nothing is asked of the server. */
@@ -63,6 +65,7 @@ export class Room {
     });
     this.calling = new Call({
       send: (message) => this.#socket.send(message),
+      renew: () => this.#socket.renew(),
       expects: () => ({ audio: this.other?.audio ?? false, video: this.other?.video ?? false }),
       onChange: (view) => (this.call = view),
     });
@@ -212,6 +215,7 @@ export class Room {
     switch (message.type) {
       case 'welcome':
         this.members = message.members;
+        this.otherCameraOff = false;
         this.clockAheadMs = Date.parse(message.server_time) - Date.now();
         this.calling.ready();
         this.#know(message.streams);
@@ -221,7 +225,7 @@ export class Room {
         if (this.visit?.state !== 'open') void this.load();
         return;
       case 'presence':
-        this.members = message.members;
+        this.#present(message.members);
         return;
       case 'offer':
         this.mediaAway = false;
@@ -261,6 +265,14 @@ export class Room {
       case 'signed_out':
         return;
     }
+  }
+
+  /** A server that has just come back knows nobody's pictures: only a change it saw is a change. */
+  #present(members: readonly Member[]): void {
+    const sent = this.other?.video === true;
+    this.members = members;
+    if (this.other?.video === true) this.otherCameraOff = false;
+    else if (sent && this.other?.online === true && !this.mediaAway) this.otherCameraOff = true;
   }
 
   async #visitIs(state: Visit['state']): Promise<void> {

@@ -35,6 +35,8 @@ export interface CallView {
 
 export interface CallPlan {
   send: (message: ClientMessage) => boolean;
+  /** A new link, which names the transports that live on: the others are offered anew. */
+  renew: () => void;
   /** What the other side sends now, as the server knows it. */
   expects: () => { audio: boolean; video: boolean };
   onChange: (view: CallView) => void;
@@ -46,6 +48,8 @@ interface Transport {
   peer: RTCPeerConnection;
   mender: Mender;
   tracks: TrackInfo[];
+  /** Sections that carried a track and then none. */
+  emptied: Set<string>;
   /** Offers are answered one after the other. */
   queue: Promise<void>;
 }
@@ -206,6 +210,11 @@ export class Call {
       transport = this.#make(offer);
       this.#transports.set(offer.transport, transport);
     }
+    if (this.#unrenderable(transport, offer)) {
+      this.#close(transport);
+      this.#plan.renew();
+      return;
+    }
     const current = transport;
     current.queue = current.queue
       .then(() => this.#answer(current, offer))
@@ -213,6 +222,17 @@ export class Call {
         // An offer this browser cannot answer: the mender sees no connection and joins anew.
       });
     this.#changed();
+  }
+
+  /**
+   * Chromium decodes a section that was inactive and is sent again, but its track shows nothing:
+   * such a connection is made anew.
+   */
+  #unrenderable(transport: Transport, offer: Offer): boolean {
+    const offered = new Set(offer.tracks.map(({ mid }) => mid));
+    for (const { mid } of transport.tracks) if (!offered.has(mid)) transport.emptied.add(mid);
+    transport.tracks = offer.tracks;
+    return offer.tracks.some(({ mid }) => transport.emptied.has(mid));
   }
 
   #make(offer: Offer): Transport {
@@ -228,6 +248,7 @@ export class Call {
       peer,
       mender: new Mender(Date.now()),
       tracks: offer.tracks,
+      emptied: new Set(),
       queue: Promise.resolve(),
     };
   }
@@ -236,7 +257,6 @@ export class Call {
     const { peer } = transport;
     // Tracks only after the offer: added before, they are not matched to its sections.
     await peer.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
-    transport.tracks = offer.tracks;
     if (transport.direction === 'publish') await this.#attach(peer);
     await peer.setLocalDescription(await peer.createAnswer());
     const sdp = peer.localDescription?.sdp;
@@ -329,7 +349,8 @@ export class Call {
         },
         subscribed && expects.video,
       );
-      if (transport === undefined && !this.#ever[direction]) this.#words[direction] = 'none';
+      // Before the first connection there is nothing to judge.
+      if (!this.#ever[direction]) this.#words[direction] = 'none';
       if (subscribed) this.#decoded = counted.framesDecoded;
       else this.#encoded = counted.framesEncoded;
     }

@@ -19,6 +19,9 @@ export interface ReadingText {
   flags: string[];
 }
 
+/** The server's name for a person's own hands. */
+const BY_HAND = 'manual';
+
 const ICON: Record<string, IconName> = {
   blood_pressure: 'heart',
   glucose: 'drop',
@@ -39,6 +42,12 @@ export function unitText(unit: string): string {
 export function kindText(kind: string): string {
   const key = `visit.kind_${kind}`;
   return isKey(key) ? t(key) : kind;
+}
+
+/** Who measured: a device by its name, or the person by hand. */
+export function sourceText(device: Reading['device']): string | null {
+  if (device === null) return null;
+  return device.name === BY_HAND ? t('visit.by_hand') : device.name;
 }
 
 /** A flag as a sentence; an unknown one is still shown, because it may matter. */
