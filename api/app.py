@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 from litestar import Litestar, Request, Router
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -32,7 +31,7 @@ from api import (
 from api.acts import check_messages, check_routes, for_anyone
 from api.db import DEPENDENCIES, cookie_name
 from api.house import House
-from api.problems import answer, bad_body
+from api.problems import answer, read_json
 from api.security import (
     MAX_BODY_BYTES,
     UNSAFE,
@@ -69,10 +68,7 @@ class StrictRequest(Request[Any, Any, Any]):
         if self.content_type[0] != "application/json":
             raise NoJson
         field = self.route_handler.parsed_data_field
-        try:
-            return msgspec.json.decode(await self.body(), type=field.annotation if field else Any)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise bad_body(msgspec.DecodeError(str(error))) from error
+        return read_json(await self.body(), field.annotation if field else Any)
 
 
 def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

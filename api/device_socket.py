@@ -66,6 +66,7 @@ class _Recorder:
         async with self.house.transaction() as db:
             device = await device_of(db, self.hello.token, now)
             info = await open_stream(db, device, self.hello.stream, now)
+        await self.house.ecg.loaded.wait()
         self.house.ecg.open(device.person_id, self.hello.stream)
         self.house.live.join(self.tab, [live.device(device.id)])
         try:

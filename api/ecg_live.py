@@ -54,6 +54,8 @@ class EcgLive:
     def __init__(self, show: Callable[[UUID, str], None]) -> None:
         self._show = show
         self._traces: dict[UUID, _Trace] = {}
+        # Whoever opens a stream waits for this: an import in the loop would hold up everybody.
+        self.loaded = asyncio.Event()
 
     def open(self, person_id: UUID, header: StreamHeader) -> None:
         """A recorder said how its stream reads; a stream taken up again keeps its state."""
@@ -91,8 +93,9 @@ class EcgLive:
                 del self._traces[stream]
 
     async def run(self) -> None:
-        """Tick until cancelled."""
+        """Load the analysis, then tick until cancelled."""
         await asyncio.to_thread(_load)
+        self.loaded.set()
         while True:
             await asyncio.sleep(_EVERY_S)
             self.tick(asyncio.get_running_loop().time())

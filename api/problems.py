@@ -13,7 +13,7 @@ body_too_slow, body_too_large, unsupported_media_type, stores_away (503), intern
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -28,6 +28,7 @@ from storage.db_errors import is_away
 from storage.ingest import Busy, StoreAway
 from storage.objects import ObjectsAway
 
+T = TypeVar("T")
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 
@@ -71,6 +72,7 @@ _CODES = {
     503: "stores_away",
 }
 _AWAY = (StoreAway, ObjectsAway)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _PARAMETER = re.compile(r"\{[^}]+\}")
 _AT = re.compile(r" - at `(?:key in )?\$?(.*?)`$")
 _NAMED = re.compile(r"^Object (contains unknown|missing required) field `(.*?)`")
@@ -89,9 +91,24 @@ def field_problem(text: str) -> FieldError | None:
     return FieldError(place[:120], "malformed")
 
 
-def bad_body(error: msgspec.DecodeError) -> Refused:
-    """The refusal for a body that msgspec could not read."""
-    field = field_problem(str(error))
+def read_json(data: bytes | str, into: type[T] | Any) -> T:
+    """The Struct in a JSON text from outside. Raises BadBody or UnknownField naming the field.
+
+    U+0000 is refused wherever it is: PostgreSQL has no text that holds it, and nobody types it.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    if _NUL.search(raw):
+        raise BadBody
+    try:
+        found: T = msgspec.json.decode(raw, type=into)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_body(str(error)) from error
+    return found
+
+
+def bad_body(text: str) -> Refused:
+    """The refusal for a body that msgspec could not read, from its message."""
+    field = field_problem(text)
     if field is None:
         return BadBody()
     return (UnknownField if field.code == "unknown_field" else BadBody)((field,))

@@ -4,15 +4,15 @@ import asyncio
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import msgspec
 from litestar import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 
 from api.house import House
 from api.live import Close, Tab
 from api.logs import log
-from api.problems import problem_of
+from api.problems import problem_of, read_json
 from api.security import origin_allowed
+from people.refused import Refused
 
 HELLO_WITHIN_S = 5.0
 # A page sends a ping every few seconds and a few messages at a call's start.
@@ -63,11 +63,11 @@ async def open_socket(socket: Socket, house: House, hello: type[T]) -> T:
         raise Ended(Close.FORBIDDEN, "origin_refused")
     try:
         async with asyncio.timeout(HELLO_WITHIN_S):
-            return msgspec.json.decode(await receive(socket), type=hello)
+            return read_json(await receive(socket), hello)
     except TimeoutError as late:
         raise Ended(Close.NOT_SIGNED_IN, "not_signed_in") from late
-    except (msgspec.DecodeError, UnicodeDecodeError) as bad:
-        raise Ended(Close.PROTOCOL, "malformed_body") from bad
+    except Refused as bad:
+        raise Ended(Close.PROTOCOL, bad.code) from bad
 
 
 async def send_out(socket: Socket, tab: Tab) -> None:

@@ -19,6 +19,7 @@ from api import live, sockets
 from api.house import House
 from api.live import Close, Hint, Tab
 from api.media import Card, Kind
+from api.problems import read_json
 from api.socket_messages import (
     ACTS,
     Answered,
@@ -52,7 +53,6 @@ TOUCH_EVERY_S = 60.0
 RETRY_S = 1.0
 
 _encode = msgspec.json.Encoder().encode
-_page_message = msgspec.json.Decoder(VisitPageMessage)
 
 
 @websocket("/ws/visits/{visit_id:uuid}", act=Act.JOIN_VISIT, hello_names_actor=True)
@@ -170,10 +170,8 @@ class _Page:
             data = await sockets.receive(self.socket)
             allowance.spend()
             try:
-                message = _page_message.decode(data)
+                message: VisitPageMessage = read_json(data, VisitPageMessage)
                 require(self.caller.actor, ACTS[type(message)], self.thing, self.house.clock())
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                self.tab.tell(_encode(SocketProblem(code="malformed_body")))
             except Refused as refused:
                 self.tab.tell(_encode(SocketProblem(code=refused.code)))
             else:

@@ -23,7 +23,7 @@ from api.house import House
 from devices.frames import encode, frame_of
 from storage.settings import Settings
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 RATE_HZ = 360
 FRAME_SAMPLES = 72
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from litestar import Litestar, get, post
 
 from api import logs
 from api.acts import NamelessRoute, check_messages, check_routes
+from api.app import create_app
 from api.pages import Pages
 from api.security import BodyDeadline
 from api.socket_messages import ACTS, FromPage, VisitPageMessage
 from people.policy import Act
+from storage.settings import Settings
 
 EVIL = "https://evil.example"
 
@@ -37,6 +40,25 @@ async def test_every_answer_has_the_security_headers(path: str, as_: Client) -> 
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "strict-transport-security" not in answer.headers
     assert "server" not in answer.headers
+
+
+async def test_behind_tls_the_cookie_is_bound_to_the_host_and_hsts_is_said(
+    settings: Settings, world: World
+) -> None:
+    app = create_app(replace(settings, domain="clinic.example"))
+    async with app.state.house.open():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="https://x") as client:
+            answer = await client.post(
+                f"{API}/sign-in", json={"login": "doctor.test", "password": PASSWORD}
+            )
+            plain = {"Cookie": f"yanasha={world.cookies['doctor']}"}
+            assert (await client.get(f"{API}/me")).status_code == 200
+            client.cookies.clear()
+            assert (await client.get(f"{API}/me", headers=plain)).status_code == 401
+    assert answer.headers["set-cookie"].startswith("__Host-yanasha=")
+    assert "Secure" in answer.headers["set-cookie"]
+    assert answer.headers["strict-transport-security"].startswith("max-age=63072000")
 
 
 async def test_data_is_never_kept_by_a_cache(as_: Client) -> None:

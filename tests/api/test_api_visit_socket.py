@@ -58,6 +58,8 @@ async def test_a_page_that_says_nothing_or_nonsense_first_is_closed(server: Serv
 async def test_ping_is_answered_and_a_malformed_message_is_told_not_fatal(server: Server) -> None:
     async with server.page("doctor") as page:
         await page.say("ping", n=1, extra=True)
+        assert (await page.of("problem"))["code"] == "unknown_field"
+        await page.say("ping")
         assert (await page.of("problem"))["code"] == "malformed_body"
         await page.say("ping", n=41)
         assert (await page.of("pong"))["n"] == 41

@@ -76,6 +76,10 @@ async def test_the_note_is_the_doctors_and_two_tabs_cannot_overwrite_each_other(
     assert stale.json()["params"] == {"text": "Жалоб нет", "version": 1}
     extra = await doctor.put(url, json={"text": "a", "version": 1, "written_by": "x"})
     assert code(extra) == (400, "unknown_field")
+    nul = await doctor.put(url, json={"text": "a\0b", "version": 1})
+    assert code(nul) == (400, "malformed_body")
+    quoted = await doctor.put(url, json={"text": "a\\u0000b", "version": 1})
+    assert quoted.json() == {"text": "a\\u0000b", "version": 2}
     long = await doctor.put(url, json={"text": "a" * 20_001, "version": 1})
     assert code(long) == (400, "malformed_body")
 

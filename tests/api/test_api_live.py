@@ -1,0 +1,123 @@
+"""Fan-out and live analysis: what waits for a slow tab is bounded, and order does not matter."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.ecg_live import FORGOTTEN_S, EcgLive
+from api.live import FRAMES_KEPT, MESSAGES_KEPT, Close, Hint, Live, Tab, patient, visit
+from devices.frames import EcgFrame, frame_of
+from devices.simulate import stream_header
+from devices.wfdb_files import read_record
+
+PERSON = UUID(int=7)
+RECORD = read_record(Path(__file__).parents[2] / "devices" / "samples" / "100_2min.hea")
+HEADER = stream_header(RECORD, 0, UUID(int=1))
+
+
+async def test_a_slow_tab_keeps_the_newest_of_the_trace() -> None:
+    tab = Tab()
+    for n in range(FRAMES_KEPT + 30):
+        tab.show(bytes([n]))
+    kept = list(iter(tab.take_live, None))
+    assert kept == [bytes([n]) for n in range(30, FRAMES_KEPT + 30)]
+
+
+async def test_a_tab_that_takes_no_messages_at_all_ends_as_busy() -> None:
+    tab = Tab()
+    for _ in range(MESSAGES_KEPT):
+        tab.tell(b"{}")
+    assert tab.ended is None
+    tab.tell(b"{}")
+    assert tab.ended is Close.BUSY
+
+
+async def test_many_hints_are_one_and_wake_whoever_waits() -> None:
+    tab = Tab()
+    waiting = asyncio.create_task(tab.hints())
+    await asyncio.sleep(0)
+    tab.hint(Hint.READINGS)
+    tab.hint(Hint.READINGS)
+    assert await waiting == {Hint.READINGS}
+
+
+async def test_a_channel_reaches_its_tabs_only_and_forgets_those_that_left() -> None:
+    live, here, there = Live(), Tab(), Tab()
+    live.join(here, [patient(PERSON), visit(PERSON)])
+    live.join(there, [patient(uuid4())])
+    live.show(patient(PERSON), b"x")
+    assert (here.take_live(), there.take_live()) == (b"x", None)
+    assert live.pages() == {here}
+    live.leave(here)
+    assert live.on(patient(PERSON)) == frozenset()
+
+
+def _frames(count: int) -> list[EcgFrame]:
+    """The first frames of the recording that comes with the product; about 75 beats a minute."""
+    samples = RECORD.samples[: count * 72, 0].reshape(count, 72)
+    return [
+        frame_of(HEADER.stream, n, 1_700_000_000_000_000 + n * 200_000, row)
+        for n, row in enumerate(samples)
+    ]
+
+
+def _said(batches: list[list[EcgFrame]]) -> list[dict[str, Any]]:
+    heard: list[dict[str, Any]] = []
+    live = EcgLive(lambda _, text: heard.append(msgspec.json.decode(text)))
+    live.open(PERSON, HEADER)
+    for n, batch in enumerate(batches):
+        live.push(batch, float(n))
+    return heard
+
+
+def test_a_clean_trace_gets_its_heart_rate() -> None:
+    frames = _frames(100)
+    last = _said([frames[n : n + 5] for n in range(0, 100, 5)])[-1]
+    assert last["heart_rate_bpm"] == pytest.approx(75, abs=4)
+    assert last["at"] == "2023-11-14T22:13:40Z"
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(order=st.permutations(range(5)), repeats=st.lists(st.integers(0, 99), max_size=10))
+def test_swapped_and_repeated_frames_change_nothing(order: list[int], repeats: list[int]) -> None:
+    frames = _frames(100)
+    swapped = [frames[n + at] for n in range(0, 100, 5) for at in order]
+    batches = [swapped[n : n + 5] for n in range(0, 100, 5)]
+    batches[-1] = batches[-1] + [frames[n] for n in repeats]
+    straight = [frames[n : n + 5] for n in range(0, 100, 5)]
+    assert _said(batches)[-1] == _said(straight)[-1]
+
+
+def test_a_stream_that_stops_is_said_to_have_no_signal_once() -> None:
+    heard: list[str] = []
+    live = EcgLive(lambda _, text: heard.append(text))
+    live.open(PERSON, HEADER)
+    live.push(_frames(5), 0.0)
+    heard.clear()
+    for now_s in (1.0, 2.0, 4.0, 5.0):
+        live.tick(now_s)
+    assert len(heard) == 1
+    assert '"no_signal"' in heard[0]
+
+
+def test_a_stream_is_forgotten_only_when_its_recorder_is_gone() -> None:
+    heard: list[str] = []
+    live = EcgLive(lambda _, text: heard.append(text))
+    live.open(PERSON, HEADER)
+    frames = _frames(10)
+    live.push(frames[:5], 0.0)
+    live.tick(2 * FORGOTTEN_S)
+    heard.clear()
+    live.push(frames[5:], 2 * FORGOTTEN_S)
+    assert heard
+    live.close(HEADER.stream)
+    live.tick(4 * FORGOTTEN_S)
+    heard.clear()
+    live.push(frames, 4 * FORGOTTEN_S)
+    assert heard == []
