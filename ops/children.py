@@ -37,7 +37,8 @@ class Child:
     of every start, `after` behind every end. A child with `once` has to end with 0 and is not
     started again, nor at all when it is not `needed`. `user` is the unprivileged uid (None: our
     own). `orphan_signal` is what the kernel sends when we are killed. `grace_s` passes between
-    the stop signal and SIGKILL. Lines that match `chatter` go to the log file only.
+    the stop signal and SIGKILL; one that is `slow_to_stop` by nature is told before the users of
+    its service have all ended. Lines that match `chatter` go to the log file only.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Child:
     needed: Callable[[], Awaitable[bool]] = always
     cwd: Path | None = None
     grace_s: float = 2.0
+    slow_to_stop: bool = False
     chatter: str | None = None
 
 

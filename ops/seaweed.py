@@ -152,6 +152,7 @@ class Seaweed:
             user=self.uid,
             cwd=self.conf,
             grace_s=2.5,
+            slow_to_stop=True,  # 2 s, also when idle
             chatter=r"I\d{4} |  |\s*$|[╔║╚]",
         )
 

@@ -28,6 +28,7 @@ _TRY_S = 5.0
 _START_S = 60.0
 _DEATHS_AT_START = 3
 _HURRY_S = 1.0
+_HEAD_START_S = 0.7
 _LOG_BYTES = 10_000_000
 
 
@@ -177,9 +178,13 @@ class Supervisor:
         """Stop all, the first stage (the stores) last; kill what does not end in its grace."""
         self.stopping.set()
         self.ready = False
-        later = [kept for stage in self.stages[1:] for kept in stage]
-        for group in (later, self.stages[0] if self.stages else []):
-            await self._end(group)
+        first = self.stages[0] if self.stages else []
+        later = asyncio.create_task(self._end([k for stage in self.stages[1:] for k in stage]))
+        await asyncio.wait([later], timeout=_HEAD_START_S)
+        slow = asyncio.create_task(self._end([k for k in first if k.child.slow_to_stop]))
+        await later
+        await self._end([k for k in first if not k.child.slow_to_stop])
+        await slow
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)

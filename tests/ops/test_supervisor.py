@@ -131,3 +131,15 @@ async def test_chatter_goes_to_the_log_file_only(folder: Path) -> None:
         await supervisor.start()
     assert lines == ["talk     | ERROR not fine"]
     assert (folder / "log/talk.log").read_text() == "INFO fine\nERROR not fine\n"
+
+
+async def test_a_slow_store_does_not_make_the_stop_longer(folder: Path) -> None:
+    """A stubborn program and a slow store end side by side: 2 s and 2 s are not 4 s."""
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf'); time.sleep(60)"
+    store = child(folder, "store", deaf, slow_to_stop=True)
+    async with supervised(folder, [store], [child(folder, "user", deaf)]) as (supervisor, lines):
+        await supervisor.start()
+        await until(lambda: set(lines) == {"store    | deaf", "user     | deaf"})
+        began = time.monotonic()
+        await supervisor.stop()
+        assert time.monotonic() - began < 3.6
