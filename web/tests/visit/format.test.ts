@@ -1,0 +1,149 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { LANGUAGES, setLanguage } from '../../src/i18n/language.svelte';
+import en from '../../src/i18n/en/visit.json';
+import ru from '../../src/i18n/ru/visit.json';
+import tt from '../../src/i18n/tt/visit.json';
+import { present } from '../../src/visit/ecg/streams.svelte';
+import {
+  flagText,
+  readingLine,
+  readingText,
+  refusalText,
+  unitText,
+} from '../../src/visit/readings/format';
+import { KINDS } from '../../src/visit/readings/kinds';
+import type { Reading, Vitals } from '../../src/visit/wire';
+import { delayText } from '../../src/visit/words';
+
+function reading(more: Partial<Reading>): Reading {
+  return {
+    id: 'r',
+    kind: 'blood_pressure',
+    sequence: 1,
+    taken_at: '2026-03-01T10:00:00Z',
+    received_at: '2026-03-01T10:00:01Z',
+    values: { systolic: 128, diastolic: 82, pulse: 71 },
+    unit: 'mmHg',
+    sent_values: { systolic: 128, diastolic: 82, pulse: 71 },
+    sent_unit: 'mmHg',
+    device: { id: 'd', name: 'Cuff' },
+    flags: [],
+    ...more,
+  };
+}
+
+afterEach(() => setLanguage('ru'));
+
+describe('a reading in words', () => {
+  it.each([
+    ['ru', 'Давление: 128/82 мм рт. ст., пульс 71'],
+    ['tt', 'Кан басымы: 128/82 мм тер. баг., пульс 71'],
+    ['en', 'Blood pressure: 128/82 mmHg, pulse 71'],
+  ] as const)('is natural in %s', (language, line) => {
+    setLanguage(language);
+    expect(readingLine(reading({}))).toBe(line);
+  });
+
+  it('shows 5.6 mmol/L and 100.9 mg/dL as the same value, and how the second was sent', () => {
+    setLanguage('en');
+    const inMmol = reading({
+      kind: 'glucose',
+      values: { glucose: 5.6 },
+      unit: 'mmol/L',
+      sent_values: { glucose: 5.6 },
+      sent_unit: 'mmol/L',
+    });
+    const inMg = { ...inMmol, sent_values: { glucose: 100.9 }, sent_unit: 'mg/dL' };
+    expect(readingLine(inMmol)).toBe('Glucose: 5.6 mmol/L');
+    expect(readingLine(inMg)).toBe(readingLine(inMmol));
+    expect(readingText(inMmol).sent).toBeNull();
+    expect(readingText(inMg).sent).toBe('As sent: 100.9 mg/dL');
+  });
+
+  it('keeps the digit after the comma of whole numbers, with the comma of the language', () => {
+    const whole = reading({ kind: 'temperature', values: { temperature: 37 }, unit: 'Cel' });
+    expect(readingText(whole).value).toBe('37,0');
+    setLanguage('en');
+    expect(readingText(whole).value).toBe('37.0');
+  });
+
+  it('of a kind this page does not know is still shown', () => {
+    const unknown = reading({ kind: 'peak_flow', values: { flow: 480 }, unit: 'L/min' });
+    expect(readingText(unknown)).toMatchObject({
+      name: 'peak_flow',
+      value: 'flow 480',
+      unit: 'L/min',
+    });
+  });
+
+  it('says each flag, and one it does not know too', () => {
+    expect(flagText('clock_skew')).toBe('часы прибора спешат');
+    expect(flagText('brand_new')).toContain('brand_new');
+  });
+});
+
+describe('a refusal', () => {
+  it('names the limits in the unit people read', () => {
+    expect(refusalText('out_of_range', { low: 30, high: 100, unit: '%' })).toContain('30');
+    setLanguage('en');
+    expect(refusalText('out_of_range', { low: 4, high: 40, unit: 'kPa' })).toBe(
+      'It can be from 4 to 40 (kPa). Check the number and the unit.',
+    );
+  });
+
+  it('of a code this page does not know is a sentence all the same', () => {
+    expect(refusalText('brand_new', {})).toMatch(/\.$/);
+  });
+});
+
+describe('the catalogues of the visit', () => {
+  it.each(LANGUAGES)('have a name for every kind, quantity and unit in %s', (language) => {
+    const catalogue: Record<string, unknown> = { ru, tt, en }[language];
+    setLanguage(language);
+    for (const { kind, quantities, units } of KINDS) {
+      expect(catalogue).toHaveProperty(`kind_${kind}`);
+      for (const { name } of quantities) expect(catalogue).toHaveProperty(`quantity_${name}`);
+      for (const unit of units) expect(unitText(unit)).not.toContain('_');
+    }
+  });
+});
+
+describe('the delay of the trace', () => {
+  const today = new Date(2026, 2, 1, 12);
+  const now = today.getTime();
+
+  it('is a delay while live, a time of day afterwards', () => {
+    expect(delayText(now - 340, now, today)).toBe('задержка 0,3 с');
+    expect(delayText(now - 120_000, now, today)).toBe('последние данные: 11:58');
+    expect(delayText(0, now, today)).toBe('данных ещё нет');
+  });
+
+  it('says when the recorder’s clock is ahead', () => {
+    expect(delayText(now + 60_000, now, today)).toBe('часы прибора спешат');
+  });
+});
+
+describe('what may be said of the signal', () => {
+  const vitals = (more: Partial<Vitals>): Vitals => ({
+    stream: 's',
+    heart_rate_bpm: 72,
+    quality: 'good',
+    reason: null,
+    at: '',
+    ...more,
+  });
+
+  it('is the rate while it can be believed', () => {
+    expect(present(vitals({}), 1_000, 1_500).rate).toBe(72);
+    expect(present(vitals({ quality: 'noisy' }), 1_000, 1_500).rate).toBe(72);
+  });
+
+  it.each(['unusable', 'lead_off', 'no_signal'] as const)('is no rate when it is %s', (quality) => {
+    expect(present(vitals({ quality }), 1_000, 1_500)).toMatchObject({ rate: null, quality });
+  });
+
+  it('is no signal when nothing comes any more, whatever was said last', () => {
+    expect(present(vitals({}), 1_000, 4_500)).toMatchObject({ rate: null, quality: 'no_signal' });
+    expect(present(undefined, undefined, 0).quality).toBe('no_signal');
+  });
+});
