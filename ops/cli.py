@@ -8,93 +8,17 @@ import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from ops.ask import is_ready
 from ops.children import Cannot
-from ops.home import locked, prepare_home, read_state, running_pid, sentence
-from ops.house import ROOT, http_status, program_env, stages
-from ops.seed import print_sign_ins, seed
-from ops.stores import stores_up
-from ops.supervisor import Supervisor, on_signals, say
+from ops.home import read_state, running_pid, sentence
+from ops.supervisor import say
 from storage.secrets import UnsafeSecret
 from storage.settings import BadSetting, Settings
 
-_OK = 200
 _INTERRUPTED = 130
-
-
-async def serve(settings: Settings, *, demo: bool) -> None:
-    """Start everything, say where it is, run until Ctrl-C. Raises Cannot."""
-    began = time.monotonic()
-    prepare_home(settings)
-    with locked(settings.home) as kids:
-        say(f"Starting Yanasha in {settings.home}.")
-        table = await asyncio.to_thread(stages, settings)
-        supervisor = Supervisor(settings.home, table, kids, urls=list(settings.urls))
-        on_signals(supervisor, lambda: say("Stopping."))
-        seeding = asyncio.create_task(_seed_when_migrated(supervisor, settings)) if demo else None
-        try:
-            await supervisor.start()
-            if seeding is not None:
-                world = await supervisor.unless_stopped(seeding)
-                if world is not None:
-                    say("Demo people (login, password):")
-                    print_sign_ins(world)
-            if not supervisor.stopping.is_set():
-                say(f"Yanasha is ready after {time.monotonic() - began:.1f} s:")
-                for url in settings.urls:
-                    say(f"  {url}")
-                say("Stop it with Ctrl-C.")
-            await supervisor.run()
-        finally:
-            if seeding is not None:
-                seeding.cancel()
-            await supervisor.stop()
-    say("Stopped.")
-
-
-async def _seed_when_migrated(
-    supervisor: Supervisor, settings: Settings
-) -> dict[str, list[dict[str, Any]]]:
-    """Seed while the API is still starting: it takes seconds, and needs the tables only."""
-    await supervisor.named("migrate").ready.wait()
-    return await seed(settings)
-
-
-async def _program(settings: Settings, *words: str, aside: bool = False) -> int:
-    """Run one of our own programs on this terminal; give its exit code."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *words,
-        env=program_env(settings),
-        cwd=ROOT,
-        stdout=sys.stderr if aside else None,
-    )
-    return await process.wait()
-
-
-async def migrate(settings: Settings) -> int:
-    """Bring the database's tables up to this version; starts the stores when nothing runs."""
-    async with stores_up(settings):
-        return await _program(settings, "storage.migrate")
-
-
-async def seed_demo(settings: Settings, *, as_json: bool) -> int:
-    """Make the demo world and print it; starts the stores when nothing runs."""
-    async with stores_up(settings):
-        if running_pid(settings.home) == os.getpid():
-            code = await _program(settings, "storage.migrate", aside=True)
-            if code != 0:
-                return code
-        world = await seed(settings)
-    if as_json:
-        say(json.dumps(world, ensure_ascii=False, indent=1))
-    else:
-        print_sign_ins(world)
-    return 0
 
 
 async def status(settings: Settings, *, as_json: bool) -> int:
@@ -103,7 +27,7 @@ async def status(settings: Settings, *, as_json: bool) -> int:
     found: dict[str, Any] = {"running": pid is not None, "home": str(settings.home)}
     if pid is not None:
         found |= read_state(settings.home)
-        found["ready"] = await _ready(settings)
+        found["ready"] = await is_ready(settings)
     if as_json:
         say(json.dumps(found, ensure_ascii=False, indent=1))
     elif pid is None:
@@ -121,14 +45,6 @@ async def status(settings: Settings, *, as_json: bool) -> int:
                 f"{row['up_since'] or '-':21} {row['restarts']}"
             )
     return 0 if pid is not None else 1
-
-
-async def _ready(settings: Settings) -> bool:
-    try:
-        async with asyncio.timeout(4):
-            return await http_status(settings, "/readyz") == _OK
-    except (OSError, TimeoutError):
-        return False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -184,18 +100,20 @@ def _run(words: Sequence[str] | None) -> int:
             environ["YANASHA_DOMAIN"] = asked.domain
     settings = Settings.from_env(environ)
     try:
+        if asked.command == "status":
+            return asyncio.run(status(settings, as_json=asked.json))
+        from ops import commands  # noqa: PLC0415 - drivers that `status` has no need to load
+
         match asked.command:
             case "serve":
-                asyncio.run(serve(settings, demo=asked.demo))
+                asyncio.run(commands.serve(settings, demo=asked.demo))
                 return 0
             case "migrate":
-                return asyncio.run(migrate(settings))
+                return asyncio.run(commands.migrate(settings))
             case "seed":
-                return asyncio.run(seed_demo(settings, as_json=asked.json))
-            case "openapi":
-                return asyncio.run(_program(settings, "api.schema"))
+                return asyncio.run(commands.seed_demo(settings, as_json=asked.json))
             case _:
-                return asyncio.run(status(settings, as_json=asked.json))
+                return asyncio.run(commands.openapi(settings))
     except OSError as error:
         raise Cannot(sentence(error, settings.home)) from error
 

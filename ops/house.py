@@ -12,13 +12,13 @@ from signal import SIGKILL
 
 import psycopg
 
+from ops.ask import OK, http_status, listens_at
 from ops.caddy import caddy_child
 from ops.children import Cannot, Child, always, at_once
 from ops.stores import store_children
 from storage.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-_OK = 200
 # Every request and every job, several a minute: for the log file.
 _DAILY = r'.*"level": "info"'
 
@@ -82,33 +82,11 @@ def api(settings: Settings) -> Child:
 
     async def ready() -> None:
         status = await http_status(settings, "/readyz")
-        if status != _OK:
+        if status != OK:
             msg = f"/readyz answers {status}"
             raise ConnectionError(msg)
 
     return _program(settings, "api", "api", ready=ready, chatter=_DAILY)
-
-
-def listens_at(settings: Settings) -> str:
-    """Give the address of the API: loopback when Caddy stands in front."""
-    return "127.0.0.1" if settings.caddy else settings.host
-
-
-async def http_status(settings: Settings, path: str) -> int:
-    """Ask our own API and give the status code. Raises OSError when nobody answers."""
-    host = listens_at(settings)
-    host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    reader, writer = await asyncio.open_connection(host, settings.http_port)
-    try:
-        request = f"GET {path} HTTP/1.1\r\nHost: {host}:{settings.http_port}\r\n"
-        writer.write(f"{request}Connection: close\r\n\r\n".encode())
-        line = (await reader.readline()).split()
-    finally:
-        writer.close()
-    if len(line) < 2 or not line[1].isdigit():  # noqa: PLR2004 - version, status
-        msg = "no HTTP answer"
-        raise ConnectionError(msg)
-    return int(line[1])
 
 
 def check_ports(settings: Settings) -> None:

@@ -1,0 +1,92 @@
+"""The commands that start something."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from ops.home import locked, prepare_home, running_pid
+from ops.house import ROOT, program_env, stages
+from ops.seed import print_sign_ins, seed
+from ops.stores import stores_up
+from ops.supervisor import Supervisor, on_signals, say
+from storage.settings import Settings
+
+
+async def serve(settings: Settings, *, demo: bool) -> None:
+    """Start everything, say where it is, run until Ctrl-C. Raises Cannot."""
+    began = time.monotonic()
+    prepare_home(settings)
+    with locked(settings.home) as kids:
+        say(f"Starting Yanasha in {settings.home}.")
+        table = await asyncio.to_thread(stages, settings)
+        supervisor = Supervisor(settings.home, table, kids, urls=list(settings.urls))
+        on_signals(supervisor, lambda: say("Stopping."))
+        seeding = asyncio.create_task(_seed_when_migrated(supervisor, settings)) if demo else None
+        try:
+            await supervisor.start()
+            if seeding is not None:
+                world = await supervisor.unless_stopped(seeding)
+                if world is not None:
+                    say("Demo people (login, password):")
+                    print_sign_ins(world)
+            if not supervisor.stopping.is_set():
+                say(f"Yanasha is ready after {time.monotonic() - began:.1f} s:")
+                for url in settings.urls:
+                    say(f"  {url}")
+                say("Stop it with Ctrl-C.")
+            await supervisor.run()
+        finally:
+            if seeding is not None:
+                seeding.cancel()
+            await supervisor.stop()
+    say("Stopped.")
+
+
+async def _seed_when_migrated(
+    supervisor: Supervisor, settings: Settings
+) -> dict[str, list[dict[str, Any]]]:
+    """Seed while the API is still starting: it takes seconds, and needs the tables only."""
+    await supervisor.named("migrate").ready.wait()
+    return await seed(settings)
+
+
+async def _program(settings: Settings, *words: str, aside: bool = False) -> int:
+    """Run one of our own programs on this terminal; give its exit code."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *words,
+        env=program_env(settings),
+        cwd=ROOT,
+        stdout=sys.stderr if aside else None,
+    )
+    return await process.wait()
+
+
+async def openapi(settings: Settings) -> int:
+    """Print the API's description; needs no store."""
+    return await _program(settings, "api.schema")
+
+
+async def migrate(settings: Settings) -> int:
+    """Bring the database's tables up to this version; starts the stores when nothing runs."""
+    async with stores_up(settings):
+        return await _program(settings, "storage.migrate")
+
+
+async def seed_demo(settings: Settings, *, as_json: bool) -> int:
+    """Make the demo world and print it; starts the stores when nothing runs."""
+    async with stores_up(settings):
+        if running_pid(settings.home) == os.getpid():
+            code = await _program(settings, "storage.migrate", aside=True)
+            if code != 0:
+                return code
+        world = await seed(settings)
+    if as_json:
+        say(json.dumps(world, ensure_ascii=False, indent=1))
+    else:
+        print_sign_ins(world)
+    return 0
