@@ -102,8 +102,10 @@ CHROMIUM = command -v chromium >/dev/null || { \
 	echo "Skipped: browser tests need the Debian package chromium."; exit 0; }
 
 e2e: dev web
-	@$(CHROMIUM); $(SUITE) "browser tests" 900 scripts/loopback $(PY) -m pytest -q tests/e2e
-	@$(CHROMIUM); $(SUITE) "media in browsers" 300 $(PY) -m pytest -q -m browser tests/rtc
+	@$(CHROMIUM); failed=0; \
+	$(SUITE) "browser tests" 900 scripts/loopback $(PY) -m pytest -q tests/e2e || failed=1; \
+	$(SUITE) "media in browsers" 300 $(PY) -m pytest -q -m browser tests/rtc || failed=1; \
+	exit $$failed
 
 journeys: dev web
 	@$(CHROMIUM); scripts/loopback $(PY) -m pytest -q tests/e2e --journeys
