@@ -1,6 +1,6 @@
 /** Sentences of the visit room that several places need. */
 
-import { formatMoment } from '../i18n/dates';
+import { formatMoment, formatTime } from '../i18n/dates';
 import { language } from '../i18n/language.svelte';
 import { t, type Key } from '../i18n/t';
 import '../i18n/visit';
@@ -53,4 +53,9 @@ export function delayText(newestAtMs: number, nowMs: number, today: Date): strin
     return t('visit.ecg_delay', { seconds: decimal(Math.max(0, age) / 1_000, 1, 1) });
   }
   return t('visit.ecg_last_at', { time: formatMoment(new Date(newestAtMs), today) });
+}
+
+/** 09:05:07, by the local clock: a strip of ten seconds needs its seconds. */
+export function secondsText(at: Date): string {
+  return `${formatTime(at)}:${String(at.getSeconds()).padStart(2, '0')}`;
 }
