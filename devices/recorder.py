@@ -140,6 +140,12 @@ class EcgRecorder:
                 self.offered = max(self.offered, sequence)
             self._change.notify_all()
 
+    def begin_at(self, started_at_us: int) -> None:
+        """Date the first sample anew: a recording begins when it begins, not when it was read."""
+        if self.offered >= 0:
+            raise ValueError("frames have been offered with their dates")
+        self._started_at_us = started_at_us
+
     async def linked(self) -> None:
         """Return when the server has said for the first time what it has stored."""
         await self._until(lambda: self.connections > 0)

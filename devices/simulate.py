@@ -222,18 +222,20 @@ async def _run_ecg(options: argparse.Namespace) -> None:
     now_us = time.time_ns() // 1000
     length_us = round(len(record.samples) / record.rate_hz * 1e6)
     # Played faster than life, the recording is dated back, so that no frame is from the future.
-    started_at_us = now_us - max(0, round(length_us * (1 - 1 / options.speed)))
+    dated_back_us = max(0, round(length_us * (1 - 1 / options.speed)))
     stream = options.stream or UUID(int=random.Random(f"{options.token} {now_us}").getrandbits(128))  # noqa: S311
     recorder = EcgRecorder(
         device_socket(options.server),
         options.token,
         stream_header(record, lead, stream),
         record.samples[:, lead],
-        started_at_us=started_at_us,
+        started_at_us=now_us - dated_back_us,
         loop=options.loop,
         seed=options.seed,
     )
     async with recorder:
+        await recorder.linked()
+        recorder.begin_at(time.time_ns() // 1000 - dated_back_us)
         frames = None if options.loop else recorder.frames
         await play(
             recorder,

@@ -59,7 +59,10 @@ class Room:
         return [each for pair in pairs for each in pair if each is not None]
 
     def state(self, wanted: RoomState) -> None:
-        """Takes the full desired state, unless it is older than what is there."""
+        """Takes the full desired state, unless it is older than what is there.
+
+        Presence is told in any case: an API that has just started knows of none.
+        """
         if wanted.version <= self.version:
             return
         self.version = wanted.version
@@ -77,7 +80,8 @@ class Room:
                 self._close(seat, "subscribe")
             if self._may_publish(seat) and seat.publish is None:
                 self._open_publish(seat)
-        self._settle()
+        if not self._settle():
+            self._tell(self.presence())
 
     def join(self, join: Join) -> None:
         """Makes what the page lacks: transports it does not resume are closed and made anew."""
@@ -200,8 +204,11 @@ class Room:
                 break
         self._settle()
 
-    def _settle(self) -> None:
-        """Brings every viewer's lines in step with what is published; tells what has changed."""
+    def _settle(self) -> bool:
+        """Brings every viewer's lines in step with what is published.
+
+        Tells the presence when it has changed, and answers whether it has.
+        """
         now = time.monotonic()
         published = [track for seat in self.seats.values() for track in seat.published]
         for seat in self.seats.values():
@@ -215,10 +222,12 @@ class Room:
                         self._tell(seat.subscribe_offer())
             seat.wire(now)
         presence = [seat.presence for seat in self.seats.values()]
-        if presence != self._presence:
+        changed = presence != self._presence
+        if changed:
             self._presence = presence
             self._presence_version += 1
             self._tell(self.presence())
+        return changed
 
 
 class Rooms:

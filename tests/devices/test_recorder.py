@@ -177,3 +177,16 @@ async def test_a_pulled_electrode_makes_missing_samples_for_its_frames_only() ->
     device.pull_electrode(2, 3)
     values = [set(decode(device.frame(n)).samples.tolist()) == {MISSING} for n in range(6)]
     assert values == [False, False, True, True, False, False]
+
+
+async def test_a_recording_is_dated_anew_until_its_first_frame_is_offered() -> None:
+    """The pace and the dates begin together, however long the connection took."""
+    async with ward() as peer, recorder(peer) as device:
+        await device.linked()
+        device.begin_at(STARTED_AT_US + 1_600_000)
+        await device.send_until(0)
+        await device.wait_acknowledged(0)
+        with pytest.raises(ValueError, match="have been offered"):
+            device.begin_at(STARTED_AT_US)
+        frame = decode(peer.stored[0])
+    assert frame.started_at_us == STARTED_AT_US + 1_600_000

@@ -104,5 +104,5 @@ def test_a_reload_shows_it_all_again(pair: tuple[Room, Room, DeviceProgram]) -> 
             }
         ),
     )
-    doctor.join()
+    expect(doctor.call).to_have_attribute("data-joined", "camera")
     doctor.sees_the_other()

@@ -205,3 +205,13 @@ async def test_a_wrong_certificate_is_refused(house: MediaHouse) -> None:
     await house.until(lambda: bool(house.failures()))
     assert house.failures()[0].reason == "dtls"
     assert house.presence("amina") in {(False, False, False), None}
+
+
+async def test_a_state_that_changes_nothing_is_answered_with_the_presence(
+    house: MediaHouse,
+) -> None:
+    """An API that has just started learns who is there from the answer to its first state."""
+    await couple(house)
+    house.heard.clear()
+    house.state(both("amina"), both("timur"))
+    await house.until(lambda: house.presence("amina") == (True, True, True))
