@@ -3,105 +3,32 @@
  * binary frames are ECG (see ecg/frames.ts).
  */
 
-export type Side = 'doctor' | 'patient';
-export type MediaKind = 'audio' | 'video';
-export type Direction = 'publish' | 'subscribe';
-export type Quality = 'good' | 'noisy' | 'unusable' | 'lead_off' | 'no_signal';
-export type VisitState = 'booked' | 'open' | 'closed';
+import type { components } from '../api/schema';
 
-export interface Member {
-  id: string;
-  name: string;
-  side: Side;
-  online: boolean;
-  audio: boolean;
-  video: boolean;
-}
+type Schemas = components['schemas'];
 
-export interface DeviceName {
-  id: string;
-  name: string;
-}
-
+export type Side = Schemas['MemberState']['side'];
+export type Direction = Schemas['Offered']['direction'];
+export type MediaKind = Schemas['OfferedTrack']['kind'];
+export type Quality = Schemas['Quality'];
+export type VisitState = Schemas['VisitState'];
+export type Member = Schemas['MemberState'];
+export type DeviceName = Schemas['Ref'];
 /** One recording of one electrode pair; mV = (sample - baseline) / gain_per_mv. */
-export interface EcgStreamInfo {
-  stream: string;
-  device: DeviceName;
-  lead: string;
-  rate_hz: number;
-  gain_per_mv: number;
-  baseline: number;
-  started_at: string;
-  last_sequence: number;
-  frames: number;
-}
-
-/** A stored measurement: `values` in canonical units, `sent_values` as the device or the person gave them. */
-export interface Reading {
-  id: string;
+export type EcgStreamInfo = Schemas['EcgStreamInfo'];
+/**
+ * A measurement: `values` in canonical units, `sent_values` as the device or the person gave them.
+ * Of a kind that may be newer than this page; without a device while it is only here.
+ */
+export type Reading = Omit<Schemas['Reading'], 'kind' | 'device'> & {
   kind: string;
-  sequence: number;
-  taken_at: string;
-  received_at: string;
-  values: Record<string, number>;
-  unit: string;
-  sent_values: Record<string, number>;
-  sent_unit: string;
   device: DeviceName | null;
-  flags: string[];
-}
-
-export interface Vitals {
-  stream: string;
-  heart_rate_bpm: number | null;
-  quality: Quality;
-  reason: string | null;
-  at: string;
-}
-
-export interface TrackInfo {
-  mid: string;
-  kind: MediaKind;
-  member: string;
-}
-
-export interface Offer {
-  type: 'offer';
-  transport: string;
-  direction: Direction;
-  sdp: string;
-  tracks: TrackInfo[];
-}
-
-export type ServerMessage =
-  | {
-      type: 'welcome';
-      you: string;
-      members: Member[];
-      streams: EcgStreamInfo[];
-      server_time: string;
-    }
-  | { type: 'presence'; members: Member[] }
-  | Offer
-  | { type: 'media_away' }
-  | { type: 'media_back' }
-  | { type: 'reading'; reading: Reading }
-  | { type: 'ecg_stream'; stream: EcgStreamInfo }
-  | ({ type: 'vitals' } & Vitals)
-  | { type: 'stores_away' }
-  | { type: 'stores_back' }
-  | { type: 'visit'; state: VisitState }
-  | { type: 'pong'; n: number }
-  | { type: 'problem'; code: string }
-  | { type: 'signed_out' };
-
-export type ClientMessage =
-  | { type: 'hello'; ticket: string; tab: string; resume: string[] }
-  | { type: 'media_ready'; audio: boolean; video: boolean }
-  | { type: 'answer'; transport: string; sdp: string }
-  | { type: 'restart'; transport: string }
-  | { type: 'mute'; kind: MediaKind; muted: boolean }
-  | { type: 'ping'; n: number };
+};
+export type Vitals = Omit<Schemas['Vitals'], 'type'>;
+export type TrackInfo = Schemas['OfferedTrack'];
+export type Offer = Schemas['Offered'];
+export type ServerMessage = Schemas['VisitServerMessage'];
+export type ClientMessage = Schemas['VisitPageMessage'];
 
 const KNOWN: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'welcome',
