@@ -125,13 +125,16 @@ class Room:
         )
         return None if found is None else dict(found)
 
-    def whole_trace(self, beyond: int, timeout_s: float = 30.0) -> dict[str, Any]:
-        """What the canvas holds once it has no hole and reaches past frame `beyond`."""
+    def whole_trace(
+        self, beyond: int, timeout_s: float = 30.0, *, since: int | None = None
+    ) -> dict[str, Any]:
+        """What the canvas holds once it has no hole, reaches past frame `beyond` and back to `since`."""
 
         def whole() -> dict[str, Any] | None:
             found = self.ecg()
             ranges = found["sequences"] if found else []
-            return found if len(ranges) == 1 and ranges[0][1] > beyond else None
+            whole = len(ranges) == 1 and ranges[0][1] > beyond
+            return found if whole and (since is None or ranges[0][0] <= since) else None
 
         return wait_for("a trace without a hole", whole, timeout_s)  # type: ignore[return-value]
 
