@@ -144,6 +144,38 @@ describe('the note', () => {
     expect(late.view).toMatchObject({ state: 'conflict', text: 'typed', theirs: 'stored' });
   });
 
+  it('is read once at a time, and an answer that stalled undoes nothing', async () => {
+    const answers: ((note: StoredNote | null) => void)[] = [];
+    const slow = new NoteKeeper({
+      load: () => new Promise((resolve) => answers.push(resolve)),
+      save: server.save,
+      onChange: () => {},
+    });
+    const asking = [slow.load(), slow.retry(), slow.retry()];
+    answers[0]?.({ text: '', version: 0 });
+    await vi.advanceTimersByTimeAsync(0);
+    slow.edit('typed');
+    await vi.advanceTimersByTimeAsync(PAUSE_MS);
+    expect(server.note.text).toBe('typed');
+    for (const stalled of answers.slice(1)) stalled({ text: '', version: 0 });
+    await Promise.all(asking);
+    expect(answers).toHaveLength(1);
+    expect(slow.view).toMatchObject({ state: 'saved', text: 'typed' });
+    expect(slow.unsent).toBe(false);
+    await slow.load();
+    expect(answers).toHaveLength(1);
+  });
+
+  it('that could not be read is asked for again', async () => {
+    server.note = { text: 'stored', version: 3 };
+    server.away = true;
+    const late = new NoteKeeper({ load: server.load, save: server.save, onChange: () => {} });
+    await late.load();
+    server.away = false;
+    await late.retry();
+    expect(late.view).toMatchObject({ state: 'saved', text: 'stored' });
+  });
+
   it('refused says so and keeps the text', async () => {
     const refused = new NoteKeeper({
       load: server.load,

@@ -52,6 +52,7 @@ export class NoteKeeper {
   #savedAt: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #busy = false;
+  #loading: Promise<void> | null = null;
 
   constructor(plan: NotePlan) {
     this.#plan = plan;
@@ -71,8 +72,17 @@ export class NoteKeeper {
     return this.#base === null ? this.#text !== '' : this.#text !== this.#base.text;
   }
 
-  async load(): Promise<void> {
+  /** Read the stored note, once: whoever asks while that is under way waits for the same answer. */
+  load(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #load(): Promise<void> {
+    if (this.#base !== null) return;
     const note = await this.#plan.load();
+    // An answer that stalled is older than what has been typed and saved since.
+    if (this.#base !== null || this.#busy) return;
     if (note === null) {
       this.#become(this.unsent ? 'kept' : 'loading');
       return;
