@@ -8,15 +8,17 @@ names every private thing used here.
 from typing import Any
 
 from aiortc import RTCDtlsTransport
+from pylibsrtp import SRTP_MAX_SRTCP_TRAILER_LEN
 from pylibsrtp._binding import ffi, lib
 
-BUFFER_BYTES = 2048  # more than any UDP payload we accept
+BUFFER_BYTES = 2048  # a longer datagram is cut here, so its tag is wrong
 _OK = lib.srtp_err_status_ok
 
 # The worker is one thread: a packet is received, opened, patched and forwarded before the next.
 received = ffi.new("char[]", BUFFER_BYTES)
 received_view = memoryview(ffi.buffer(received))
-outgoing = ffi.new("char[]", BUFFER_BYTES)
+# libsrtp knows no bound, and a viewer's tag may be longer than the one the publisher's packet had.
+outgoing = ffi.new("char[]", BUFFER_BYTES + SRTP_MAX_SRTCP_TRAILER_LEN)
 outgoing_view = memoryview(ffi.buffer(outgoing))
 length = ffi.new("int *")
 
@@ -46,18 +48,20 @@ def unprotect_received_rtcp(session: Session, size: int) -> bytes:
 
 
 def protect_rtcp(session: Session, packet: bytes) -> bytes:
-    """Seals an RTCP packet; empty when libsrtp refuses."""
-    outgoing_view[: len(packet)] = packet
-    length[0] = len(packet)
-    if lib.srtp_protect_rtcp(session, outgoing, length) != _OK:
-        return b""
-    return bytes(outgoing_view[: length[0]])
+    """Seals an RTCP packet; empty when it is too long or libsrtp refuses."""
+    return _seal(lib.srtp_protect_rtcp, session, packet)
 
 
 def protect_rtp(session: Session, packet: bytes) -> bytes:
-    """Seals an RTP packet; empty when libsrtp refuses."""
+    """Seals an RTP packet; empty when it is too long or libsrtp refuses."""
+    return _seal(lib.srtp_protect, session, packet)
+
+
+def _seal(function: Any, session: Session, packet: bytes) -> bytes:
+    if len(packet) > BUFFER_BYTES:  # or the trailer would lie outside
+        return b""
     outgoing_view[: len(packet)] = packet
     length[0] = len(packet)
-    if lib.srtp_protect(session, outgoing, length) != _OK:
+    if function(session, outgoing, length) != _OK:
         return b""
     return bytes(outgoing_view[: length[0]])
