@@ -100,7 +100,7 @@ class Room:
                 self._open_publish(seat)
         elif not seat.publish.answered:
             self._tell(seat.publish_offer())
-        if seat.offered and not seat.stale:
+        if seat.offered:  # it may have been told while the page was away
             self._tell(seat.subscribe_offer())
         self._settle()
 

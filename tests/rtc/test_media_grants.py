@@ -134,6 +134,27 @@ async def test_a_resumed_join_keeps_its_transports(house: MediaHouse, worker: Wo
     await subscribe.until(lambda: subscribe.received[ssrc].count == 1)
 
 
+async def test_a_viewer_who_was_away_is_told_the_offer_he_missed(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """The publisher reloads while the viewer's socket is lost; the viewer resumes and sees him."""
+    _, subscribe, ssrc = await couple(house)
+    timur = house.pages.pop("timur")  # offers to him are lost from here on
+    again = await house.join("amina").publishing()
+    await house.until(lambda: house.presence("amina") == (True, True, True))
+    seat = worker.rooms.rooms[ROOM].seats["timur"]
+    assert seat.offered
+    assert seat.stale
+    count = len(timur.offers)
+    house.pages["timur"] = timur
+    house.join("timur", resume=tuple(timur.transports))
+    await timur.until(lambda: len(timur.offers) > count)
+    assert {each.member for each in timur.offers[-1].tracks} == {"amina"}
+    await house.stats()  # the link keeps order: the worker has taken timur's answer
+    again.send_rtp(Source("video").next(key=True))
+    await subscribe.until(lambda: subscribe.received[ssrc].count == 1)
+
+
 async def test_a_second_join_replaces_the_first(house: MediaHouse, worker: Worker) -> None:
     """Another tab of the same member takes over; the first one's transports are closed."""
     await couple(house)
