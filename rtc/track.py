@@ -51,6 +51,7 @@ class Track:
         self.timestamp_offset = 0
         self.key_wanted = False
         self._sources = 0
+        self._source_ssrc: int | None = None  # the one anchored last
         self._clock_rate = CLOCK_RATE[kind]
         self._last_sequence: int | None = None
         self._last_timestamp = 0
@@ -66,6 +67,7 @@ class Track:
         self.source = source
         self.reception = None
         self._sources = 0
+        self._source_ssrc = None
 
     def set_live(self, live: bool) -> None:
         """Gives or takes the grant; after a pause the stream is anchored anew."""
@@ -84,7 +86,9 @@ class Track:
         return index if index >= self.first_index else None
 
     def _anchor(self, ssrc: int, sequence: int, timestamp: int, now: float) -> Reception | None:
-        self._sources += 1
+        if ssrc != self._source_ssrc:  # the same one after a mute is no new source
+            self._source_ssrc = ssrc
+            self._sources += 1
         if self._sources > MAX_SOURCES:
             if self.source is not None:
                 self.source.close("too_many_sources")

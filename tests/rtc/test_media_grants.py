@@ -2,6 +2,7 @@
 
 from rtc import transport as transports
 from rtc.messages import Member, RoomState
+from rtc.track import MAX_SOURCES
 from rtc.worker import Worker
 from tests.rtc.media_house import ROOM, MediaHouse, both, watcher
 from tests.rtc.raw_client import RawPage, RawTransport, Source
@@ -49,6 +50,36 @@ async def test_a_grant_given_back_goes_on_without_a_jump(house: MediaHouse) -> N
     publish.send_rtp(video.next(key=True))
     await subscribe.until(lambda: subscribe.received[ssrc].count == 2)
     assert subscribe.received[ssrc].sequences == [11, 12]
+
+
+async def test_muting_is_no_change_of_the_source(house: MediaHouse) -> None:
+    """However often a member mutes himself, his one stream goes on."""
+    publish, subscribe, ssrc = await couple(house)
+    video = Source("video", sequence=10)
+    for n in range(100):
+        house.state(watcher("amina"), both("timur"))
+        house.state(both("amina"), both("timur"))
+        await house.stats()  # the link keeps order: the worker has taken both states
+        publish.send_rtp(video.next(key=True))
+        await subscribe.until(lambda: subscribe.received[ssrc].count == n + 1)  # noqa: B023
+    assert house.failures() == []
+    assert subscribe.received[ssrc].sequences == list(range(11, 111))
+
+
+async def test_a_member_whose_ssrc_keeps_changing_is_cut_off(house: MediaHouse) -> None:
+    """MAX_SOURCES streams are taken, also with mutes in between; the next closes the transport."""
+    publish, subscribe, ssrc = await couple(house)
+    for n in range(MAX_SOURCES):
+        house.state(watcher("amina"), both("timur"))
+        house.state(both("amina"), both("timur"))
+        await house.stats()
+        publish.send_rtp(Source("video", ssrc=n + 1).next(key=True))
+        await subscribe.until(lambda: subscribe.received[ssrc].count == n + 1)  # noqa: B023
+    assert house.failures() == []
+    publish.send_rtp(Source("video", ssrc=MAX_SOURCES + 1).next(key=True))
+    await house.until(lambda: bool(house.failures()))
+    assert house.failures()[0].reason == "too_many_sources"
+    assert house.failures()[0].transport == publish.id
 
 
 async def test_an_older_state_is_ignored(house: MediaHouse) -> None:
