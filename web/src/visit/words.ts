@@ -6,7 +6,7 @@ import { t, type Key } from '../i18n/t';
 import '../i18n/visit';
 import type { IconName } from '../ui/icons';
 import type { LinkWord } from './call/quality';
-import type { Quality } from './wire';
+import type { SignalNow } from './ecg/streams.svelte';
 
 type Tone = 'calm' | 'good' | 'attention' | 'danger' | 'info';
 
@@ -16,11 +16,12 @@ export interface Look {
   text: Key;
 }
 
-export const QUALITY_LOOK: Record<Quality, Look> = {
+export const QUALITY_LOOK: Record<SignalNow, Look> = {
   good: { tone: 'good', icon: 'check', text: 'visit.ecg_quality_good' },
   noisy: { tone: 'attention', icon: 'trace', text: 'visit.ecg_quality_noisy' },
   unusable: { tone: 'danger', icon: 'warning', text: 'visit.ecg_quality_unusable' },
   lead_off: { tone: 'danger', icon: 'warning', text: 'visit.ecg_quality_lead_off' },
+  late: { tone: 'attention', icon: 'clock', text: 'visit.ecg_quality_late' },
   no_signal: { tone: 'calm', icon: 'away', text: 'visit.ecg_quality_no_signal' },
 };
 

@@ -129,21 +129,41 @@ describe('what may be said of the signal', () => {
     heart_rate_bpm: 72,
     quality: 'good',
     reason: null,
-    at: '',
+    at: new Date(1_000).toISOString(),
     ...more,
   });
 
   it('is the rate while it can be believed', () => {
-    expect(present(vitals({}), 1_000, 1_500).rate).toBe(72);
-    expect(present(vitals({ quality: 'noisy' }), 1_000, 1_500).rate).toBe(72);
+    expect(present(vitals({}), 1_000, 1_500, 0).rate).toBe(72);
+    expect(present(vitals({ quality: 'noisy' }), 1_000, 1_500, 0).rate).toBe(72);
   });
 
   it.each(['unusable', 'lead_off', 'no_signal'] as const)('is no rate when it is %s', (quality) => {
-    expect(present(vitals({ quality }), 1_000, 1_500)).toMatchObject({ rate: null, quality });
+    expect(present(vitals({ quality }), 1_000, 1_500, 0)).toMatchObject({ rate: null, quality });
+  });
+
+  it('is that it comes late, without a rate, when old samples have only just come', () => {
+    const old = vitals({ at: new Date(1_000).toISOString() });
+    expect(present(old, 240_000, 240_500, 0)).toEqual({
+      rate: null,
+      quality: 'late',
+      reason: null,
+    });
+    expect(present(vitals({ at: 'no time' }), 1_000, 1_500, 0).rate).toBeNull();
+    const off = vitals({ quality: 'lead_off', at: new Date(1_000).toISOString() });
+    expect(present(off, 240_000, 240_500, 0).quality).toBe('late');
+  });
+
+  it('goes by the server’s clock where this device’s is wrong', () => {
+    expect(present(vitals({}), 600_000, 600_500, -599_000)).toMatchObject({ rate: 72 });
+    expect(present(vitals({}), 1_000, 1_500, 599_000)).toMatchObject({ quality: 'late' });
   });
 
   it('is no signal when nothing comes any more, whatever was said last', () => {
-    expect(present(vitals({}), 1_000, 4_500)).toMatchObject({ rate: null, quality: 'no_signal' });
-    expect(present(undefined, undefined, 0).quality).toBe('no_signal');
+    expect(present(vitals({}), 1_000, 4_500, 0)).toMatchObject({
+      rate: null,
+      quality: 'no_signal',
+    });
+    expect(present(undefined, undefined, 0, 0).quality).toBe('no_signal');
   });
 });

@@ -10,6 +10,8 @@ import { PAGE_FRAMES, catchUp, type FetchFrames } from './history';
 
 /** Without a frame for so long there is no signal, whatever was last said of it. */
 export const SILENT_MS = 3_000;
+/** A rate from longer ago is not this moment's. */
+export const FRESH_MS = 10_000;
 /** A hole is asked for once late frames have had time to come by themselves. */
 const HOLE_WAIT_MS = 1_500;
 
@@ -140,16 +142,26 @@ export class EcgStreams {
   }
 }
 
-/** What may be said of the signal now: without fresh samples nothing good, and no rate. */
+/** A signal that comes, but from a while ago: what was said of it may not hold any more. */
+export type SignalNow = Quality | 'late';
+
+/**
+ * What may be said of the signal now: without fresh samples nothing good, and no rate. Fresh by when
+ * they were taken, not by when they came: after a break a recorder sends what it has kept.
+ */
 export function present(
   vitals: Vitals | undefined,
   heardAt: number | undefined,
   now: number,
-): { rate: number | null; quality: Quality; reason: string | null } {
+  clockAheadMs: number,
+): { rate: number | null; quality: SignalNow; reason: string | null } {
   if (vitals === undefined || heardAt === undefined || now - heardAt > SILENT_MS) {
     return { rate: null, quality: 'no_signal', reason: null };
   }
-  const believed = vitals.quality === 'good' || vitals.quality === 'noisy';
   const { heart_rate_bpm: rate, quality, reason } = vitals;
+  // A time that cannot be read is not a fresh one.
+  const fresh = now + clockAheadMs - Date.parse(vitals.at) <= FRESH_MS;
+  if (!fresh && quality !== 'no_signal') return { rate: null, quality: 'late', reason: null };
+  const believed = quality === 'good' || quality === 'noisy';
   return { rate: believed ? rate : null, quality, reason };
 }
