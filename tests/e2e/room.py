@@ -153,6 +153,16 @@ class Room:
             f'[data-testid=readings] [data-kind="{kind}"][data-sequence="{sequence}"]'
         )
 
+    def reading_ids(self) -> set[str]:
+        """Ids of all readings on the page, the older ones unfolded."""
+        panel = self.page.get_by_test_id("readings")
+        if panel.get_by_role("button").count():
+            panel.get_by_role("button").first.click()
+        ids = panel.locator("[data-reading-id]").evaluate_all(
+            "rows => rows.map(row => row.dataset.readingId)"
+        )
+        return set(ids)
+
     def __enter__(self) -> Self:
         return self
 

@@ -83,10 +83,7 @@ def test_a_reload_shows_it_all_again(pair: tuple[Room, Room, DeviceProgram]) -> 
     doctor, _, devices = pair
     before = doctor.ecg()
     assert before is not None
-    readings = {
-        row.get_attribute("data-reading-id")
-        for row in doctor.page.locator("[data-testid=readings] [data-reading-id]").all()
-    }
+    readings = doctor.reading_ids()
     doctor.page.reload()
     first = before["first"]
     (oldest, newest), *_ = before["sequences"]
@@ -94,15 +91,6 @@ def test_a_reload_shows_it_all_again(pair: tuple[Room, Room, DeviceProgram]) -> 
     assert_equals_recording(after, devices.stream)
     assert after["samples"][first - after["first"] :][: len(before["samples"])] == before["samples"]
     assert len(before["samples"]) > 5 * 360
-    wait_for(
-        "every reading again",
-        lambda: (
-            readings
-            <= {
-                row.get_attribute("data-reading-id")
-                for row in doctor.page.locator("[data-testid=readings] [data-reading-id]").all()
-            }
-        ),
-    )
+    wait_for("every reading again", lambda: readings <= doctor.reading_ids())
     expect(doctor.call).to_have_attribute("data-joined", "camera")
     doctor.sees_the_other()
