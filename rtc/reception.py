@@ -38,6 +38,9 @@ class Reception:
         if 1 < ahead <= LONGEST_GAP:
             for lost in range(self.highest + 1, index):
                 self.missing[lost] = (0, now)
+            # Nobody asks for lost voice, and a hostile sender only makes gaps: bounded here.
+            while index - (oldest := next(iter(self.missing))) > LONGEST_GAP:
+                del self.missing[oldest]
         self.highest = index
         transit = now * self._clock_rate - timestamp
         if self._transit is not None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc.forward import is_vp8_key_frame
-from rtc.reception import LONGEST_GAP, NACK_EVERY_S, NACK_TRIES, Reception
+from rtc.reception import LONGEST_GAP, NACK_TRIES, Reception
 from rtc.ring import KEEP_S, SLOTS, Ring
 from rtc.sdp import VP8
 from rtc.track import Track
@@ -137,3 +137,11 @@ def test_a_source_that_keeps_changing_its_ssrc_is_cut_off() -> None:
     track = Track("amina", "video")
     taken = [track.received(ssrc, 1, 1, 1.0) for ssrc in range(1, 100)]
     assert taken.count(None) > 60
+
+
+def test_gaps_that_nobody_asks_for_are_forgotten() -> None:
+    """However many packets of a voice are lost, only the newest gaps are remembered."""
+    reception = Reception(1, 0, 48_000)
+    for turn in range(2000):
+        reception.take(turn * 200 & 0xFFFF, turn * 960, float(turn))
+    assert len(reception.missing) <= LONGEST_GAP
