@@ -8,12 +8,16 @@ import type { JoinChoice } from './call/devices';
 import { EcgStreams } from './ecg/streams.svelte';
 import type { Phase } from './link';
 import { NoteKeeper, type NoteView } from './note/keeper';
+import { emptyDraft, isTyped, type Draft } from './readings/form';
 import { merge } from './readings/list';
 import { Outbox, type OutboxEntry } from './readings/outbox';
 import * as rest from './rest';
 import { VisitSocket } from './socket';
 import { rememberJoin, rememberedJoin, uuid4 } from './tab';
 import type { EcgStreamInfo, Member, Reading, ServerMessage } from './wire';
+
+/** What is typed and not on the server yet. */
+export type Unsent = 'note' | 'readings' | 'draft';
 
 const RETRY_MS = 2_000;
 
@@ -36,6 +40,8 @@ export class Room {
   readings = $state.raw<readonly Reading[]>([]);
   readingsHere = $state(false);
   outgoing = $state.raw<readonly OutboxEntry[]>([]);
+  /** The reading being typed: it outlives its form, which comes and goes with the visit's state. */
+  draft = $state<Draft>(emptyDraft('blood_pressure', new Date()));
   note = $state.raw<NoteView | null>(null);
   call = $state.raw<CallView>() as CallView;
   readonly ecg: EcgStreams;
@@ -43,6 +49,14 @@ export class Room {
   readonly other = $derived(this.members.find(({ id }) => id === this.visit?.other.id) ?? null);
   readonly doctor = $derived(this.visit?.my_side === 'doctor');
   readonly closed = $derived(this.visit?.state === 'closed');
+
+  readonly unsent = $derived.by((): Unsent[] => {
+    const parts: Unsent[] = [];
+    if (this.note !== null && this.keeper.unsent) parts.push('note');
+    if (this.outgoing.length > 0 && this.outbox.unsent) parts.push('readings');
+    if (isTyped(this.draft)) parts.push('draft');
+    return parts;
+  });
 
   readonly outbox: Outbox;
   readonly keeper: NoteKeeper;
@@ -82,9 +96,11 @@ export class Room {
     });
   }
 
-  /** Something typed here is not on the server yet. */
-  get unsent(): boolean {
-    return this.outbox.unsent || this.keeper.unsent;
+  /** Send now what can be sent. */
+  sendNow(): void {
+    if (this.signedOut) return;
+    if (this.doctor) void this.keeper.save();
+    void this.outbox.retry(Date.now(), true);
   }
 
   /** Enter; answers how to leave. */

@@ -169,6 +169,14 @@ describe('readings on their way', () => {
     expect(box.unsent).toBe(false);
   });
 
+  it('are only here while refused, until they are put right', async () => {
+    const { box } = outbox({ is: 'refused', refusals: [] });
+    await box.add(measurement(1));
+    expect(box.unsent).toBe(true);
+    box.drop(1);
+    expect(box.unsent).toBe(false);
+  });
+
   it('stay here while the stores are away, and go again with the same number', async () => {
     const { box, sent } = outbox(
       { is: 'away', retryAfterMs: 0 },

@@ -54,6 +54,11 @@ export function emptyDraft(kind: string, now: Date): Draft {
   return { kind, texts: {}, unit: kindOf(kind)?.units[0] ?? '', at: localInput(now) };
 }
 
+/** Something of a reading is typed and would be missed. */
+export function isTyped(draft: Draft): boolean {
+  return Object.values(draft.texts).some((text) => text.trim() !== '');
+}
+
 /**
  * What was typed as a measurement, or what is missing. Limits are the server's: it knows them for
  * every source alike, and answers at the field.

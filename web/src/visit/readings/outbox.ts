@@ -39,9 +39,9 @@ export class Outbox {
     return this.#entries;
   }
 
-  /** Something is on this device only. */
+  /** Something is on this device only; what was refused waits here to be put right. */
   get unsent(): boolean {
-    return this.#entries.some(({ state }) => state === 'here' || state === 'sent');
+    return this.#entries.some(({ state }) => state !== 'stored' && state !== 'repeated');
   }
 
   /** Take a measurement and try to send it; answers how that ended for now. */
