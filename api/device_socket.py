@@ -1,6 +1,11 @@
-"""/ws/device: a recorder's frames in, acknowledgements out, each after the commit."""
+"""/ws/device: a recorder's frames in, acknowledgements out, each after the commit.
+
+A frame from an impossible time stays impossible however often it is sent, so its refusal is final:
+the good frames around it are stored and acknowledged, then the socket closes with REFUSED.
+"""
 
 import asyncio
+from contextlib import suppress
 from uuid import UUID
 
 import msgspec
@@ -10,16 +15,19 @@ from litestar.di import NamedDependency
 from api import live, sockets
 from api.house import House
 from api.live import Close, Tab
+from api.logs import log
 from api.socket_messages import DeviceHello, DeviceProblem, Ready, Stored
 from api.sockets import GONE, Ended, Socket
 from devices.frames import EcgFrame, MalformedFrame, decode
 from people.device_tokens import device_of
 from people.policy import Act
-from telemed.ecg import AppliedFrame, IncomingFrame, open_stream
+from telemed.ecg import AppliedFrame, FrameRefused, IncomingFrame, open_stream
 
 # A recorder that was offline sends minutes at once: this many wait, then TCP holds the rest back.
 FRAMES_WAITING = 400
 FRAMES_AT_ONCE = 200
+# Close code of a refusal that sending again cannot mend; as HTTP's 422.
+REFUSED = 4422
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,6 +42,12 @@ async def device_socket(socket: Socket, house: NamedDependency[House]) -> None:
     except Ended as end:
         why = end.why
         await _tell(socket, DeviceProblem(code=end.code))
+    except FrameRefused as refused:
+        await _tell(socket, DeviceProblem(code=refused.params["reason"]))
+        log.info("socket closed", route="/ws/device", close_code=REFUSED)
+        with suppress(*GONE, RuntimeError):
+            await socket.close(REFUSED)
+        return
     except GONE:
         pass
     except Exception as error:  # noqa: BLE001 - whatever it was, the recorder is told and retries
@@ -106,12 +120,29 @@ class _Recorder:
             while len(frames) < FRAMES_AT_ONCE and not self.waiting.empty():
                 frames.append(self.waiting.get_nowait())
             now = self.house.clock()
-            applied: list[AppliedFrame] = await self.house.frames.submit(
-                [IncomingFrame(frame, now) for frame in frames]
-            )
-            stored = max(one.last_sequence for one in applied)
-            if stored >= 0:
-                self.tab.tell(_encode(Stored(sequence=stored)))
+            batch = [IncomingFrame(frame, now) for frame in frames]
+            try:
+                self._acknowledge(await self.house.frames.submit(batch))
+            except FrameRefused:
+                await self._store_apart(batch)
+
+    async def _store_apart(self, batch: list[IncomingFrame]) -> None:
+        """Store what can be stored of a refused batch, say so, and raise the first refusal."""
+        answers = await asyncio.gather(
+            *(self.house.frames.submit([item]) for item in batch), return_exceptions=True
+        )
+        self._acknowledge([one for a in answers if not isinstance(a, BaseException) for one in a])
+        # The sender ends with this socket's other tasks: what it has not sent is sent here.
+        while (message := self.tab.take_message()) is not None:
+            await self.socket.send_data(message, mode="text")
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        # A store that went away meanwhile is worth another attempt, a refusal is not.
+        raise next((one for one in errors if not isinstance(one, FrameRefused)), errors[0])
+
+    def _acknowledge(self, applied: list[AppliedFrame]) -> None:
+        stored = max((one.last_sequence for one in applied), default=-1)
+        if stored >= 0:
+            self.tab.tell(_encode(Stored(sequence=stored)))
 
 
 ROUTES = [device_socket]

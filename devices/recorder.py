@@ -21,8 +21,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from devices.frames import MISSING, StreamHeader, encode, frame_of
 
 FRAME_S = 0.2
-# Refusals a second attempt cannot mend: not signed in, forbidden, unknown.
-FATAL_CLOSE = frozenset({4401, 4403, 4404})
+# Refusals a second attempt cannot mend: not signed in, forbidden, unknown, a measurement that
+# nobody should believe (a clock that fell to 1970 or runs ahead).
+FATAL_CLOSE = frozenset({4401, 4403, 4404, 4422})
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # Whatever ends a link, a message nobody understands included: the next attempt may do better.
 _LINK_ERRORS = (OSError, ConnectionClosed, InvalidHandshake, TimeoutError, msgspec.DecodeError)
@@ -56,6 +57,10 @@ class _Problem(msgspec.Struct, tag="problem"):
 _told: msgspec.json.Decoder[_Ready | _Stored | _Problem] = msgspec.json.Decoder(
     _Ready | _Stored | _Problem
 )
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 class EcgRecorder:
@@ -180,14 +185,15 @@ class EcgRecorder:
         wait_s = FIRST_WAIT_S
         while self.refused is None:
             await self._up.wait()
-            connected = self.connections
+            stored = self.acknowledged
             with suppress(*_LINK_ERRORS):
                 await self._session()
             if self.refused is None:
-                # A link that worked is tried again at once; a dead server ever more slowly.
-                wait_s = FIRST_WAIT_S if self.connections > connected else wait_s * 2
-                wait_s = min(wait_s, LONGEST_WAIT_S)
-                await asyncio.sleep(wait_s * self._random.uniform(0.8, 1.2))
+                # A link that brought something on is tried again at once; a dead server, or one
+                # that closes over the same frame every time, ever more slowly.
+                wait_s = FIRST_WAIT_S if self.acknowledged > stored else wait_s
+                await _pause(wait_s * self._random.uniform(0.8, 1.2))
+                wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     async def _session(self) -> None:
         async with connect(self._url, ping_interval=5, ping_timeout=5, open_timeout=5) as link:

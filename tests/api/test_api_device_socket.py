@@ -2,18 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from api_server import Recorder, Server
 from api_world import API
-from sqlalchemy import text
 
-from devices.frames import decode
+from api import device_socket
+from devices.frames import EcgFrame, decode
+from telemed.ecg import AppliedFrame, IncomingFrame
 
 
 async def frames(server: Server, recorder: Recorder) -> list[int]:
     """Sequences that lie in the store, read as the doctor reads them."""
-    url = f"{API}/visits/{server.world['visit']}/ecg/{recorder.stream}/frames"
+    url = f"{API}/visits/{server.world['visit']}/ecg/{recorder.stream}/frames?limit=3000"
     async with server.client("doctor") as client:
         answer = await client.get(url)
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -105,6 +108,51 @@ async def test_a_header_nobody_can_read_by_is_refused(server: Server) -> None:
         assert await recorder.closed() == 1008
 
 
+def _store_when_heard(server: Server, monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+    """Nothing is stored before so many frames were read: what waits is then one batch."""
+    heard = asyncio.Event()
+    left = iter(range(frames - 1))
+    submit = server.house.frames.submit
+
+    def counting(data: bytes) -> EcgFrame:
+        if next(left, None) is None:
+            heard.set()
+        return decode(data)
+
+    async def waiting(items: Sequence[IncomingFrame]) -> list[AppliedFrame]:
+        await heard.wait()
+        return await submit(items)
+
+    monkeypatch.setattr(device_socket, "decode", counting)
+    monkeypatch.setattr(server.house.frames, "submit", waiting)
+
+
+@pytest.mark.parametrize(
+    ("away", "reason"), [(timedelta(minutes=11), "from_future"), (timedelta(days=-400), "too_old")]
+)
+async def test_a_frame_from_an_impossible_time_is_refused_for_good_and_takes_no_other_with_it(
+    away: timedelta, reason: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those sent with it are stored; the close code says that sending again is of no use."""
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        good = recorder.started_us
+        _store_when_heard(server, monkeypatch, frames=5)
+        await recorder.send(0, 1)
+        recorder.started_us = good + int((away + timedelta(minutes=1)).total_seconds() * 1e6)
+        await recorder.send(2)
+        recorder.started_us = good
+        await recorder.send(3, 4)
+        await recorder.stored(1)
+        assert (await recorder.of("problem"))["code"] == reason
+        assert await recorder.closed() == 4422
+    async with server.recorder() as again:
+        again.stream, again.started_us = recorder.stream, good
+        assert await again.announce() == 1
+        await again.send(2)
+        await again.stored(4)
+
+
 async def test_revoking_the_device_ends_its_socket_within_a_second(server: Server) -> None:
     async with server.recorder() as recorder:
         await recorder.announce()
@@ -119,6 +167,4 @@ async def test_a_burst_after_an_outage_is_stored_whole(server: Server) -> None:
     async with server.recorder() as recorder:
         await recorder.announce()
         await asyncio.gather(recorder.send(*range(1500)), recorder.stored(1499))
-    async with server.world.sessions() as db:
-        count = text("SELECT count(*) FROM ecg_frames WHERE stream = :stream")
-        assert await db.scalar(count, {"stream": recorder.stream}) == 1500
+    assert await frames(server, recorder) == list(range(1500))

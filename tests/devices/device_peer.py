@@ -23,6 +23,7 @@ class Ward:
         self.hellos: list[dict[str, Any]] = []
         self.acknowledge = True
         self.refuse: tuple[str, int] | None = None
+        self.refuse_frame: tuple[int, str, int] | None = None
         self.first_word: str | None = None
         self.url = ""
         self.server: Server | None = None
@@ -48,9 +49,7 @@ class Ward:
             async with self.changed:
                 self.changed.notify_all()
             if self.refuse is not None:
-                code, close = self.refuse
-                await socket.send(json.dumps({"type": "problem", "code": code}))
-                await socket.close(close)
+                await self._refuse(socket, *self.refuse)
                 return
             if self.first_word is not None:
                 await socket.send(self.first_word)
@@ -61,6 +60,9 @@ class Ward:
             async for data in socket:
                 assert isinstance(data, bytes)
                 frame = decode(data)
+                if self.refuse_frame is not None and self.refuse_frame[0] == frame.sequence:
+                    await self._refuse(socket, *self.refuse_frame[1:])
+                    return
                 self.received.append(frame.sequence)
                 assert self.stored.setdefault(frame.sequence, data) == data
                 async with self.changed:
@@ -69,6 +71,10 @@ class Ward:
                     await socket.send(json.dumps({"type": "stored", "sequence": self.contiguous}))
         except ConnectionClosed:
             return
+
+    async def _refuse(self, socket: ServerConnection, code: str, close: int) -> None:
+        await socket.send(json.dumps({"type": "problem", "code": code}))
+        await socket.close(close)
 
 
 @asynccontextmanager

@@ -136,6 +136,47 @@ async def test_a_refused_token_ends_the_attempts_with_the_servers_reason() -> No
         assert len(peer.hellos) == 1
 
 
+async def test_a_measurement_the_server_will_never_take_stops_the_recorder() -> None:
+    """Sending it again and again would store nothing and keep the server busy."""
+    async with ward() as peer:
+        peer.refuse_frame = (2, "from_future", 4422)
+        async with recorder(peer) as device:
+            await device.offer(range(device.frames))
+            with pytest.raises(DeviceRefused, match="from_future"):
+                await device.wait_acknowledged(2)
+        assert device.acknowledged == 1
+        assert len(peer.hellos) == 1
+
+
+async def test_a_link_that_stores_nothing_is_tried_ever_more_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the server closes for; a link that brought something on is tried again at once."""
+    pauses: list[float] = []
+
+    class Random:
+        def __init__(self, _: int) -> None: ...
+
+        def uniform(self, _low: float, _high: float) -> float:
+            return 1.0
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 5:
+            peer.refuse_frame = (4, "malformed_body", 1008)
+        if len(pauses) == 6:
+            peer.refuse_frame = None
+
+    monkeypatch.setattr("devices.recorder.random.Random", Random)
+    monkeypatch.setattr("devices.recorder._pause", pause)
+    async with ward() as peer:
+        peer.refuse_frame = (2, "malformed_body", 1008)
+        async with recorder(peer) as device:
+            await device.send_until(5)
+            await device.wait_acknowledged(5)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 0.2]
+
+
 async def test_a_busy_server_is_tried_again() -> None:
     async with ward() as peer:
         peer.refuse = ("busy", 1013)
