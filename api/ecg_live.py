@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import msgspec
 import numpy as np
 
 from api.socket_messages import Vitals
@@ -31,8 +30,6 @@ _JUMP_US = 500_000
 
 _STOPPED = (Quality.NO_SIGNAL, None)
 
-_encode = msgspec.json.Encoder().encode
-
 
 @dataclass(slots=True)
 class _Trace:
@@ -49,9 +46,9 @@ class _Trace:
 
 
 class EcgLive:
-    """One causal analysis a stream; `show(person, text)` gets each vitals message."""
+    """One causal analysis a stream; `show(person, vitals)` gets each message."""
 
-    def __init__(self, show: Callable[[UUID, str], None]) -> None:
+    def __init__(self, show: Callable[[UUID, Vitals], None]) -> None:
         self._show = show
         self._traces: dict[UUID, _Trace] = {}
         # Whoever opens a stream waits for this: an import in the loop would hold up everybody.
@@ -150,7 +147,7 @@ class EcgLive:
             reason=reason,
             at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=trace.ends_at_us),
         )
-        self._show(trace.person_id, _encode(message).decode())
+        self._show(trace.person_id, message)
 
 
 def _load() -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live
@@ -14,6 +15,7 @@ from api.live import Hint, Live
 from api.media import Media
 from api.pages import Pages
 from api.reactions import react
+from api.socket_messages import Vitals
 from api.watch import Watch
 from devices.frames import encode
 from people.facts import take
@@ -96,11 +98,13 @@ class House:
         for person_id in {one.person_id for one in new if self.ecg.unheard(one.frame.stream)}:
             self.live.hint(live.patient(person_id), Hint.STREAMS)
         for one in new:
-            self.live.show(live.patient(one.person_id), encode(one.frame))
+            frame = one.frame
+            self.live.show(live.patient(one.person_id), encode(frame), frame.started_at)
         self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())
 
-    def _show(self, person_id: UUID, text: str) -> None:
-        self.live.show(live.patient(person_id), text)
+    def _show(self, person_id: UUID, vitals: Vitals) -> None:
+        text = msgspec.json.encode(vitals).decode()
+        self.live.show(live.patient(person_id), text, vitals.at)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

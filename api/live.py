@@ -9,6 +9,7 @@ live trace and vitals drop from the left.
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
@@ -42,6 +43,8 @@ class Tab:
 
     def __init__(self) -> None:
         self.ended: Close | None = None
+        # Live trace and vitals from before this are not for the eyes behind this tab.
+        self.shows_from: datetime | None = None
         self._hints: set[Hint] = set()
         self._messages: deque[bytes] = deque()
         self._live: deque[bytes | str] = deque(maxlen=FRAMES_KEPT)
@@ -103,12 +106,17 @@ class Live:
         for channel in channels:
             self._channels.setdefault(channel, set()).add(tab)
 
+    def part(self, tab: Tab, channel: str) -> None:
+        """Let `tab` hear `channel` no more."""
+        tabs = self._channels.get(channel, set())
+        tabs.discard(tab)
+        if not tabs:
+            self._channels.pop(channel, None)
+
     def leave(self, tab: Tab) -> None:
         """Forget `tab` everywhere."""
         for name in [name for name, tabs in self._channels.items() if tab in tabs]:
-            self._channels[name].discard(tab)
-            if not self._channels[name]:
-                del self._channels[name]
+            self.part(tab, name)
 
     def on(self, channel: str) -> frozenset[Tab]:
         """Tabs that hear `channel` now."""
@@ -129,10 +137,11 @@ class Live:
         for tab in self.on(channel):
             tab.tell(message)
 
-    def show(self, channel: str, live: bytes | str) -> None:
-        """Show every tab on `channel`."""
+    def show(self, channel: str, live: bytes | str, at: datetime) -> None:
+        """Show what was sampled `at` to every tab on `channel` that may see that far back."""
         for tab in self.on(channel):
-            tab.show(live)
+            if tab.shows_from is None or at >= tab.shows_from:
+                tab.show(live)
 
 
 def patient(person_id: UUID) -> str:

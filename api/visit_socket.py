@@ -46,7 +46,7 @@ from people.tickets import redeem
 from storage.db_errors import is_away
 from telemed.ecg import EcgStreamInfo, visit_ecg
 from telemed.readings import visit_readings
-from telemed.visits import Visit, VisitState, get_visit, require_join
+from telemed.visits import READINGS_BEFORE, Visit, VisitState, get_visit, require_join
 
 LOOK_AGAIN_S = 3.0
 TOUCH_EVERY_S = 60.0
@@ -110,7 +110,9 @@ class _Page:
             self._take(await require_join(db, self.caller.actor, self.visit_id, self.opened_at))
             streams = await visit_ecg(db, self.caller.actor, self.visit_id, self.opened_at)
         self.streams = {info.stream for info in streams}
-        self.house.live.join(self.tab, self._channels())
+        here = [live.visit(self.visit_id), live.session(self.caller.session_id)]
+        self.house.live.join(self.tab, here)
+        self._hear_patient(self.opened_at)
         try:
             await self._welcome(streams)
             await sockets.first_ended(
@@ -124,11 +126,21 @@ class _Page:
         if self.tab.ended:
             raise Ended(self.tab.ended, _CODES.get(self.tab.ended, ""))
 
-    def _channels(self) -> list[str]:
-        channels = [live.visit(self.visit_id), live.session(self.caller.session_id)]
-        if may(self.caller.actor, Act.SEE_VISIT_ECG, self.thing, self.opened_at):
-            channels.append(live.patient(self.visit.patient.id))
-        return channels
+    def _hear_patient(self, now: datetime) -> None:
+        """Hear the patient's live data just while, and as far back as, the store would show it."""
+        channel, hears = live.patient(self.visit.patient.id), self.house.live
+        begins = self.tab.shows_from = self.visit.starts_at - READINGS_BEFORE
+        if (
+            now < begins
+            or self.visit.state is VisitState.CLOSED
+            or not may(self.caller.actor, Act.SEE_VISIT_ECG, self.thing, now)
+        ):
+            hears.part(self.tab, channel)
+        elif self.tab not in hears.on(channel):
+            hears.join(self.tab, [channel])
+            # What was stored between the look into the store and the joining of the channel.
+            self.tab.hint(Hint.READINGS)
+            self.tab.hint(Hint.STREAMS)
 
     async def _welcome(self, streams: list[EcgStreamInfo]) -> None:
         media, mine = self.house.media, self._card(self.visit)
@@ -146,9 +158,6 @@ class _Page:
             server_time=self.house.clock(),
         )
         await self.socket.send_data(_encode(welcome), mode="text")
-        # What was stored between the look into the store and the joining of the channels.
-        self.tab.hint(Hint.READINGS)
-        self.tab.hint(Hint.STREAMS)
         self.house.watch.greet(self.tab)
 
     def _take(self, visit: Visit) -> None:
@@ -234,12 +243,13 @@ class _Page:
             if not alive:
                 raise NotSignedIn
             self.caller = msgspec.structs.replace(self.caller, actor=actor)
-            self._changed(await require_join(db, actor, self.visit_id, now))
+            self._changed(await require_join(db, actor, self.visit_id, now), now)
         except Refused as refused:
             await self._expel(db, actor, refused, now)
 
-    def _changed(self, visit: Visit) -> None:
+    def _changed(self, visit: Visit, now: datetime) -> None:
         before, self.visit = self.visit.state, visit
+        self._hear_patient(now)
         self.house.media.regrant(self.visit_id, self._card(visit))
         if visit.state != before:
             self._tell_state(visit.state)

@@ -1,6 +1,7 @@
 """Fan-out and live analysis: what waits for a slow tab is bounded, and order does not matter."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from api.ecg_live import FORGOTTEN_S, EcgLive
 from api.live import FRAMES_KEPT, MESSAGES_KEPT, Close, Hint, Live, Tab, patient, visit
+from api.socket_messages import Vitals
 from devices.frames import EcgFrame, frame_of
 from devices.simulate import stream_header
 from devices.wfdb_files import read_record
 
 PERSON = UUID(int=7)
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RECORD = read_record(Path(__file__).parents[2] / "devices" / "samples" / "100_2min.hea")
 HEADER = stream_header(RECORD, 0, UUID(int=1))
 
@@ -51,10 +54,23 @@ async def test_a_channel_reaches_its_tabs_only_and_forgets_those_that_left() -> 
     live, here, there = Live(), Tab(), Tab()
     live.join(here, [patient(PERSON), visit(PERSON)])
     live.join(there, [patient(uuid4())])
-    live.show(patient(PERSON), b"x")
+    live.show(patient(PERSON), b"x", NOW)
     assert (here.take_live(), there.take_live()) == (b"x", None)
     assert live.pages() == {here}
     live.leave(here)
+    assert live.on(patient(PERSON)) == frozenset()
+
+
+async def test_a_tab_is_shown_nothing_from_before_its_time() -> None:
+    live, tab = Live(), Tab()
+    live.join(tab, [patient(PERSON)])
+    tab.shows_from = NOW
+    live.show(patient(PERSON), b"before", NOW - timedelta(microseconds=1))
+    live.show(patient(PERSON), b"from", NOW)
+    assert list(iter(tab.take_live, None)) == [b"from"]
+    live.part(tab, patient(PERSON))
+    live.show(patient(PERSON), b"parted", NOW)
+    assert tab.take_live() is None
     assert live.on(patient(PERSON)) == frozenset()
 
 
@@ -69,7 +85,7 @@ def _frames(count: int) -> list[EcgFrame]:
 
 def _said(batches: list[list[EcgFrame]]) -> list[dict[str, Any]]:
     heard: list[dict[str, Any]] = []
-    live = EcgLive(lambda _, text: heard.append(msgspec.json.decode(text)))
+    live = EcgLive(lambda _, vitals: heard.append(msgspec.to_builtins(vitals)))
     live.open(PERSON, HEADER)
     for n, batch in enumerate(batches):
         live.push(batch, float(n))
@@ -95,20 +111,20 @@ def test_swapped_and_repeated_frames_change_nothing(order: list[int], repeats: l
 
 
 def test_a_stream_that_stops_is_said_to_have_no_signal_once() -> None:
-    heard: list[str] = []
-    live = EcgLive(lambda _, text: heard.append(text))
+    heard: list[Vitals] = []
+    live = EcgLive(lambda _, vitals: heard.append(vitals))
     live.open(PERSON, HEADER)
     live.push(_frames(5), 0.0)
     heard.clear()
     for now_s in (1.0, 2.0, 4.0, 5.0):
         live.tick(now_s)
     assert len(heard) == 1
-    assert '"no_signal"' in heard[0]
+    assert heard[0].quality == "no_signal"
 
 
 def test_a_stream_is_forgotten_only_when_its_recorder_is_gone() -> None:
-    heard: list[str] = []
-    live = EcgLive(lambda _, text: heard.append(text))
+    heard: list[Vitals] = []
+    live = EcgLive(lambda _, vitals: heard.append(vitals))
     live.open(PERSON, HEADER)
     frames = _frames(10)
     live.push(frames[:5], 0.0)
