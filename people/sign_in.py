@@ -1,9 +1,13 @@
 """Sign-in with login and password: Argon2id, the same work for unknown logins, throttled.
 
 Throttle, in PostgreSQL so that every process counts together: after a few failures each further
-try must wait, twice as long every time. One counter per account, one per network prefix. Somebody
-who guesses from elsewhere cannot lock a person out: a network from which that person has signed in
-before has a counter of its own.
+try must wait, twice as long every time. One counter per account, one per network prefix. Nobody can
+lock a person out, from elsewhere or from the same network: where that person has signed in lately
+the account has a counter of its own, and the network's is not asked.
+
+The network's counter is for guesses, not for typos: it loses what a person mistyped before getting
+in, and one failure every LEAK. Never more than that, so that somebody with an account cannot guess
+at others by signing in now and then.
 """
 
 import asyncio
@@ -23,7 +27,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
-from sqlalchemy import ForeignKey, case, delete, select
+from sqlalchemy import ColumnElement, ForeignKey, Integer, case, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -44,6 +48,10 @@ _HASHING = ThreadPoolExecutor(2, thread_name_prefix="argon2")
 FORGET_AFTER = timedelta(hours=1)
 ACCOUNT_FREE, ACCOUNT_CAP_S = 4, 15 * 60
 NETWORK_FREE, NETWORK_CAP_S = 40, 60
+# Longer than the longest wait for a network: whoever keeps guessing stays at one guess a minute.
+LEAK = timedelta(seconds=90)
+# A network counts as a person's own for so long after signing in there.
+KNOWN_FOR = timedelta(days=90)
 
 
 class Credentials(Base):
@@ -143,18 +151,22 @@ async def sign_in(
     login = folded(login)
     credentials = await db.scalar(select(Credentials).where(Credentials.login == login))
     person_id = credentials.person_id if credentials is not None else None
-    account = await _account_key(db, login, person_id, prefix)
+    known_here = person_id is not None and await _known_here(db, person_id, prefix, now)
+    account = _key("account", login, prefix) if known_here else _key("account", login)
     crowd = _key("network", prefix)
-    account_failures = await _locked_failures(db, account, now)
-    _refuse_early(account_failures, ACCOUNT_FREE, ACCOUNT_CAP_S, now)
-    _refuse_early(await db.get(SignInFailures, crowd), NETWORK_FREE, NETWORK_CAP_S, now)
+    mistyped = await _locked_failures(db, account, now)
+    _refuse_early(mistyped, ACCOUNT_FREE, ACCOUNT_CAP_S, now)
+    if not known_here:
+        _refuse_early(await db.get(SignInFailures, crowd), NETWORK_FREE, NETWORK_CAP_S, now)
     # An unknown login costs the same work as a known one.
     hashed = credentials.password_hash if credentials is not None else await _in_thread(_decoy)
     fits = await password_fits(hashed, password)
     if person_id is None or not fits:
         await _count_failure(db, account, now)
-        await _count_failure(db, crowd, now)
+        await _count_failure(db, crowd, now, leak=LEAK)
         raise WrongLoginOrPassword
+    if now - mistyped.last_at <= FORGET_AFTER:
+        await _take_back(db, crowd, mistyped.failures)
     await db.execute(delete(SignInFailures).where(SignInFailures.key == account))
     who = await me(db, person_id, now)
     session = await start_session(db, person_id, prefix, now, staff=who.staff)
@@ -162,14 +174,17 @@ async def sign_in(
     return SignedInAs(session, who)
 
 
-async def _account_key(db: AsyncSession, login: str, person_id: UUID | None, prefix: str) -> bytes:
+async def _known_here(db: AsyncSession, person_id: UUID, prefix: str, now: datetime) -> bool:
     query = (
         select(Sessions.id)
-        .where(Sessions.person_id == person_id, Sessions.network == prefix)
+        .where(
+            Sessions.person_id == person_id,
+            Sessions.network == prefix,
+            Sessions.signed_in_at > now - KNOWN_FOR,
+        )
         .limit(1)
     )
-    known_here = await db.scalar(query) is not None
-    return _key("account", login, prefix) if known_here else _key("account", login)
+    return await db.scalar(query) is not None
 
 
 async def _locked_failures(db: AsyncSession, key: bytes, now: datetime) -> SignInFailures:
@@ -189,17 +204,31 @@ def _refuse_early(row: SignInFailures | None, free: int, cap_s: int, now: dateti
         raise TooManyAttempts(math.ceil(wait.total_seconds()))
 
 
-async def _count_failure(db: AsyncSession, key: bytes, now: datetime) -> None:
+async def _count_failure(
+    db: AsyncSession, key: bytes, now: datetime, *, leak: timedelta | None = None
+) -> None:
     query = insert(SignInFailures).values(key=key, failures=1, last_at=now)
     stale = SignInFailures.last_at < now - FORGET_AFTER
+    before: ColumnElement[int] = SignInFailures.failures.expression
+    if leak is not None:
+        quiet_s = func.extract("epoch", now - SignInFailures.last_at)
+        leaked = cast(func.floor(quiet_s / leak.total_seconds()), Integer)
+        before = func.greatest(before - leaked, 0)
     counted = query.on_conflict_do_update(
         index_elements=[SignInFailures.key],
-        set_={
-            "failures": case((stale, 1), else_=SignInFailures.failures + 1),
-            "last_at": now,
-        },
+        set_={"failures": case((stale, 1), else_=before + 1), "last_at": now},
     )
     await db.execute(counted)
+
+
+async def _take_back(db: AsyncSession, key: bytes, failures: int) -> None:
+    """Uncount failures that a success has shown to be a person's own."""
+    await db.execute(
+        update(SignInFailures)
+        .where(SignInFailures.key == key)
+        .values(failures=func.greatest(SignInFailures.failures - failures, 0))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _key(*parts: str) -> bytes:

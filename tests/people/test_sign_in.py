@@ -1,6 +1,7 @@
 """Sign-in: who gets in, who waits, and what is never told."""
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from argon2 import extract_parameters
@@ -15,6 +16,7 @@ from people.sign_in import (
     ACCOUNT_CAP_S,
     ACCOUNT_FREE,
     FORGET_AFTER,
+    KNOWN_FOR,
     NETWORK_FREE,
     Credentials,
     SignInFailures,
@@ -23,6 +25,7 @@ from people.sign_in import (
     set_password,
     sign_in,
 )
+from storage.engine import new_id
 
 HOME, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 RIGHT, WRONG = "верный-пароль", "неверный"
@@ -45,6 +48,13 @@ async def fail(
     for _ in range(times):
         with pytest.raises(WrongLoginOrPassword):
             await sign_in(db, login, WRONG, network, now)
+
+
+async def failures_of(db: AsyncSession, network: str) -> int:
+    """What the network's counter says."""
+    key = sha256(f"network\0{network_prefix(network)}".encode()).digest()
+    query = select(SignInFailures.failures).where(SignInFailures.key == key)
+    return await db.scalar(query) or 0
 
 
 async def test_the_right_password_opens_a_session(
@@ -168,6 +178,90 @@ async def test_a_network_that_tries_many_logins_waits(
     await db.flush()
     with pytest.raises(TooManyAttempts):
         await sign_in(db, "doctor.amina", RIGHT, "192.0.2.200", now)
+
+
+async def test_nobody_keeps_a_person_from_the_network_that_person_uses(
+    db: AsyncSession, amina: Persons, patient: Persons, now: datetime
+) -> None:
+    """However often somebody beside her guesses; a stranger to the network waits."""
+    await set_password(db, patient.id, "rinat", RIGHT, now)
+    await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+    for guess in range(NETWORK_FREE + 6):
+        await fail(db, 1, now + guess * timedelta(minutes=1), HOME, login=f"guess {guess}")
+    later = now + timedelta(minutes=NETWORK_FREE + 5, seconds=1)
+    with pytest.raises(TooManyAttempts):
+        await sign_in(db, "rinat", RIGHT, HOME, later)
+    assert (await sign_in(db, "doctor.amina", RIGHT, HOME, later)).me.id == amina.id
+
+
+async def test_a_network_is_a_persons_own_for_a_season_only(
+    db: AsyncSession, amina: Persons, now: datetime
+) -> None:
+    """Then it is asked again."""
+    assert (await sign_in(db, "doctor.amina", RIGHT, HOME, now)).me.id == amina.id
+    later = now + KNOWN_FOR + timedelta(seconds=1)
+    for guess in range(NETWORK_FREE + 1):
+        await fail(db, 1, later, HOME, login=f"guess {guess}")
+    with pytest.raises(TooManyAttempts):
+        await sign_in(db, "doctor.amina", RIGHT, HOME, later)
+
+
+async def test_an_ordinary_morning_blocks_nobody(db: AsyncSession, now: datetime) -> None:
+    """Forty-seven of sixty people, all new to the network, mistype once within three hours."""
+    for number in range(60):
+        person = Persons(id=new_id(), family_name="Хасан", given_name=str(number), created_at=now)
+        db.add(person)
+        await db.flush()
+        await set_password(db, person.id, f"person {number}", RIGHT, now)
+    for number in range(60):
+        moment = now + number * timedelta(minutes=3)
+        if number < 47:
+            await fail(db, 1, moment, HOME, login=f"person {number}")
+        await sign_in(db, f"person {number}", RIGHT, HOME, moment + timedelta(seconds=5))
+    assert await failures_of(db, HOME) == 0
+
+
+async def test_typos_of_people_who_give_up_are_forgotten_one_by_one(
+    db: AsyncSession, amina: Persons, now: datetime
+) -> None:
+    """Forty-seven over a morning hold up nobody who is new to the network."""
+    for typo in range(47):
+        moment = now + typo * timedelta(minutes=5)
+        await fail(db, 1, moment, HOME, login=f"gave up {typo}")
+    assert (await sign_in(db, "doctor.amina", RIGHT, HOME, moment)).me.id == amina.id
+
+
+async def test_signing_in_oneself_does_not_pay_for_guesses_at_others(
+    db: AsyncSession, amina: Persons, patient: Persons, now: datetime
+) -> None:
+    """A success takes back the person's own failures and no more."""
+    assert amina.id != patient.id
+    await set_password(db, patient.id, "rinat", RIGHT, now)
+    await fail(db, 2, now, HOME, login="rinat")
+    for guess in range(NETWORK_FREE - 2):
+        await fail(db, 1, now, HOME, login=f"guess {guess}")
+    await sign_in(db, "rinat", RIGHT, HOME, now)
+    await sign_in(db, "rinat", RIGHT, HOME, now)
+    assert await failures_of(db, HOME) == NETWORK_FREE - 2
+    await fail(db, 3, now, HOME, login="rinat")
+    with pytest.raises(TooManyAttempts):
+        await sign_in(db, "doctor.amina", RIGHT, HOME, now)
+
+
+async def test_whoever_keeps_guessing_is_held_to_one_guess_a_minute(
+    db: AsyncSession, now: datetime
+) -> None:
+    """Over an hour, each guess at another login, tried every ten seconds."""
+    verified = 0
+    for guess in range(360):
+        try:
+            moment = now + guess * timedelta(seconds=10)
+            await sign_in(db, f"guess {guess}", WRONG, HOME, moment)
+        except WrongLoginOrPassword:
+            verified += 1
+        except TooManyAttempts:
+            pass
+    assert NETWORK_FREE < verified < NETWORK_FREE + 65
 
 
 @pytest.mark.parametrize(
