@@ -72,6 +72,27 @@ describe('history joined with live frames', () => {
     expect(buffer.sequences.all).toEqual([[5_001 - PAGE_FRAMES, 5_000]]);
   });
 
+  it('fills an outage longer than a page, page by page', async () => {
+    const buffer = new EcgBuffer(360, 0);
+    for (const before of upTo(100)) buffer.add(frame(before));
+    buffer.add(frame(1_900));
+    const server = stored(upTo(1_900));
+    await join(buffer, server, 1_900);
+    expect(buffer.sequences.all).toEqual([[0, 1_900]]);
+    expect(server.asked.map(([, limit]) => limit)).toEqual([600, 600, 599]);
+  });
+
+  it('asks for no more than the buffer keeps', async () => {
+    const buffer = new EcgBuffer(360, 0);
+    buffer.add(frame(0));
+    const server = stored(upTo(9_999));
+    await join(buffer, server, 9_999);
+    expect(buffer.sequences.all).toEqual([
+      [0, 0],
+      [7_000, 9_999],
+    ]);
+  });
+
   it('leaves a frame that was never stored as a gap, and comes to an end', async () => {
     const buffer = new EcgBuffer(360, 0);
     const server = stored([...upTo(10), 14, 15]);
