@@ -99,7 +99,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if facts["built"] and not proven.get(step):
             state = "MISSING" if proven.get(step) is None else state
             unproven.append(step)
-        print(f"{step:6} {state:8} {facts['title']}")
+        rest = f" (open: {facts['open']})" if "open" in facts else ""
+        print(f"{step:6} {state:8} {facts['title']}{rest}")
     unknown = sorted(set(proven) - set(steps))
     if unproven or unknown:
         print(f"journeys: not proven {unproven}, unknown ids {unknown}")

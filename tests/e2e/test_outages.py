@@ -82,7 +82,6 @@ def test_a_killed_media_worker_lets_the_room_form_again(
     trace_is_whole(doctor, devices, sequence)
 
 
-@pytest.mark.journey("J2.8")
 def test_a_killed_api_loses_nothing_and_the_picture_goes_on(
     wreck: House, visit: tuple[Room, Room, DeviceProgram]
 ) -> None:
