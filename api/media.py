@@ -114,10 +114,13 @@ class Media:
         if self._link.worker_of(str(visit_id)) is None:
             tab.tell(_encode(MediaAway()))
 
-    def regrant(self, visit_id: UUID, me: Card) -> None:
-        """Take over a member's new grants at once; without grants nothing of his goes on."""
+    def regrant(self, visit_id: UUID, me: Card, tab: Tab) -> None:
+        """Take over a member's new grants at once; without grants nothing of his goes on.
+
+        Only from the tab that has the seat: an ended one must not speak for its successor.
+        """
         seat = self._rooms.get(visit_id, {}).get(me.person_id)
-        if seat is not None and seat.card != me:
+        if seat is not None and seat.tab is tab and seat.card != me:
             seat.card = me
             self._state(visit_id)
             self._presence(visit_id)

@@ -5,6 +5,7 @@ again at what a hint says has changed, and every few seconds at whether the page
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -38,7 +39,7 @@ from api.socket_messages import (
     Welcome,
 )
 from api.sockets import GONE, Ended, Socket
-from people.policy import Act, Actor, Thing, may, require
+from people.policy import Act, Thing, may, require
 from people.refused import Forbidden, NotSignedIn, Refused
 from people.relations import actor_of
 from people.sessions import Caller, session_alive, touch
@@ -122,6 +123,8 @@ class _Page:
             )
         finally:
             self.house.live.leave(self.tab)
+            if self.tab.ended is Close.NOT_SIGNED_IN:
+                self._ungrant()  # the grace is for pages that may come back
             self.house.media.leave(self.visit_id, self.caller.person_id, self.tab)
         if self.tab.ended:
             raise Ended(self.tab.ended, _CODES.get(self.tab.ended, ""))
@@ -204,12 +207,15 @@ class _Page:
 
     async def _look(self) -> None:
         """Look again at what a hint names, and every few seconds at the right to be here."""
+        loop = asyncio.get_running_loop()
+        judge_at_s = loop.time() + LOOK_AGAIN_S
         while True:
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_S):
+            hints: set[Hint] = set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(judge_at_s):
                     hints = await self.tab.hints()
-            except TimeoutError:
-                hints = {Hint.VISIT}
+            if loop.time() >= judge_at_s:
+                hints.add(Hint.VISIT)  # also when other hints never leave a pause
             try:
                 await self._look_at(hints)
             except Exception as error:
@@ -219,16 +225,22 @@ class _Page:
                 await asyncio.sleep(RETRY_S)
                 for hint in hints:
                     self.tab.hint(hint)
+            else:
+                if Hint.VISIT in hints:
+                    judge_at_s = loop.time() + LOOK_AGAIN_S
 
     async def _look_at(self, hints: set[Hint]) -> None:
         now = self.house.clock()
         async with self.house.transaction() as db:
-            if Hint.VISIT in hints:
-                await self._still_here(db, now)
-            if Hint.STREAMS in hints:
-                await self._new_streams(db, now)
-            if Hint.READINGS in hints:
-                await self._new_readings(db, now)
+            try:
+                if Hint.VISIT in hints:
+                    await self._still_here(db, now)
+                if Hint.STREAMS in hints:
+                    await self._new_streams(db, now)
+                if Hint.READINGS in hints:
+                    await self._new_readings(db, now)
+            except Refused as refused:
+                await self._expel(db, refused, now)
 
     async def _still_here(self, db: AsyncSession, now: datetime) -> None:
         loop_s = asyncio.get_running_loop().time()
@@ -239,30 +251,30 @@ class _Page:
         else:
             alive = await session_alive(db, session_id, now)
         actor = await actor_of(db, self.caller.person_id, now)
-        try:
-            if not alive:
-                raise NotSignedIn
-            self.caller = msgspec.structs.replace(self.caller, actor=actor)
-            self._changed(await require_join(db, actor, self.visit_id, now), now)
-        except Refused as refused:
-            await self._expel(db, actor, refused, now)
+        if not alive:
+            raise NotSignedIn
+        self.caller = msgspec.structs.replace(self.caller, actor=actor)
+        self._changed(await require_join(db, actor, self.visit_id, now), now)
 
     def _changed(self, visit: Visit, now: datetime) -> None:
         before, self.visit = self.visit.state, visit
         self._hear_patient(now)
-        self.house.media.regrant(self.visit_id, self._card(visit))
+        self.house.media.regrant(self.visit_id, self._card(visit), self.tab)
         if visit.state != before:
             self._tell_state(visit.state)
 
-    async def _expel(self, db: AsyncSession, actor: Actor, why: Refused, now: datetime) -> None:
+    async def _expel(self, db: AsyncSession, why: Refused, now: datetime) -> None:
         """End the page and, at once, what it sends and sees."""
-        nothing = msgspec.structs.replace(self.visit, grants=[])
-        self.house.media.regrant(self.visit_id, self._card(nothing))
+        self._ungrant()
         if isinstance(why, Forbidden):
-            visit = await get_visit(db, actor, self.visit_id, now)
+            visit = await get_visit(db, self.caller.actor, self.visit_id, now)
             if visit.state != self.visit.state:
                 self._tell_state(visit.state)
         self.tab.end(sockets.ended_by(why).why)
+
+    def _ungrant(self) -> None:
+        nothing = msgspec.structs.replace(self.visit, grants=[])
+        self.house.media.regrant(self.visit_id, self._card(nothing), self.tab)
 
     def _tell_state(self, state: VisitState) -> None:
         self.tab.tell(_encode(VisitChanged(state=state)))

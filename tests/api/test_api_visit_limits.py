@@ -1,14 +1,20 @@
 """What bounds an open visit page: the visit's window, the right to be here, room for what waits."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from api_server import WITHIN_S, Page, Server
+from api_world import API, reading
 from sqlalchemy import text
 
 from api import live
 from api.live import Hint
 from devices.frames import decode
+from rtc.messages import Member, RoomState, ToWorker, Welcome, frame, read_to_worker
+from storage.settings import Settings
 
 DAY = timedelta(days=1)
 
@@ -67,3 +73,133 @@ async def test_a_catching_up_recorder_shows_nothing_from_before_the_window(
         assert decode(await page.frame()).sequence == 280
         window = datetime.fromtimestamp(recorder.started_us / 1e6 + 30, UTC)
         assert datetime.fromisoformat((await page.of("vitals"))["at"]) >= window
+
+
+@asynccontextmanager
+async def _trickle(server: Server) -> AsyncIterator[None]:
+    """Readings of the patient, one after the other, for as long as the block runs."""
+    token = server.world.device_tokens["patient:cuff"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    async def send() -> None:
+        async with server.client() as cuff:
+            for sequence in range(1, 1000):
+                body = {"readings": [reading(sequence)]}
+                answer = await cuff.post(f"{API}/readings", json=body, headers=headers)
+                assert answer.is_success
+                await asyncio.sleep(0.2)  # the rhythm of the trickle
+
+    task = asyncio.create_task(send())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_trickle_of_readings_does_not_hide_that_the_session_is_over(
+    server: Server,
+) -> None:
+    async with server.page("doctor") as page, _trickle(server):
+        await page.of("reading")
+        async with server.world.sessions() as db, db.begin():
+            await db.execute(
+                text("UPDATE sessions SET ended_at = now() WHERE id = :id"),
+                {"id": server.world["doctor:session"]},
+            )
+        async with asyncio.timeout(8):
+            assert await page.closed() == 4401
+
+
+class _Worker:
+    """Stands where a media worker listens and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[ToWorker] = []
+        self._more = asyncio.Condition()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(Welcome("stand-in", 0.0)))
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                message = await read_to_worker(reader)
+                async with self._more:
+                    self.told.append(message)
+                    self._more.notify_all()
+        writer.close()
+
+    async def until(self, seen: Callable[[list[ToWorker]], bool], within_s: float) -> None:
+        async with asyncio.timeout(within_s), self._more:
+            await self._more.wait_for(lambda: seen(self.told))
+
+
+@pytest.fixture
+async def worker(settings: Settings) -> AsyncIterator[_Worker]:
+    worker = _Worker()
+    path = settings.link_path(0)
+    path.unlink(missing_ok=True)
+    listener = await asyncio.start_unix_server(worker.serve, path)
+    yield worker
+    listener.close()
+    path.unlink(missing_ok=True)
+
+
+def _doctors(server: Server, told: list[ToWorker]) -> Member | None:
+    """The doctor as the newest state of the room has him."""
+    states = [one for one in told if isinstance(one, RoomState)]
+    members = states[-1].members if states else []
+    mine = (one for one in members if one.member == str(server.world["doctor"]))
+    return next(mine, None)
+
+
+def _may_publish(server: Server, told: list[ToWorker]) -> bool:
+    doctor = _doctors(server, told)
+    return doctor is not None and bool(doctor.publish) and doctor.subscribe
+
+
+def _may_nothing(server: Server, told: list[ToWorker]) -> bool:
+    doctor = _doctors(server, told)
+    return doctor is None or (not doctor.publish and not doctor.subscribe)
+
+
+async def _opened(server: Server, worker: _Worker) -> None:
+    async with server.client("doctor") as client:
+        await client.post(f"{API}/visits/{server.world['visit']}/open")
+    await worker.until(lambda told: _may_publish(server, told), WITHIN_S)
+
+
+async def test_signing_out_ends_what_the_page_sends_and_sees_at_once(
+    worker: _Worker, server: Server
+) -> None:
+    async with server.page("doctor") as page:
+        await _opened(server, worker)
+        async with server.client("doctor") as client:
+            await client.post(f"{API}/sign-out")
+        assert await page.closed() == 4401
+        await worker.until(lambda told: _may_nothing(server, told), 2)
+
+
+async def test_a_right_found_gone_while_reading_ends_media_at_once(
+    worker: _Worker, server: Server
+) -> None:
+    async with server.page("doctor") as page:
+        await _opened(server, worker)
+        async with server.world.sessions() as db, db.begin():
+            await db.execute(
+                text("UPDATE relations SET until = now() WHERE actor_id = :id"),
+                {"id": server.world["doctor"]},
+            )
+        server.house.live.hint(live.patient(server.world["patient"]), Hint.READINGS)
+        assert await page.closed() in {4403, 4404}
+        await worker.until(lambda told: _may_nothing(server, told), 2)
+
+
+async def test_a_page_that_left_by_itself_keeps_its_media_for_the_grace(
+    worker: _Worker, server: Server
+) -> None:
+    async with server.page("patient") as patient:
+        async with server.page("doctor"):
+            await _opened(server, worker)
+        await patient.of("presence")
+        assert _may_publish(server, worker.told)
