@@ -1,24 +1,63 @@
 """The one way to health tables: each read leaves a row that says who read whose what, and why.
 
 The row is written in the read's own transaction, before the answer. A read whose transaction does
-not commit was never answered. tests/people/test_audit_only_way.py forbids every other way.
+not commit was never answered. Every other way is refused where a statement meets the database, so
+that neither an alias nor a join nor a query lent from another room gets around; what a write reads
+back for its own answer is marked WRITE_PATH, and tests/people/test_audit_only_way.py lists where.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVarTuple
+from functools import lru_cache
+from typing import Any, Final, TypeVar, TypeVarTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ClauseElement, Index, Row, Select, Table
+from sqlalchemy import (
+    ClauseElement,
+    Connection,
+    Engine,
+    ExecutionContext,
+    Index,
+    Row,
+    Select,
+    Table,
+)
+from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import visitors
+from sqlalchemy.util import immutabledict
 
 from people.policy import Act, Actor, Thing, require
 from storage.engine import Base, new_id
 
+T = TypeVar("T", bound=type[Base])
 Ts = TypeVarTuple("Ts")
+
+# Execution options of a statement that may read health tables.
+_AUDITED: Final[Mapping[str, Any]] = immutabledict({"health_tables": "audited"})
+WRITE_PATH: Final[Mapping[str, Any]] = immutabledict({"health_tables": "write path"})
+
+_WORDS: Final = re.IGNORECASE | re.DOTALL
+_health: set[str] = set()
+
+
+class UnauditedRead(Exception):  # noqa: N818 - states a fact
+    """A statement reads a health table and leaves no trace: a mistake of ours, never a caller's."""
+
+
+def health_table(table: T) -> T:
+    """Decorate a table whose rows say something about a person's health."""
+    _health.add(table.__tablename__)
+    reads_health.cache_clear()
+    return table
+
+
+def health_tables() -> frozenset[str]:
+    """Names of the tables that are read through `read` only."""
+    return frozenset(_health)
 
 
 class AuditReads(Base):
@@ -64,8 +103,38 @@ async def read(
         )
     )
     await db.flush()
-    return (await db.execute(query)).all()
+    return (await db.execute(query, execution_options=_AUDITED)).all()
 
 
 def _tables(query: ClauseElement) -> list[str]:
     return sorted({e.name for e in visitors.iterate(query) if isinstance(e, Table)})
+
+
+@lru_cache(maxsize=256)
+def reads_health(sql: str) -> bool:
+    """True unless the statement leaves health tables alone, or only writes them."""
+    names = "|".join(sorted(_health))
+    if not names or re.search(rf"\b({names})\b", sql, _WORDS) is None:
+        return False
+    if re.search(r"\b(select|returning)\b", sql, _WORDS):
+        return True
+    if re.match(r"\s*(create|alter|drop|lock|truncate)\b", sql, _WORDS):
+        return False
+    target = re.match(r"\s*(insert\s+into|update|delete\s+from)\b", sql, _WORDS)
+    source = rf"(\b(from|join|using)\b|,)\s*(only\s+)?\"?({names})\b"
+    return target is None or re.search(source, sql[target.end() :], _WORDS) is not None
+
+
+@listens_for(Engine, "before_cursor_execute")
+def _refuse_unaudited(
+    _connection: Connection,
+    _cursor: Any,
+    sql: str,
+    _parameters: Any,
+    context: ExecutionContext | None,
+    _many: bool,
+) -> None:
+    """Judge the SQL itself: whatever it was built of, this is what the database gets."""
+    marked = context is not None and "health_tables" in context.execution_options
+    if not marked and reads_health(sql):
+        raise UnauditedRead(sql.partition("\n")[0][:200])

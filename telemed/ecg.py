@@ -32,6 +32,7 @@ AHEAD_LIMIT = timedelta(minutes=10)
 AGE_LIMIT = timedelta(days=365)
 
 
+@audit.health_table
 class EcgStreams(Base):
     """A recording that goes on as long as the recorder keeps its stream id."""
 
@@ -56,6 +57,7 @@ class EcgStreams(Base):
     __table_args__ = (Index(None, "person_id", "last_started_at"),)
 
 
+@audit.health_table
 class EcgFrames(Base):
     """A frame that is not yet part of a chunk; `frame` is its encoding by devices/frames.py."""
 
@@ -68,6 +70,7 @@ class EcgFrames(Base):
     frame: Mapped[bytes]
 
 
+@audit.health_table
 class EcgChunks(Base):
     """Frames first_sequence … last_sequence, every one of them, in one object."""
 
@@ -153,14 +156,20 @@ async def open_stream(
     }
     counters = {"opened_at": now, "last_sequence": -1, "max_sequence": -1, "frames": 0}
     query = insert(EcgStreams).values(**values, **counters).on_conflict_do_nothing()
-    if await db.scalar(query.returning(EcgStreams.stream)) is not None:
+    written = query.returning(EcgStreams.stream)
+    if await db.scalar(written, execution_options=audit.WRITE_PATH) is not None:
         emit(
             db,
             EcgStreamOpened(
                 at=now, stream=header.stream, person_id=device.person_id, device_id=device.id
             ),
         )
-    row = await db.get_one(EcgStreams, header.stream, populate_existing=True)
+    row = await db.get_one(
+        EcgStreams,
+        header.stream,
+        populate_existing=True,
+        execution_options=audit.WRITE_PATH,
+    )
     if any(getattr(row, name) != value for name, value in values.items()):
         raise StreamReused
     return _info(row, device.name)
@@ -235,7 +244,7 @@ async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, EcgStreams]:
         .where(EcgStreams.stream.in_(ids))
         .order_by(EcgStreams.stream)
         .with_for_update()
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, **audit.WRITE_PATH)
     )
     return {row.stream: row for row in (await db.scalars(query)).all()}
 
@@ -252,6 +261,7 @@ async def _chunked(
         select(EcgChunks.stream, EcgChunks.first_sequence, EcgChunks.last_sequence)
         .join(EcgStreams, EcgStreams.stream == EcgChunks.stream)
         .where(EcgChunks.stream.in_(holed), EcgChunks.last_sequence > EcgStreams.last_sequence)
+        .execution_options(**audit.WRITE_PATH)
     )
     for stream, low, high in (await db.execute(query)).all():
         taken[stream].append((low, high))
@@ -288,7 +298,8 @@ async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple
         "received_at": [item.received_at for item in items],
         "frame": [encode(item.frame) for item in items],
     }
-    return {(stream, sequence) for stream, sequence in (await db.execute(_INSERT, columns)).all()}
+    rows = await db.execute(_INSERT, columns, execution_options=audit.WRITE_PATH)
+    return {(stream, sequence) for stream, sequence in rows.all()}
 
 
 async def _advance(
@@ -329,7 +340,8 @@ async def _loose(db: AsyncSession, row: EcgStreams) -> list[tuple[int, int]]:
     query = select(EcgFrames.sequence).where(
         EcgFrames.stream == row.stream, EcgFrames.sequence > row.last_sequence
     )
-    return [(sequence, sequence) for sequence in (await db.scalars(query)).all()]
+    found = await db.scalars(query, execution_options=audit.WRITE_PATH)
+    return [(sequence, sequence) for sequence in found.all()]
 
 
 def contiguous(last: int, ranges: Iterable[tuple[int, int]]) -> int:

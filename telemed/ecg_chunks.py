@@ -71,7 +71,8 @@ async def due_streams(db: AsyncSession, now: datetime) -> list[UUID]:
     old = exists().where(
         EcgFrames.stream == EcgStreams.stream, EcgFrames.received_at < now - CHUNK_AFTER
     )
-    return list((await db.scalars(select(EcgStreams.stream).where(old))).all())
+    query = select(EcgStreams.stream).where(old)
+    return list((await db.scalars(query, execution_options=audit.WRITE_PATH)).all())
 
 
 async def chunk_stream(db: AsyncSession, objects: Objects, stream: UUID, now: datetime) -> int:
@@ -84,6 +85,7 @@ async def chunk_stream(db: AsyncSession, objects: Objects, stream: UUID, now: da
         .where(EcgFrames.stream == stream, EcgFrames.received_at < now - CHUNK_AFTER)
         .order_by(EcgFrames.sequence)
         .limit(CHUNK_FRAMES * CHUNKS_AT_ONCE)
+        .execution_options(**audit.WRITE_PATH)
     )
     frames = [OldFrame(*row) for row in (await db.execute(query)).all()]
     chunks: list[tuple[EcgChunks, int]] = []
@@ -105,7 +107,8 @@ async def chunk_stream(db: AsyncSession, objects: Objects, stream: UUID, now: da
         await objects.put(chunk.object_key, data)
         chunks.append((chunk, len(run)))
     # Only now wait for the writer: no lock is held while the object store is asked.
-    await db.execute(select(EcgStreams.stream).where(EcgStreams.stream == stream).with_for_update())
+    lock = select(EcgStreams.stream).where(EcgStreams.stream == stream).with_for_update()
+    await db.execute(lock, execution_options=audit.WRITE_PATH)
     for chunk, count in chunks:
         await _swap(db, chunk, count)
     return sum(count for _, count in chunks)
@@ -120,7 +123,7 @@ async def _swap(db: AsyncSession, chunk: EcgChunks, count: int) -> None:
             EcgFrames.sequence.between(chunk.first_sequence, chunk.last_sequence),
         )
         .returning(EcgFrames.sequence)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False, **audit.WRITE_PATH)
     )
     if len(gone.all()) != count:
         raise ChunkTaken(chunk.object_key)

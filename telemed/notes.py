@@ -21,6 +21,7 @@ from storage.engine import Base
 from telemed.visits import Visits, seen, thing
 
 
+@audit.health_table
 class VisitNotes(Base):
     """The note of a visit; no row is version 0, an empty note."""
 
@@ -74,7 +75,7 @@ async def put_note(
     if change.version == 0:
         first = insert(VisitNotes).values(visit_id=visit.id, version=version, **row)
         written = first.on_conflict_do_nothing().returning(VisitNotes.version)
-        stored = await db.scalar(written)
+        stored = await db.scalar(written, execution_options=audit.WRITE_PATH)
     else:
         same = (VisitNotes.visit_id == visit.id) & (VisitNotes.version == change.version)
         stored = await db.scalar(
@@ -82,7 +83,7 @@ async def put_note(
             .where(same)
             .values(version=version, **row)
             .returning(VisitNotes.version)
-            .execution_options(synchronize_session=False)
+            .execution_options(synchronize_session=False, **audit.WRITE_PATH)
         )
     if stored is not None:
         emit(db, NoteWritten(at=now, visit_id=visit.id, version=version))

@@ -17,6 +17,7 @@ from api_world import API, World, code, reading
 from sqlalchemy import text
 
 from api.app import create_app
+from people.audit import WRITE_PATH
 from storage.settings import Settings
 
 
@@ -185,7 +186,8 @@ async def test_killing_the_api_loses_nothing_acknowledged_and_doubles_nothing(
         async with program(settings, "api", tmp_path / "log"):
             await _until(lambda: len(acknowledged) == 90)
     async with world.sessions() as db:
-        stored = (await db.scalars(text("SELECT sequence FROM readings"))).all()
+        query = text("SELECT sequence FROM readings")
+        stored = (await db.scalars(query, execution_options=WRITE_PATH)).all()
     assert sorted(stored) == sorted(acknowledged)
 
 

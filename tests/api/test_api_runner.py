@@ -8,6 +8,7 @@ from api_server import Server
 from sqlalchemy import text
 from test_api_device_socket import frames
 
+from people.audit import WRITE_PATH
 from storage.jobs import enqueue
 from storage.settings import Settings
 
@@ -23,7 +24,7 @@ async def test_frames_moved_into_objects_are_read_back_whole(
     async with server.world.sessions() as db, db.begin():
         await db.execute(text(old))
         await enqueue(db, "telemed.chunk_stream", stream=recorder.stream.hex)
-    left = text("SELECT count(*) FROM ecg_frames")
+    left = text("SELECT count(*) FROM ecg_frames").execution_options(**WRITE_PATH)
     async with program(settings, "api.runner", tmp_path / "log"), asyncio.timeout(60):
         while True:
             async with server.world.sessions() as db:

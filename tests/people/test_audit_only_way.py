@@ -1,18 +1,30 @@
-"""Health tables are read through people/audit.py and in no other way: read off the source.
+"""Health tables are read through people/audit.py and in no other way.
 
-A function that names a health table inside `select(…)` or raw SQL must be a query (it returns a
-Select for somebody who audits) or must hand it to `audit.read` itself. What is listed in
+The database driver is never given another read; and what can be read off the source is told before
+anything runs: a function that names a health table inside `select(…)` or raw SQL is a query (gives a
+Select for somebody who audits) or hands it to `audit.read` itself. What is listed in
 WRITE_PATH reads back what the same call writes, for the answer to its own sender or the next chunk.
 """
 
 import ast
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Executable, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from people.audit import AuditReads
+from people import audit
+from people.audit import UnauditedRead
+from people.policy import Act, Actor, Thing
+from storage.engine import new_id
 from telemed import tables
+from telemed.ecg import streams_of
+from telemed.notes import VisitNotes
+from telemed.readings import Readings
+from telemed.visits import Visits
 
 ROOT = Path(__file__).parents[2]
 HEALTH = frozenset({"EcgChunks", "EcgFrames", "EcgStreams", "Readings", "VisitNotes"})
@@ -29,6 +41,36 @@ WRITE_PATH = frozenset(
         ("telemed/ecg_chunks.py", "chunk_stream"),
     }
 )
+# What a write gives back of the row it has just written or deleted.
+RETURNS = frozenset(
+    {
+        ("telemed/readings.py", "_insert"),
+        ("telemed/ecg.py", "_insert"),
+        ("telemed/ecg_chunks.py", "_swap"),
+        ("telemed/notes.py", "put_note"),
+    }
+)
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+PERSON = new_id()
+VISIT = Visits(patient_id=PERSON, starts_at=NOW, closed_at=None)
+Renamed = aliased(Readings)
+WAYS_AROUND: list[Executable] = [
+    select(Readings),
+    select(func.count()).select_from(Readings),
+    select(Visits.id).join(Readings, Readings.person_id == Visits.patient_id),
+    select(Visits.id).where(select(Readings.id).exists()),
+    select(Renamed),
+    streams_of(VISIT),
+    select(Visits.id, select(VisitNotes.text).scalar_subquery()),
+    delete(VisitNotes).returning(VisitNotes.text),
+    update(VisitNotes).values(version=1).returning(VisitNotes.text),
+    update(Visits).values(state=select(VisitNotes.text).scalar_subquery()),
+    text("SELECT count(*) FROM READINGS"),
+    text("WITH all_of AS (TABLE public.readings) DELETE FROM all_of"),
+    text('UPDATE visits SET room = sent_unit FROM "readings"'),
+    text("COPY visit_notes TO STDOUT"),
+    text("CREATE VIEW seen AS SELECT * FROM visit_notes"),
+]
 
 
 def sources(room: str) -> list[Path]:
@@ -83,7 +125,7 @@ def test_the_list_of_health_tables_is_whole() -> None:
     """A new table of telemed is a health table unless it is the visit itself."""
     assert set(tables.__all__) - {"Visits"} == HEALTH
     assert {getattr(tables, name).__tablename__ for name in HEALTH} == set(HEALTH_SQL)
-    assert AuditReads.__tablename__ not in HEALTH_SQL
+    assert audit.health_tables() == set(HEALTH_SQL)
 
 
 @pytest.mark.parametrize("room", ["telemed", "people", "eschool", "desk"])
@@ -129,3 +171,75 @@ def test_the_check_lets_an_audited_read_pass() -> None:
     read = "async def f(db):\n    return await audit.read(db, a, select(Readings), p)"
     query = "def f() -> Select[Readings]:\n    return select(Readings)"
     assert offences(read, "telemed/new.py") == offences(query, "telemed/new.py") == []
+
+
+@pytest.mark.parametrize("way", WAYS_AROUND, ids=lambda way: str(way)[:60])
+async def test_the_database_is_never_asked_without_a_trace(
+    db: AsyncSession, way: Executable
+) -> None:
+    """However the query was built, and whichever room lent it."""
+    with pytest.raises(UnauditedRead):
+        await db.execute(way)
+    with pytest.raises(UnauditedRead):
+        await (await db.connection()).execute(way)
+
+
+async def test_a_row_is_not_given_by_its_key_either(db: AsyncSession) -> None:
+    """`get` is a SELECT as well."""
+    with pytest.raises(UnauditedRead):
+        await db.get(VisitNotes, new_id())
+
+
+async def test_one_audited_read_opens_nothing_for_the_next(db: AsyncSession) -> None:
+    """Also in the same transaction and of the same query."""
+    me = Actor(PERSON, ())
+    purpose = audit.Purpose(Act.SEE_VISIT_READINGS, Thing(subject_id=PERSON), NOW)
+    query = select(Readings.id)
+    assert await audit.read(db, me, query, purpose) == []
+    with pytest.raises(UnauditedRead):
+        await db.execute(query)
+
+
+async def test_a_write_that_gives_nothing_back_is_no_read(db: AsyncSession) -> None:
+    """So devices may store, and rows may go."""
+    await db.execute(delete(Readings).where(Readings.person_id == PERSON))
+    await db.execute(update(VisitNotes).values(version=2).where(VisitNotes.visit_id == PERSON))
+    assert not audit.reads_health(str(insert(VisitNotes)))
+    assert not audit.reads_health("CREATE INDEX ix_readings_at ON readings (taken_at)")
+    assert not audit.reads_health("SELECT name FROM devices")
+
+
+def marked(tree: ast.AST, path: str) -> set[tuple[str, str]]:
+    """Top-level functions that name a mark which lets a statement through."""
+    return {
+        (path, getattr(part, "name", f"line {part.lineno}"))
+        for part in ast.iter_child_nodes(tree)
+        if isinstance(part, ast.stmt) and names_mark(part)
+    }
+
+
+def names_mark(part: ast.AST) -> bool:
+    words = {n.value for n in ast.walk(part) if isinstance(n, ast.Constant)}
+    keys = {n.arg for n in ast.walk(part) if isinstance(n, ast.keyword)}
+    return bool({"WRITE_PATH", "_AUDITED"} & named(part)) or "health_tables" in words | keys
+
+
+def test_only_the_write_path_is_let_through_without_a_trace() -> None:
+    """Each place is named here, and none of those named has gone."""
+    found: set[tuple[str, str]] = set()
+    for room in ("api", "ops", "telemed", "people", "eschool", "desk", "storage"):
+        for path in sources(room):
+            here = str(path.relative_to(ROOT))
+            if here != "people/audit.py":
+                found |= marked(ast.parse(path.read_text()), here)
+    assert found == WRITE_PATH | RETURNS
+
+
+def test_a_new_mark_is_seen() -> None:
+    """By the option's own name too."""
+    by_name = "async def f(db):\n    await db.execute(q, execution_options=audit.WRITE_PATH)"
+    by_word = "async def f(db):\n    await db.execute(q.execution_options(health_tables=1))"
+    in_dict = "OPTIONS = {'health_tables': 'audited'}"
+    assert marked(ast.parse(by_name), "a.py") == {("a.py", "f")}
+    assert marked(ast.parse(in_dict), "a.py") == {("a.py", "line 1")}
+    assert marked(ast.parse(by_word), "a.py") == {("a.py", "f")}
