@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import websocket
 from litestar.di import NamedDependency
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live, sockets
 from api.house import House
@@ -19,13 +20,17 @@ from api.logs import log
 from api.socket_messages import DeviceHello, DeviceProblem, Ready, Stored
 from api.sockets import GONE, Ended, Socket
 from devices.frames import EcgFrame, MalformedFrame, decode
-from people.device_tokens import device_of
+from people.device_tokens import device_alive, device_of
 from people.policy import Act
+from people.refused import NotSignedIn
+from storage.db_errors import is_away
 from telemed.ecg import AppliedFrame, FrameRefused, IncomingFrame, open_stream
 
 # A recorder that was offline sends minutes at once: this many wait, then TCP holds the rest back.
 FRAMES_WAITING = 400
 FRAMES_AT_ONCE = 200
+# A revocation elsewhere is not announced in this process: the socket asks this often.
+ALIVE_EVERY_S = 3.0
 # Close code of a refusal that sending again cannot mend; as HTTP's 422.
 REFUSED = 4422
 
@@ -64,6 +69,11 @@ async def _tell(socket: Socket, message: DeviceProblem) -> None:
         return
 
 
+async def _require_alive(db: AsyncSession, device_id: UUID) -> None:
+    if not await device_alive(db, device_id):
+        raise NotSignedIn
+
+
 class _Recorder:
     """One connected recorder."""
 
@@ -79,22 +89,42 @@ class _Recorder:
         now = self.house.clock()
         async with self.house.transaction() as db:
             device = await device_of(db, self.hello.token, now)
-            info = await open_stream(db, device, self.hello.stream, now)
-        await self.house.ecg.loaded.wait()
-        self.house.ecg.open(device.person_id, self.hello.stream)
+        # Heard of from here on; what came before is seen by the next look.
         self.house.live.join(self.tab, [live.device(device.id)])
         try:
-            self.tab.tell(_encode(Ready(stored=info.last_sequence)))
-            await sockets.first_ended(
-                asyncio.create_task(self._read()),
-                asyncio.create_task(self._store()),
-                asyncio.create_task(sockets.send_out(self.socket, self.tab)),
-            )
+            async with self.house.transaction() as db:
+                await _require_alive(db, device.id)
+                info = await open_stream(db, device, self.hello.stream, now)
+            await self.house.ecg.loaded.wait()
+            self.house.ecg.open(device.person_id, self.hello.stream)
+            try:
+                await self._serve(device.id, info.last_sequence)
+            finally:
+                self.house.ecg.close(self.stream)
         finally:
             self.house.live.leave(self.tab)
-            self.house.ecg.close(self.stream)
         if self.tab.ended:
-            raise Ended(self.tab.ended, "not_signed_in")
+            raise Ended(self.tab.ended, _CODES.get(self.tab.ended, "internal"))
+
+    async def _serve(self, device_id: UUID, stored: int) -> None:
+        self.tab.tell(_encode(Ready(stored=stored)))
+        await sockets.first_ended(
+            asyncio.create_task(self._read()),
+            asyncio.create_task(self._store()),
+            asyncio.create_task(self._watch(device_id)),
+            asyncio.create_task(sockets.send_out(self.socket, self.tab)),
+        )
+
+    async def _watch(self, device_id: UUID) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            try:
+                async with self.house.transaction() as db:
+                    await _require_alive(db, device_id)
+            except Exception as error:
+                # While the database is away nothing can be stored either; frames will say so.
+                if not is_away(error):
+                    raise
 
     async def _read(self) -> None:
         while True:
@@ -145,4 +175,5 @@ class _Recorder:
             self.tab.tell(_encode(Stored(sequence=stored)))
 
 
+_CODES = {Close.NOT_SIGNED_IN: "not_signed_in", Close.FORBIDDEN: "forbidden", Close.BUSY: "busy"}
 ROUTES = [device_socket]

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+import psycopg
 import pytest
 from api_server import Recorder, Server
 from api_world import API
 
 from api import device_socket
+from api.live import Tab
 from devices.frames import EcgFrame, decode
 from telemed.ecg import AppliedFrame, IncomingFrame
 
@@ -161,6 +163,54 @@ async def test_revoking_the_device_ends_its_socket_within_a_second(server: Serve
         started = time.monotonic()
         assert await recorder.closed() == 4401
         assert time.monotonic() - started < 1
+
+
+def _revoke(server: Server) -> None:
+    """As another process does: the row says it, and nothing here is told."""
+    with psycopg.connect(server.house.settings.database_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "UPDATE devices SET revoked_at = now() WHERE id = %s",
+            (server.world["patient:recorder"],),
+        )
+
+
+async def test_a_device_revoked_elsewhere_is_ended_within_seconds(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_socket, "ALIVE_EVERY_S", 0.1, raising=False)
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        await asyncio.to_thread(_revoke, server)
+        assert (await recorder.of("problem"))["code"] == "not_signed_in"
+        assert await recorder.closed() == 4401
+
+
+async def test_a_device_revoked_while_it_says_hello_is_not_let_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at its token and the first moment it would be told of a revocation."""
+    join = server.house.live.join
+
+    def late(tab: Tab, channels: Iterable[str]) -> None:
+        _revoke(server)
+        join(tab, channels)
+
+    monkeypatch.setattr(server.house.live, "join", late)
+    async with server.recorder() as recorder:
+        await recorder.say("hello", token=recorder.token, stream=recorder.header())
+        assert await recorder.closed() == 4401
+        assert [(m["type"], m["code"]) for m in recorder.kept] == [("problem", "not_signed_in")]
+
+
+async def test_a_recorder_that_does_not_listen_is_told_busy(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token is as good as before, and it may come again."""
+    monkeypatch.setattr("api.live.MESSAGES_KEPT", 0)
+    async with server.recorder() as recorder:
+        await recorder.say("hello", token=recorder.token, stream=recorder.header())
+        assert (await recorder.of("problem"))["code"] == "busy"
+        assert await recorder.closed() == 1013
 
 
 async def test_a_burst_after_an_outage_is_stored_whole(server: Server) -> None:
