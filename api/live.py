@@ -46,6 +46,7 @@ class Tab:
         # Live trace and vitals from before this are not for the eyes behind this tab.
         self.shows_from: datetime | None = None
         self._hints: set[Hint] = set()
+        self._hints_when_sent: set[Hint] = set()
         self._messages: deque[bytes] = deque()
         self._live: deque[bytes | str] = deque(maxlen=FRAMES_KEPT)
         self._wake = asyncio.Event()
@@ -69,6 +70,18 @@ class Tab:
         self._hints.add(hint)
         self._hinted.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait that must arrive."""
+        return len(self._messages)
+
+    def hint_when_sent(self, hint: Hint) -> None:
+        """Hint once no message waits any more: whoever has many tells a few at a time."""
+        if self._messages:
+            self._hints_when_sent.add(hint)
+        else:
+            self.hint(hint)
+
     def end(self, why: Close) -> None:
         """End the socket; the first reason counts."""
         self.ended = self.ended or why
@@ -88,7 +101,11 @@ class Tab:
 
     def take_message(self) -> bytes | None:
         """The oldest message that must arrive."""
-        return self._messages.popleft() if self._messages else None
+        if self._messages:
+            return self._messages.popleft()
+        while self._hints_when_sent:
+            self.hint(self._hints_when_sent.pop())
+        return None
 
     def take_live(self) -> bytes | str | None:
         """The oldest live item kept."""

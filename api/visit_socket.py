@@ -5,6 +5,7 @@ again at what a hint says has changed, and every few seconds at whether the page
 """
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
@@ -46,10 +47,12 @@ from people.sessions import Caller, session_alive, touch
 from people.tickets import redeem
 from storage.db_errors import is_away
 from telemed.ecg import EcgStreamInfo, visit_ecg
-from telemed.readings import visit_readings
+from telemed.readings import Reading, visit_readings
 from telemed.visits import READINGS_BEFORE, Visit, VisitState, get_visit, require_join
 
 LOOK_AGAIN_S = 3.0
+# Of a catch-up only so many readings wait at once: what must arrive has a short queue.
+READINGS_WAITING = 100
 TOUCH_EVERY_S = 60.0
 RETRY_S = 1.0
 
@@ -102,6 +105,7 @@ class _Page:
         self.streams: set[UUID] = set()
         self.last_reading: UUID | None = None
         self.sent: set[UUID] = set()
+        self.unsent: deque[Reading] = deque()
         self.touched_s = 0.0
 
     async def run(self) -> None:
@@ -287,11 +291,21 @@ class _Page:
 
     async def _new_readings(self, db: AsyncSession, now: datetime) -> None:
         """Send readings not sent yet; the page itself reads those from before it opened."""
+        caught_up = not self.unsent
+        if caught_up:
+            await self._find_readings(db, now)
+        while self.unsent and self.tab.waiting < READINGS_WAITING:
+            self.tab.tell(_encode(ReadingMade(reading=self.unsent.popleft())))
+        if self.unsent or not caught_up:
+            # The rest, and then what was stored while it waited.
+            self.tab.hint_when_sent(Hint.READINGS)
+
+    async def _find_readings(self, db: AsyncSession, now: datetime) -> None:
         found = await visit_readings(db, self.caller.actor, self.visit_id, self.last_reading, now)
         for reading in found:
             if reading.id not in self.sent and reading.received_at >= self.opened_at:
                 self.sent.add(reading.id)
-                self.tab.tell(_encode(ReadingMade(reading=reading)))
+                self.unsent.append(reading)
         newest = max(found, key=lambda reading: reading.received_at, default=None)
         self.last_reading = newest.id if newest else self.last_reading
 

@@ -50,6 +50,20 @@ async def test_many_hints_are_one_and_wake_whoever_waits() -> None:
     assert await waiting == {Hint.READINGS}
 
 
+async def test_a_hint_can_wait_until_every_message_is_taken() -> None:
+    tab = Tab()
+    tab.tell(b"{}")
+    tab.hint_when_sent(Hint.READINGS)
+    waiting = asyncio.create_task(tab.hints())
+    assert (tab.take_message(), tab.waiting) == (b"{}", 0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert tab.take_message() is None
+    assert await waiting == {Hint.READINGS}
+    tab.hint_when_sent(Hint.VISIT)
+    assert await tab.hints() == {Hint.VISIT}
+
+
 async def test_a_channel_reaches_its_tabs_only_and_forgets_those_that_left() -> None:
     live, here, there = Live(), Tab(), Tab()
     live.join(here, [patient(PERSON), visit(PERSON)])

@@ -203,3 +203,19 @@ async def test_a_page_that_left_by_itself_keeps_its_media_for_the_grace(
             await _opened(server, worker)
         await patient.of("presence")
         assert _may_publish(server, worker.told)
+
+
+async def test_five_hundred_readings_at_once_reach_every_page(server: Server) -> None:
+    token = server.world.device_tokens["patient:cuff"]
+    headers = {"Authorization": f"Bearer {token}"}
+    body = {"readings": [reading(n) for n in range(1, 501)]}
+    async with server.page("doctor") as doctor, server.page("patient") as patient:
+        async with server.client() as cuff:
+            answer = await cuff.post(f"{API}/readings", json=body, headers=headers)
+            assert answer.is_success
+        for page in (doctor, patient):
+            got = [(await page.of("reading"))["reading"]["sequence"] for _ in range(500)]
+            assert sorted(got) == list(range(1, 501))
+            await page.say("ping", n=1)
+            await page.of("pong")
+            assert [m for m in page.kept if m["type"] == "reading"] == []
