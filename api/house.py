@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live
 from api.ecg_live import EcgLive
-from api.live import Hint, Live
+from api.live import Live
 from api.media import Media
 from api.pages import Pages
 from api.reactions import react
@@ -26,7 +26,7 @@ from storage.objects import S3Objects
 from storage.settings import Settings
 from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame
-from telemed.readings import Applied, Incoming, Outcome
+from telemed.readings import Applied, Incoming
 
 
 def utc_now() -> datetime:
@@ -49,7 +49,7 @@ class House:
         self.pages = Pages()
         self.watch = Watch(self.engine, self.live)
         self.readings: IngestWriter[Incoming, Applied] = IngestWriter(
-            self.sessions, readings.apply, after_commit=self._readings_stored
+            self.sessions, readings.apply, after_commit=self._stored
         )
         self.frames: IngestWriter[IncomingFrame, AppliedFrame] = IngestWriter(
             self.sessions, ecg.apply_frames, after_commit=self._frames_stored
@@ -62,17 +62,14 @@ class House:
         A refusal rolls back, but for one that says its writes are kept (a counted attempt).
         """
         refused: Refused | None = None
-        async with self.sessions() as session:
-            async with session.begin():
-                try:
-                    yield session
-                except Refused as error:
-                    if not error.keeps_writes:
-                        raise
-                    refused = error
-            facts = take(session)
-        for fact in facts:
-            react(self, fact)
+        async with self.sessions() as session, session.begin():
+            try:
+                yield session
+            except Refused as error:
+                if not error.keeps_writes:
+                    raise
+                refused = error
+        self._react(session)
         if refused is not None:
             raise refused
 
@@ -88,15 +85,17 @@ class House:
             stack.push_async_callback(_cancelled, asyncio.create_task(self.ecg.run()))
             yield
 
-    def _readings_stored(self, applied: Sequence[Applied]) -> None:
-        for person_id in {one.person_id for one in applied if one.status is Outcome.STORED}:
-            self.live.hint(live.patient(person_id), Hint.READINGS)
+    def _react(self, session: AsyncSession) -> None:
+        for fact in take(session):
+            react(self, fact)
 
-    def _frames_stored(self, applied: Sequence[AppliedFrame]) -> None:
+    def _stored(self, session: AsyncSession, _: Sequence[object]) -> None:
+        self._react(session)
+
+    def _frames_stored(self, session: AsyncSession, applied: Sequence[AppliedFrame]) -> None:
+        self._react(session)
+        # A fact carries ids only; the trace itself is shown from what was applied.
         new = [one for one in applied if one.new]
-        # A stream is part of a visit from its first frame on.
-        for person_id in {one.person_id for one in new if self.ecg.unheard(one.frame.stream)}:
-            self.live.hint(live.patient(person_id), Hint.STREAMS)
         for one in new:
             frame = one.frame
             self.live.show(live.patient(one.person_id), encode(frame), frame.started_at)

@@ -8,7 +8,9 @@ from api import live
 from api.live import Close, Hint
 from people.facts import (
     DeviceRevoked,
+    EcgFramesStored,
     Fact,
+    ReadingStored,
     SessionEnded,
     VisitClosed,
     VisitOpened,
@@ -46,9 +48,21 @@ def _visit_closed(house: House, fact: VisitClosed) -> None:
     house.live.hint(live.visit(fact.visit_id), Hint.VISIT)
 
 
+def _reading_stored(house: House, fact: ReadingStored) -> None:
+    house.live.hint(live.patient(fact.person_id), Hint.READINGS)
+
+
+def _frames_stored(house: House, fact: EcgFramesStored) -> None:
+    # A stream is part of a visit from its first frame on.
+    if house.ecg.unheard(fact.stream):
+        house.live.hint(live.patient(fact.person_id), Hint.STREAMS)
+
+
 REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     SessionEnded: _session_ended,
     DeviceRevoked: _device_revoked,
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,
+    ReadingStored: _reading_stored,
+    EcgFramesStored: _frames_stored,
 }

@@ -58,7 +58,8 @@ class IngestWriter(Generic[T, R]):
 
     `max_batch` items go into one transaction (a larger submission goes alone), `max_wait_ms` is how
     long a group may wait for company, `max_queue` bounds the items held, `answer_within_s` the time
-    until a submitter gets StoreAway. `after_commit` is called with the results of every commit.
+    until a submitter gets StoreAway. `after_commit` is called after every commit with its results,
+    and with its session, closed, for what `apply` left in its `info`.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class IngestWriter(Generic[T, R]):
         max_wait_ms: float = 1.0,
         max_queue: int = 20_000,
         answer_within_s: float = 10.0,
-        after_commit: Callable[[Sequence[R]], None] | None = None,
+        after_commit: Callable[[AsyncSession, Sequence[R]], None] | None = None,
     ) -> None:
         self._sessions = sessions
         self._apply = apply
@@ -165,7 +166,7 @@ class IngestWriter(Generic[T, R]):
         if not group:
             return
         try:
-            judged = await self._commit(group)
+            judged, db = await self._commit(group)
         except Exception as error:  # noqa: BLE001 - whatever `apply` raises is its submitters'
             if is_away(error):
                 self._tell_all_away(group, error)
@@ -186,9 +187,11 @@ class IngestWriter(Generic[T, R]):
             return
         for one in judged:
             one.tell()
-        self._announce([result for one in judged for result in one.results])
+        self._announce(db, [result for one in judged for result in one.results])
 
-    async def _commit(self, group: list[_Submission[T, R]]) -> list["_Judged[T, R]"]:
+    async def _commit(
+        self, group: list[_Submission[T, R]]
+    ) -> tuple[list["_Judged[T, R]"], AsyncSession]:
         """Apply the group and commit, or roll back when a submission is written by half."""
         items = [item for submission in group for item in submission.items]
         async with self._sessions() as db:
@@ -201,13 +204,13 @@ class IngestWriter(Generic[T, R]):
                 await transaction.rollback()
             else:
                 await transaction.commit()
-        return judged
+        return judged, db
 
-    def _announce(self, results: list[R]) -> None:
+    def _announce(self, db: AsyncSession, results: list[R]) -> None:
         if self._after_commit is None or not results:
             return
         try:
-            self._after_commit(results)
+            self._after_commit(db, results)
         except Exception:
             # The rows are stored and acknowledged; a listener must not stop the writer.
             log.exception("after_commit failed")

@@ -51,6 +51,7 @@ class _Shelf:
             owner = 2 if word == "orphan" else 1
             done = await db.execute(_INSERT, {"word": word, "owner": owner})
             answers.append(word.upper() if done.rowcount else _Taken(word))  # type: ignore[attr-defined]
+        db.info["words"] = answers
         self.inside.set()
         if self.go is not None:
             await self.go.wait()
@@ -313,7 +314,8 @@ async def test_the_listener_hears_what_was_committed_and_cannot_stop_the_writer(
 ) -> None:
     heard: list[str] = []
 
-    def listen(results: Sequence[str]) -> None:
+    def listen(db: AsyncSession, results: Sequence[str]) -> None:
+        assert db.info["words"] == results  # the session of this commit, of no other
         heard.extend(results)
         raise RuntimeError("a listener's own trouble")
 
