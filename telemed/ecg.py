@@ -25,7 +25,7 @@ from people.organisations import Ref
 from people.policy import Act, Actor, Thing, require
 from people.refused import Forbidden, Refused
 from storage.engine import Base, new_id
-from telemed.visits import READINGS_BEFORE, Visits, seen, thing
+from telemed.visits import Visits, seen, thing, window
 
 # As for readings: a device's clock may be a little ahead, and a buffer may be old.
 AHEAD_LIMIT = timedelta(minutes=10)
@@ -222,19 +222,18 @@ async def visit_ecg(
 
 
 def streams_of(visit: Visits) -> Select[EcgStreams, str]:
-    """SQL: streams of the patient from a day before the visit until it was closed."""
-    query = (
+    """SQL: streams of the patient that reach into the visit's window."""
+    since, until = window(visit)
+    return (
         select(EcgStreams, Devices.name)
         .join(Devices, Devices.id == EcgStreams.device_id)
         .where(
             EcgStreams.person_id == visit.patient_id,
-            EcgStreams.last_started_at >= visit.starts_at - READINGS_BEFORE,
+            EcgStreams.last_started_at >= since,
+            EcgStreams.started_at <= until,
         )
         .order_by(EcgStreams.started_at, EcgStreams.stream)
     )
-    if visit.closed_at is not None:
-        query = query.where(EcgStreams.started_at <= visit.closed_at)
-    return query
 
 
 async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, EcgStreams]:

@@ -26,7 +26,7 @@ from storage.engine import new_id
 from storage.jobs import Work, enqueue, job
 from storage.objects import Objects
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
-from telemed.visits import READINGS_BEFORE, Visits, seen, thing
+from telemed.visits import Visits, seen, thing, window
 
 CHUNK_AFTER = timedelta(seconds=60)
 CHUNK_FRAMES = 600  # two minutes of a usual recorder, about 100 kB
@@ -154,6 +154,7 @@ async def frames_after(  # noqa: PLR0917 - stores, who, what, from where: all of
     # Rows first: a frame that is moved between the two reads is then seen twice, never missed.
     rows = await audit.read(db, actor, _rows(visit, stream, after, limit), purpose)
     found = {row.sequence: row.frame for row in rows}
+    since, until = window(visit)
     chunked = 0
     for chunk in await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose):
         if chunked >= limit:
@@ -163,48 +164,38 @@ async def frames_after(  # noqa: PLR0917 - stores, who, what, from where: all of
             raise DamagedChunk(chunk.object_key)
         for frame in unpack(data):
             decoded = decode(frame)
-            if decoded.sequence > after and _in_window(visit, decoded.started_at):
+            if decoded.sequence > after and since <= decoded.started_at <= until:
                 found[decoded.sequence] = frame
                 chunked += 1
     return [found[sequence] for sequence in sorted(found)[:limit]]
 
 
 def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, bytes]:
-    query = (
+    return (
         select(EcgFrames.sequence, EcgFrames.frame)
         .where(
             EcgFrames.stream == stream,
             EcgFrames.sequence > after,
-            EcgFrames.started_at >= visit.starts_at - READINGS_BEFORE,
+            EcgFrames.started_at.between(*window(visit)),
         )
         .order_by(EcgFrames.sequence)
         .limit(limit)
     )
-    if visit.closed_at is not None:
-        query = query.where(EcgFrames.started_at <= visit.closed_at)
-    return query
 
 
 def _chunks(visit: Visits, stream: UUID, after: int, limit: int) -> Select[str, bytes]:
     """Chunks that may hold the next `limit` frames: each holds at least one of the window."""
-    query = (
+    since, until = window(visit)
+    return (
         select(EcgChunks.object_key, EcgChunks.sha256)
         .where(
             EcgChunks.stream == stream,
             EcgChunks.last_sequence > after,
-            EcgChunks.last_started_at >= visit.starts_at - READINGS_BEFORE,
+            EcgChunks.last_started_at >= since,
+            EcgChunks.started_at <= until,
         )
         .order_by(EcgChunks.first_sequence)
         .limit(limit)
-    )
-    if visit.closed_at is not None:
-        query = query.where(EcgChunks.started_at <= visit.closed_at)
-    return query
-
-
-def _in_window(visit: Visits, started_at: datetime) -> bool:
-    return started_at >= visit.starts_at - READINGS_BEFORE and (
-        visit.closed_at is None or started_at <= visit.closed_at
     )
 
 

@@ -24,7 +24,7 @@ from people.organisations import Ref
 from people.policy import Act, Actor, Thing, require
 from people.refused import FieldError, Refused
 from storage.engine import Base, new_id
-from telemed.visits import READINGS_BEFORE, seen, thing
+from telemed.visits import seen, thing, window
 
 # A visit's page shows at most this many readings, the newest.
 READINGS_SHOWN = 2000
@@ -204,7 +204,7 @@ def results(applied: Sequence[Applied]) -> list[ReadingResult]:
 async def visit_readings(
     db: AsyncSession, actor: Actor, visit_id: UUID, after: UUID | None, now: datetime
 ) -> list[Reading]:
-    """Readings of the visit's patient, oldest first, from a day before it until it was closed.
+    """Readings of the visit's patient, oldest first, of its window.
 
     With `after` only what was received since that reading, with a minute of overlap.
     """
@@ -214,13 +214,11 @@ async def visit_readings(
         .join(Devices, Devices.id == Readings.device_id)
         .where(
             Readings.person_id == visit.patient_id,
-            Readings.taken_at >= visit.starts_at - READINGS_BEFORE,
+            Readings.taken_at.between(*window(visit)),
         )
         .order_by(Readings.taken_at.desc(), Readings.id.desc())
         .limit(READINGS_SHOWN)
     )
-    if visit.closed_at is not None:
-        query = query.where(Readings.taken_at <= visit.closed_at)
     if after is not None:
         last = select(Readings.received_at).where(
             Readings.id == after, Readings.person_id == visit.patient_id

@@ -1,12 +1,14 @@
 """Visits: a doctor and a patient meet. Booking opens the relations, closing ends them.
 
 While a visit is booked or open both sides hold an `appointment` about it. Closing ends both and
-leaves the doctor a `record`: the papers of that visit stay readable, nothing live does.
+leaves the doctor a `record`: the papers of that visit stay readable, nothing live does. A visit
+that nobody closes is over OVERTIME after its end all the same: nobody joins or opens it any more,
+and what the patient measures from then on is not part of it.
 """
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,6 +26,8 @@ from storage.engine import Base, new_id
 
 # Readings a visit shows begin a day before it: what the patient measured for this visit.
 READINGS_BEFORE = timedelta(hours=24)
+# A forgotten visit must not let its doctor look on for ever; half a day is longer than any delay.
+OVERTIME = timedelta(hours=12)
 MEDIA = ["audio", "video"]
 
 _patient = aliased(Persons)
@@ -52,6 +56,20 @@ class Visits(Base):
         Index(None, "patient_id", "starts_at"),
         Index(None, "doctor_id", "starts_at"),
     )
+
+
+class Window(NamedTuple):
+    """What was measured from `since` to `until`, both included, is part of a visit."""
+
+    since: datetime
+    until: datetime
+
+
+def window(visit: Visits) -> Window:
+    """From a day before the visit until it was closed, or is over though nobody closed it."""
+    over = visit.ends_at + OVERTIME
+    until = over if visit.closed_at is None else min(visit.closed_at, over)
+    return Window(visit.starts_at - READINGS_BEFORE, until)
 
 
 class VisitState(StrEnum):
@@ -163,6 +181,7 @@ async def open_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: dateti
     """Let media flow. Opening twice is opening; a closed visit stays closed (Forbidden)."""
     row = await seen(db, actor, visit_id, now, lock=True)
     require(actor, Act.OPEN_VISIT, thing(row), now)
+    _require_time_left(row, now)
     if row.state == VisitState.BOOKED:
         row.state = VisitState.OPEN.value
         row.opened_at = now
@@ -194,7 +213,8 @@ async def get_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetim
     if found is None:
         raise NotFound
     row, clinic, patient, doctor = found
-    joined = row.state == VisitState.OPEN and may(actor, Act.JOIN_VISIT, thing(row), now)
+    live = row.state == VisitState.OPEN and now <= window(row).until
+    joined = live and may(actor, Act.JOIN_VISIT, thing(row), now)
     return Visit(
         **_summary(row, clinic, patient, doctor, actor.id),
         opened_at=row.opened_at,
@@ -225,19 +245,21 @@ async def my_visits(
 async def require_join(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime) -> Visit:
     """Give the visit to somebody who may sit in it now: before a ticket, at hello, and again.
 
-    Raises NotFound for strangers and Forbidden when the visit is closed.
+    Raises NotFound for strangers and Forbidden when the visit is closed or over.
     """
     row = await seen(db, actor, visit_id, now)
     require(actor, Act.JOIN_VISIT, thing(row), now)
+    _require_time_left(row, now)
     return await get_visit(db, actor, visit_id, now)
 
 
 async def live_visits_of(db: AsyncSession, patient_id: UUID, now: datetime) -> list[UUID]:
-    """Ids of the patient's visits that are not closed: where a new reading is shown at once."""
+    """Ids of the patient's visits neither closed nor over: a new reading is shown at once."""
     query = select(Visits.id).where(
         Visits.patient_id == patient_id,
         Visits.state != VisitState.CLOSED.value,
         Visits.starts_at <= now + READINGS_BEFORE,
+        Visits.ends_at >= now - OVERTIME,
     )
     return list((await db.scalars(query)).all())
 
@@ -255,6 +277,11 @@ async def seen(
     if row is None:
         raise NotFound
     return row
+
+
+def _require_time_left(visit: Visits, now: datetime) -> None:
+    if now > window(visit).until:
+        raise Forbidden
 
 
 async def _belongs(
