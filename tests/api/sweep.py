@@ -1,17 +1,23 @@
 """Every operation, asked for by everybody of the demo, of own, foreign, far and random things.
 
 What is expected stands in MATRIX and is worked out from who is who in the seed, never by asking the
-policy. An operation without a row is a breach itself.
+policy. An operation without a row is a breach itself. An answer of 200 that lists things lists the
+caller's own; what a device sends lies with its person and nobody else.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 from litestar import Litestar
+from sqlalchemy import select
+
+from api.house import House
+from people.audit import WRITE_PATH
+from telemed.readings import Readings
 
 NOBODY, STRANGER, SELF = "nobody", "stranger", "self"
 DOCTOR, PATIENT, TEACHER, PUPIL = "doctor", "patient", "teacher", "pupil"
@@ -59,6 +65,16 @@ BODIES: dict[str, Any] = {
 }
 
 
+# Lists answer anybody with 200: here it counts whose things came back.
+LISTS = frozenset({"myDay", "listDevices", "listSessions"})
+SAMPLES: dict[str, tuple[str, dict[str, float]]] = {
+    "blood_pressure": ("mmHg", {"systolic": 128, "diastolic": 82, "pulse": 71}),
+    "glucose": ("mmol/L", {"glucose": 5.4}),
+    "spo2": ("%", {"spo2": 97}),
+    "temperature": ("°C", {"temperature": 36.6}),
+}
+
+
 @dataclass
 class Region:
     """The demo as the sweep needs it: the seed's printout, and what was added to it."""
@@ -71,6 +87,8 @@ class Region:
     streams: dict[str, str]  # patient → an ECG stream
     cookies: dict[str, str]  # person → session token
     spare_sessions: dict[str, str]  # person → id of another session of theirs
+    owned: dict[str, dict[str, set[str]]]  # list operation → person → ids of all that is theirs
+    sensors: list[dict[str, Any]]  # devices that send readings, with their tokens
 
 
 @dataclass(frozen=True)
@@ -149,7 +167,63 @@ async def sweep(app: Litestar, document: dict[str, Any], region: Region) -> list
                     if answer.status_code not in expected:
                         login = _login(region, person)
                         found.append(Breach(name, login, is_to, str(expected), answer.status_code))
+                    elif person and name in LISTS:
+                        found += _not_own(region, name, person, answer.json())
     return found
+
+
+def _not_own(region: Region, name: str, person: str, body: Any) -> list[Breach]:
+    """A list that is not the caller's own: a day may show a part of it, other lists are whole."""
+    rows = [*body["visits"], *body["lessons"]] if name == "myDay" else body
+    shown, owned = {row["id"] for row in rows}, region.owned[name].get(person, set())
+    if shown <= owned and (name == "myDay" or shown == owned):
+        return []
+    return [Breach(name, _login(region, person), SELF, f"only {sorted(owned)}", 200)]
+
+
+async def sweep_devices(app: Litestar, path: str, region: Region) -> list[Breach]:
+    """Every device sends a reading; so does who has no device's token. What lies where it must not."""
+    found: list[Breach] = []
+    house: House = app.state.house
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+
+        async def send(token: str, kind: str) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {token}"}
+            return await client.post(path, json=_sent(kind), headers=headers)
+
+        for one in region.sensors:
+            answer = await send(one["token"], one["kinds"][0])
+            if answer.status_code != 201:
+                found.append(Breach(path, one["id"], SELF, "201", answer.status_code))
+                continue
+            ids = [UUID(row["id"]) for row in answer.json()["results"]]
+            query = select(Readings.person_id, Readings.device_id).where(Readings.id.in_(ids))
+            async with house.transaction() as db:
+                rows = (await db.execute(query, execution_options=WRITE_PATH)).all()
+            if [(str(a), str(b)) for a, b in rows] != [(one["person_id"], one["id"])]:
+                found.append(Breach(path, one["id"], SELF, "a row of its own person", 201))
+            me = await client.get("/api/v1/me", headers={"Cookie": f"yanasha={one['token']}"})
+            if me.status_code != 401:
+                found.append(Breach("me", one["id"], STRANGER, "401", me.status_code))
+            foreign = next(kind for kind in SAMPLES if kind not in one["kinds"])
+            refused = await send(one["token"], foreign)
+            if refused.status_code != 422:
+                found.append(Breach(path, one["id"], SELF, "422", refused.status_code))
+        token = region.sensors[0]["token"]
+        for wrong in ("garbage", token[:-1], token.upper(), *region.cookies.values()):
+            answer = await send(wrong, region.sensors[0]["kinds"][0])
+            if answer.status_code != 401:
+                found.append(Breach(path, "no device", STRANGER, "401", answer.status_code))
+    return found
+
+
+def _sent(kind: str) -> dict[str, Any]:
+    unit, values = SAMPLES[kind]
+    taken_at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    # A number no program that runs beside the test has used.
+    one = {"kind": kind, "sequence": uuid4().int >> 80, "taken_at": taken_at}
+    return {"readings": [{**one, "values": values, "unit": unit}]}
 
 
 def _login(region: Region, person: str | None) -> str:

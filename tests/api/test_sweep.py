@@ -1,6 +1,7 @@
 """The sweep is green on our policy, and red when the policy gives everything to everybody."""
 
 import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sweep import MATRIX, Region, sweep
+from sweep import MATRIX, SAMPLES, Region, sweep, sweep_devices
 
 import eschool.demo
 import people.demo
@@ -37,6 +38,7 @@ async def region(engine: AsyncEngine) -> Region:
         seeded |= await telemed.demo.seed(db, KEY, now)
         seeded |= await eschool.demo.seed(db, KEY, now)
         persons, visits = _one_a_role(seeded), _three(seeded["visits"])
+        pupils = {one["id"]: await _pupils(db, one["id"]) for one in seeded["lessons"]}
         cookies, spare = {}, {}
         for person in persons:
             for kept in (cookies, spare):
@@ -47,7 +49,7 @@ async def region(engine: AsyncEngine) -> Region:
             visits=visits,
             lessons=seeded["lessons"],
             devices=seeded["devices"][:2] + seeded["devices"][-1:],
-            classes={one["id"]: await _pupils(db, one["id"]) for one in seeded["lessons"]},
+            classes=pupils,
             streams={
                 one["person_id"]: str(await _stream(db, one["token"], now))
                 for one in seeded["devices"]
@@ -55,7 +57,34 @@ async def region(engine: AsyncEngine) -> Region:
             },
             cookies={person: session.token for person, session in cookies.items()},
             spare_sessions={person: str(session.id) for person, session in list(spare.items())[:3]},
+            owned={
+                "myDay": _days(seeded, pupils),
+                "listDevices": _of_each(seeded["devices"], "person_id"),
+                "listSessions": {
+                    person: {str(cookies[person].id), str(spare[person].id)} for person in cookies
+                },
+            },
+            sensors=[one for one in seeded["devices"] if set(one["kinds"]) & set(SAMPLES)],
         )
+
+
+def _of_each(things: list[dict[str, Any]], *sides: str) -> dict[str, set[str]]:
+    """Person → ids of the things that name the person on one of these sides."""
+    owned: dict[str, set[str]] = defaultdict(set)
+    for one in things:
+        for side in sides:
+            owned[str(one[side])].add(str(one["id"]))
+    return owned
+
+
+def _days(seeded: dict[str, Any], pupils: dict[str, set[str]]) -> dict[str, set[str]]:
+    days = _of_each(seeded["visits"], "doctor_id", "patient_id")
+    for person, ids in _of_each(seeded["lessons"], "teacher_id").items():
+        days[person] |= ids
+    for lesson, members in pupils.items():
+        for person in members:
+            days[person].add(lesson)
+    return days
 
 
 def _one_a_role(seeded: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,6 +131,42 @@ async def test_every_operation_answers_everybody_as_the_matrix_says(
     started = time.monotonic()
     assert await sweep(app, document(), region) == []
     assert time.monotonic() - started < 150
+
+
+async def test_a_device_stores_for_its_person_and_nobody_else_stores(
+    app: Litestar, region: Region
+) -> None:
+    assert len(region.sensors) > 1
+    assert await sweep_devices(app, "/api/v1/readings", region) == []
+
+
+async def test_the_sweep_is_red_when_a_list_shows_somebody_elses(
+    app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if a query forgot whose things it asks for: everybody is given the first person's."""
+    rows = {name: MATRIX[name] for name in ("myDay", "listDevices", "listSessions")}
+    monkeypatch.setattr("sweep.MATRIX", rows)
+    first, second = (_owner_of_all(region, at) for at in (0, 1))
+    region.cookies[second] = region.cookies[first]
+    region.persons = [one for one in region.persons if one["id"] == second]
+    found = await sweep(app, document(), region)
+    assert {breach.operation for breach in found if breach.got == 200} == set(rows)
+
+
+async def test_the_sweep_is_red_when_a_reading_lands_with_another(
+    app: Litestar, region: Region
+) -> None:
+    for one in region.sensors:
+        one["person_id"] = str(new_id())
+    found = await sweep_devices(app, "/api/v1/readings", region)
+    assert [breach.expected for breach in found] == ["a row of its own person"] * len(
+        region.sensors
+    )
+
+
+def _owner_of_all(region: Region, at: int) -> str:
+    """A patient with a device and a visit."""
+    return [p for p in region.cookies if region.owned["listDevices"].get(p)][at]
 
 
 async def test_the_sweep_is_red_when_the_policy_gives_everything(
