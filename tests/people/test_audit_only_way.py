@@ -52,7 +52,7 @@ RETURNS = frozenset(
 )
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PERSON = new_id()
-VISIT = Visits(patient_id=PERSON, starts_at=NOW, closed_at=None)
+VISIT = Visits(patient_id=PERSON, starts_at=NOW, ends_at=NOW, closed_at=None)
 Renamed = aliased(Readings)
 WAYS_AROUND: list[Executable] = [
     select(Readings),
