@@ -15,7 +15,7 @@ from people.policy import Act
 from people.sessions import Caller
 from telemed import ecg
 from telemed.ecg import EcgStreamInfo
-from telemed.ecg_chunks import frames_after
+from telemed.ecg_chunks import find_frames, read_frames
 
 MAX_FRAMES = 3000
 
@@ -47,18 +47,19 @@ async def visit_ecg_frames(
     *,
     visit_id: FromPath[UUID],
     stream_id: FromPath[UUID],
-    caller: NamedDependency[Caller],
+    sender: NamedDependency[Caller],
     house: NamedDependency[House],
-    db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
     after: Annotated[int, QueryParameter(ge=-1, le=2**32)] = -1,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_FRAMES)] = 600,
 ) -> Response[bytes]:
     """Frames above sequence `after`, in order, each behind its length (u32, little endian)."""
-    found = await frames_after(
-        db, house.objects, caller.actor, visit_id, stream_id, after, limit, now
-    )
-    return Response(b"".join(len(f).to_bytes(4, "little") + f for f in found))
+    # The trace of the read is committed before the object store is asked, and nothing is held
+    # meanwhile: a store that answers slowly must not take the database's connections with it.
+    async with house.transaction() as db:
+        found = await find_frames(db, sender.actor, visit_id, stream_id, after, limit, now)
+    frames = await read_frames(house.objects, found)
+    return Response(b"".join(len(f).to_bytes(4, "little") + f for f in frames))
 
 
 ROUTES = [visit_ecg, visit_ecg_frames]

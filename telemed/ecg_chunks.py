@@ -26,7 +26,7 @@ from storage.engine import new_id
 from storage.jobs import Work, enqueue, job
 from storage.objects import Objects
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
-from telemed.visits import Visits, seen, thing, window
+from telemed.visits import Visits, Window, seen, thing, window
 
 CHUNK_AFTER = timedelta(seconds=60)
 CHUNK_FRAMES = 600  # two minutes of a usual recorder, about 100 kB
@@ -131,19 +131,29 @@ async def _swap(db: AsyncSession, chunk: EcgChunks, count: int) -> None:
     await db.flush()
 
 
-async def frames_after(  # noqa: PLR0917 - stores, who, what, from where: all of them each time
+class FoundFrames(NamedTuple):
+    """What the database says of the frames asked for: rows whole, objects by key and digest."""
+
+    after: int
+    limit: int
+    window: Window
+    rows: dict[int, bytes]
+    chunks: list[tuple[str, bytes]]
+
+
+async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of them each time
     db: AsyncSession,
-    objects: Objects,
     actor: Actor,
     visit_id: UUID,
     stream: UUID,
     after: int,
     limit: int,
     now: datetime,
-) -> list[bytes]:
-    """At most `limit` frames above sequence `after`, in order, each once, of the visit's window.
+) -> FoundFrames:
+    """Find frames above sequence `after`, of the visit's window, and record that they are read.
 
-    Raises NotFound for a stream that does not belong to the visit, ObjectsAway.
+    Commit before `read_frames`: no connection or lock is held while the object store is asked.
+    Raises NotFound for a stream that does not belong to the visit.
     """
     visit = await seen(db, actor, visit_id, now)
     purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
@@ -153,21 +163,33 @@ async def frames_after(  # noqa: PLR0917 - stores, who, what, from where: all of
         raise NotFound
     # Rows first: a frame that is moved between the two reads is then seen twice, never missed.
     rows = await audit.read(db, actor, _rows(visit, stream, after, limit), purpose)
-    found = {row.sequence: row.frame for row in rows}
-    since, until = window(visit)
+    chunks = await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose)
+    return FoundFrames(
+        after,
+        limit,
+        window(visit),
+        {row.sequence: row.frame for row in rows},
+        [(chunk.object_key, chunk.sha256) for chunk in chunks],
+    )
+
+
+async def read_frames(objects: Objects, found: FoundFrames) -> list[bytes]:
+    """At most `limit` of the frames found, in order, each once. Raises ObjectsAway."""
+    frames = found.rows.copy()
+    since, until = found.window
     chunked = 0
-    for chunk in await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose):
-        if chunked >= limit:
+    for key, sha256 in found.chunks:
+        if chunked >= found.limit:
             break
-        data = await objects.get(chunk.object_key)
-        if hashlib.sha256(data).digest() != chunk.sha256:
-            raise DamagedChunk(chunk.object_key)
+        data = await objects.get(key)
+        if hashlib.sha256(data).digest() != sha256:
+            raise DamagedChunk(key)
         for frame in unpack(data):
             decoded = decode(frame)
-            if decoded.sequence > after and since <= decoded.started_at <= until:
-                found[decoded.sequence] = frame
+            if decoded.sequence > found.after and since <= decoded.started_at <= until:
+                frames[decoded.sequence] = frame
                 chunked += 1
-    return [found[sequence] for sequence in sorted(found)[:limit]]
+    return [frames[sequence] for sequence in sorted(frames)[: found.limit]]
 
 
 def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, bytes]:

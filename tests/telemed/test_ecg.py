@@ -7,8 +7,6 @@ from uuid import UUID, uuid4
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -27,7 +25,6 @@ from telemed.ecg import (
     IncomingFrame,
     StreamReused,
     apply_frames,
-    contiguous,
     open_stream,
     visit_ecg,
 )
@@ -39,7 +36,8 @@ from telemed.ecg_chunks import (
     chunk_one,
     chunk_stream,
     due_streams,
-    frames_after,
+    find_frames,
+    read_frames,
 )
 from telemed.visits import close_visit
 from tests.telemed.clinic_house import NOW, House, furnish
@@ -81,8 +79,8 @@ async def served(
     limit: int = 600,
 ) -> list[int]:
     doctor = await house.as_(db, house.doctor, LATER)
-    found = await frames_after(db, objects, doctor, house.visit, stream, after, limit, LATER)
-    return [decode(one).sequence for one in found]
+    found = await find_frames(db, doctor, house.visit, stream, after, limit, LATER)
+    return [decode(one).sequence for one in await read_frames(objects, found)]
 
 
 async def rows(db: AsyncSession) -> int:
@@ -152,10 +150,9 @@ async def test_a_repeated_frame_is_stored_once_and_acknowledged_again(
     assert [(one.new, one.last_sequence) for one in second] == [(False, 1)] * 3
     assert facts.take(db) == []
     assert await rows(db) == 3
-    found = await frames_after(
-        db, objects, await house.as_(db, house.doctor), house.visit, stream, -1, 9, NOW
-    )
-    assert found == [encode(frame(stream, n).frame) for n in (0, 1, 3)]
+    doctor = await house.as_(db, house.doctor)
+    found = await find_frames(db, doctor, house.visit, stream, -1, 9, NOW)
+    assert await read_frames(objects, found) == [encode(frame(stream, n).frame) for n in (0, 1, 3)]
 
 
 async def test_impossible_frames_are_refused_one_by_one(db: AsyncSession, stream: UUID) -> None:
@@ -353,7 +350,7 @@ async def test_the_visit_lists_its_streams_and_serves_its_window_only(
 
 @pytest.mark.parametrize("who", ["colleague", "foreign_doctor", "other_patient", "administrator"])
 async def test_a_stranger_gets_neither_streams_nor_frames(
-    db: AsyncSession, house: House, stream: UUID, objects: Objects, who: str
+    db: AsyncSession, house: House, stream: UUID, who: str
 ) -> None:
     """Nor does the doctor get a stream of nobody's visit."""
     await send(db, stream, 0)
@@ -361,10 +358,10 @@ async def test_a_stranger_gets_neither_streams_nor_frames(
     with pytest.raises(NotFound):
         await visit_ecg(db, actor, house.visit, NOW)
     with pytest.raises(NotFound):
-        await frames_after(db, objects, actor, house.visit, stream, -1, 9, NOW)
+        await find_frames(db, actor, house.visit, stream, -1, 9, NOW)
     doctor = await house.as_(db, house.doctor)
     with pytest.raises(NotFound):
-        await frames_after(db, objects, doctor, house.visit, uuid4(), -1, 9, NOW)
+        await find_frames(db, doctor, house.visit, uuid4(), -1, 9, NOW)
 
 
 async def test_looking_at_a_trace_leaves_a_trace(
@@ -375,15 +372,6 @@ async def test_looking_at_a_trace_leaves_a_trace(
     await served(db, objects, house, stream)
     named = {name for one in await db.scalars(select(AuditReads.tables)) for name in one}
     assert {"ecg_streams", "ecg_frames", "ecg_chunks"} <= named
-
-
-@given(st.sets(st.integers(0, 30)), st.integers(-1, 5))
-def test_contiguous_stops_at_the_first_missing(numbers: set[int], last: int) -> None:
-    """As a walk one by one would."""
-    expected = last
-    while expected + 1 in numbers:
-        expected += 1
-    assert contiguous(last, [(n, n) for n in numbers]) == expected
 
 
 async def test_two_writers_at_once_store_each_frame_once(engine: AsyncEngine) -> None:
