@@ -38,7 +38,7 @@ def main() -> None:
                 patient.page.set_viewport_size({"width": 390, "height": 844})
                 patient.page.screenshot(path=PICTURES / "visit-patient.png")
                 patient.page.goto(house.url + "/#/day")
-                patient.page.locator("h1").wait_for()
+                patient.page.locator('a[href^="#/visits/"]').first.wait_for()
                 patient.page.screenshot(path=PICTURES / "day.png")
             browser.close()
     finally:
