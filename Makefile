@@ -18,7 +18,7 @@ WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) 
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
 .PHONY: help run test install dev web lint types unit web-checks e2e journeys setup-check fix lock \
-	bench-rtc bench-devices bench-storage bench-load clean
+	bench-rtc bench-devices bench-storage bench-load coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
@@ -26,6 +26,7 @@ help:
 	@echo "make fix          format, and repair what the linters can"
 	@echo "make journeys     which steps of which journey a passing browser test proves"
 	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
+	@echo "make coverage     the tests again with every branch counted, against the floors"
 	@echo "make bench-rtc bench-devices bench-storage bench-load    measure; results in bench/out"
 	@echo "make lock         resolve requirements/*.in and web/package.json anew"
 	@echo "make clean        remove what was installed and built here"
@@ -86,8 +87,11 @@ types: dev
 	@$(SUITE) mypy 400 $(BIN)/mypy
 
 unit: dev
-	@$(SUITE) "unit and integration tests" 900 $(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup \
-		--cov --cov-branch --cov-report=
+	@$(SUITE) "unit and integration tests" 900 $(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup
+
+# Every line under watch takes about twice as long: apart from `make test`.
+coverage: dev
+	@$(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup --cov --cov-branch --cov-report=
 	@$(SUITE) "coverage, all rooms" 60 $(BIN)/coverage report --fail-under=80 --format=total
 	@$(SUITE) "coverage, where errors cost most" 60 $(BIN)/coverage report --fail-under=90 --format=total \
 		--include="devices/*,telemed/*,eschool/*,storage/*"
