@@ -15,12 +15,16 @@ from msgspec import Meta, Struct, ValidationError, msgpack
 
 MAX_MESSAGE_BYTES = 1 << 20
 
-Kind = Literal["audio", "video"]
+Kind = Literal["audio", "video", "screen"]
+Codec = Literal["vp8", "h264"]  # of every picture in a room
 Direction = Literal["publish", "subscribe"]
 
 # A member's id is written into SDP as msid, so it must be an SDP token (RFC 8866) of ≤ 64 signs.
 MemberId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+
+# In a room with a presenter everybody else is seen and heard through one slot of this name.
+FLOOR = "floor"
 
 
 class Message(Struct, frozen=True, tag_field="type", tag=True):
@@ -33,6 +37,18 @@ class Member(Struct, frozen=True):
     member: MemberId
     publish: list[Kind]
     subscribe: bool
+
+
+class Recording(Struct, frozen=True):
+    """One take of a room's recording: from the teacher's start until his stop.
+
+    What happens at wall time `w` (seconds since the epoch) lies at `base_ms + 1000 (w - started_at)`
+    on the presentation's time line, which has no holes: takes follow one another.
+    """
+
+    take: RoomId
+    started_at: float
+    base_ms: int
 
 
 class TrackInfo(Struct, frozen=True):
@@ -50,6 +66,7 @@ class MemberPresence(Struct, frozen=True):
     connected: bool
     audio: bool
     video: bool
+    screen: bool = False
 
 
 # API → worker
@@ -66,15 +83,22 @@ class RoomState(Message, frozen=True):
 
     `version` grows with every change of the room, whichever API process sends it (a clock in
     microseconds does); a lower or equal one is ignored. No members: the room is closed.
+
+    With a `presenter` the room is a lesson: everybody is offered the presenter's voice, camera and
+    screen and one slot, `FLOOR`, for whoever else has a grant to publish. Without one (a visit)
+    every member is offered every other.
     """
 
     room: RoomId
     version: int
     members: list[Member]
+    codec: Codec = "vp8"
+    presenter: MemberId | None = None
+    recording: Recording | None = None
 
 
 class Join(Message, frozen=True):
-    """A member's page is ready for media; `audio`/`video`: what it has to publish.
+    """A member's page is ready for media; `audio`/`video`/`screen`: what it has to publish.
 
     The worker answers with an `Offer` for each transport that is not in `resume` or is no longer
     alive. Without `resume` a second Join replaces the first.
@@ -85,6 +109,7 @@ class Join(Message, frozen=True):
     audio: bool
     video: bool
     resume: list[str]
+    screen: bool = False
 
 
 class Answer(Message, frozen=True):
@@ -109,6 +134,21 @@ class Leave(Message, frozen=True):
 
     room: RoomId
     member: MemberId
+
+
+class SegmentStored(Message, frozen=True):
+    """The index has the segment: the worker may forget it."""
+
+    room: RoomId
+    take: RoomId
+    start_ms: int
+
+
+class TakeStored(Message, frozen=True):
+    """The index knows that the take is complete: the worker may forget it."""
+
+    room: RoomId
+    take: RoomId
 
 
 class Ping(Message, frozen=True):
@@ -163,6 +203,39 @@ class TransportFailed(Message, frozen=True):
     reason: str
 
 
+class SegmentClosed(Message, frozen=True):
+    """A segment of a recording lies in the object store; told again until `SegmentStored`.
+
+    Under `lessons/ROOM/TAKE/`: `START.m4s` (picture and voice, `size` bytes) and `START.a.m4s`
+    (voice alone, `audio_size` bytes), START being `start_ms` in ten digits, beside `init.mp4` and
+    `init.a.mp4`. `lost_ms` of it, from its start, is black and silent because the worker was away.
+    """
+
+    room: RoomId
+    take: RoomId
+    start_ms: int
+    duration_ms: int
+    size: int
+    audio_size: int
+    lost_ms: int
+
+
+class TakeClosed(Message, frozen=True):
+    """Every segment of a take lies in the object store; told again until `TakeStored`."""
+
+    room: RoomId
+    take: RoomId
+    end_ms: int
+
+
+class Trespass(Message, frozen=True):
+    """A member sends packets of a kind without a grant; none is forwarded. Told once a grant."""
+
+    room: RoomId
+    member: MemberId
+    kind: Kind
+
+
 class Pong(Message, frozen=True):
     """The answer to `Ping`."""
 
@@ -183,8 +256,29 @@ class Stats(Message, frozen=True):
     cpu_s: float
 
 
-ToWorker = Hello | RoomState | Join | Answer | Restart | Leave | Ping | StatsAsk
-FromWorker = Welcome | Offer | Presence | TransportFailed | Pong | Stats
+ToWorker = (
+    Hello
+    | RoomState
+    | Join
+    | Answer
+    | Restart
+    | Leave
+    | SegmentStored
+    | TakeStored
+    | Ping
+    | StatsAsk
+)
+FromWorker = (
+    Welcome
+    | Offer
+    | Presence
+    | TransportFailed
+    | SegmentClosed
+    | TakeClosed
+    | Trespass
+    | Pong
+    | Stats
+)
 
 _encoder = msgpack.Encoder()
 _to_worker: msgpack.Decoder[ToWorker] = msgpack.Decoder(ToWorker)
