@@ -11,6 +11,14 @@ import pytest
 from ops.home import locked, prepare_home
 from tests.ops.running import ROOT, Installation
 
+SERVE = f"{sys.executable} -m ops.cli serve"
+# An ordinary user mounts as the root of a namespace of his own, and is himself again afterwards.
+MOUNTS, AS_BEFORE = (
+    (["unshare", "-m"], "")
+    if os.geteuid() == 0
+    else (["unshare", "-rm"], f"unshare --map-user={os.geteuid()} --map-group={os.getegid()}")
+)
+
 
 def refused(installation: Installation, *words: str, **env: str) -> str:
     """Run `yanasha serve`, which has to refuse; the sentence."""
@@ -95,12 +103,11 @@ def test_a_bad_setting(installation: Installation, variable: str, value: str, re
     assert reason in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
 def test_a_full_disk(folder: Path) -> None:
     """Says how much is free and how much is needed."""
-    script = f"mount -t tmpfs -o size=20m none {folder} && exec {sys.executable} -m ops.cli serve"
+    script = f"mount -t tmpfs -o size=20m none {folder} && exec {AS_BEFORE} {SERVE}"
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script],
+        [*MOUNTS, "sh", "-c", script],
         cwd=ROOT,
         env={**os.environ, "YANASHA_HOME": str(folder / "home")},
         capture_output=True,
@@ -112,13 +119,40 @@ def test_a_full_disk(folder: Path) -> None:
     assert f"MB are free on the disk of {folder}/home, 300 are needed" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose folder is the private one")
-def test_a_private_folder_above(folder: Path) -> None:
-    """As root: the servers' own user could not enter; says where to put the data."""
-    folder.chmod(0o700)
-    said = refused(Installation(folder / "home"))
-    assert "cannot enter" in said
-    assert "/var/lib/yanasha" in said
+def test_a_root_who_may_not_become_another_user(folder: Path) -> None:
+    """As in a restricted container: one sentence that says what to do."""
+    done = subprocess.run(
+        ["unshare", "-r", "sh", "-c", f"exec {SERVE}"],
+        cwd=ROOT,
+        env={**os.environ, "YANASHA_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("This root may not become another user"), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+if os.geteuid() == 0:
+
+    def test_a_private_folder_above(folder: Path) -> None:
+        """The servers' own user could not enter; says where to put the data."""
+        folder.chmod(0o700)
+        said = refused(Installation(folder / "home"))
+        assert "cannot enter" in said
+        assert "/var/lib/yanasha" in said
+
+else:
+
+    def test_a_private_folder_above(folder: Path) -> None:
+        """The servers run as the folder's owner, who is at home there."""
+        folder.chmod(0o700)
+        one = Installation(folder / "home")
+        one.start()
+        assert one.row("postgres")["state"] == "ready"
+        one.throw_away()
 
 
 def test_status_of_nothing(installation: Installation) -> None:
