@@ -15,7 +15,7 @@ from telemed.ecg import EcgStreamInfo
 from telemed.readings import Reading
 from telemed.visits import VisitState
 
-MediaKind = Literal["audio", "video"]
+MediaKind = Literal["audio", "video", "screen"]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 # An offer or answer with a dozen m-lines is about 15 kB; a frame may hold 64 KiB.
 Sdp = Annotated[str, msgspec.Meta(max_length=60_000)]
