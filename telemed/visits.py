@@ -253,17 +253,6 @@ async def require_join(db: AsyncSession, actor: Actor, visit_id: UUID, now: date
     return await get_visit(db, actor, visit_id, now)
 
 
-async def live_visits_of(db: AsyncSession, patient_id: UUID, now: datetime) -> list[UUID]:
-    """Ids of the patient's visits neither closed nor over: a new reading is shown at once."""
-    query = select(Visits.id).where(
-        Visits.patient_id == patient_id,
-        Visits.state != VisitState.CLOSED.value,
-        Visits.starts_at <= now + READINGS_BEFORE,
-        Visits.ends_at >= now - OVERTIME,
-    )
-    return list((await db.scalars(query)).all())
-
-
 async def seen(
     db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime, *, lock: bool = False
 ) -> Visits:

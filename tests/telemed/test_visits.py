@@ -20,7 +20,6 @@ from telemed.visits import (
     book,
     close_visit,
     get_visit,
-    live_visits_of,
     my_visits,
     open_visit,
     require_join,
@@ -132,7 +131,6 @@ async def test_closing_twice_is_closing_once(db: AsyncSession, house: House, now
     later = now + MINUTE
     doctor = await house.as_(db, house.doctor, later)
     assert await close_visit(db, doctor, house.visit, later) == closed
-    assert await live_visits_of(db, house.patient, later) == []
 
 
 async def test_a_doctor_who_left_the_clinic_loses_the_visit(
@@ -210,12 +208,3 @@ async def test_the_day_is_the_clinics_local_day(
     assert [one.id for one in await my_visits(db, doctor, date(2026, 3, 3), now)] == [night]
     assert await my_visits(db, doctor, date(2026, 3, 4), now) == []
     assert [one.id for one in await my_visits(db, doctor, None, at + MINUTE * 25)] == [night]
-
-
-async def test_readings_go_live_to_visits_that_are_not_closed(
-    db: AsyncSession, house: House, now: datetime
-) -> None:
-    """From a day before on."""
-    assert await live_visits_of(db, house.patient, now) == [house.visit]
-    assert await live_visits_of(db, house.patient, now - timedelta(days=2)) == []
-    assert await live_visits_of(db, house.other_patient, now) == []
