@@ -20,7 +20,7 @@ SCHOOLS = {
     GYMNASIUM_2: (
         "admin.svetlana",
         "7А",
-        ("pupil.aidar", "pupil.sofia"),
+        ("pupil.aidar", "pupil.sofia", "pupil.ilnaz", "pupil.daria", "pupil.mark"),
         (
             ("teacher.zulfiya", "Сүз төркемнәре", "Татар теле", 0),
             ("teacher.anna", "Дискриминант", "Алгебра", 1),
