@@ -1,4 +1,4 @@
-"""A person in the visit room: one browser context, driven by what a person sees and can press."""
+"""People in the visit room: a browser context each, and the devices that measure for them."""
 
 import re
 import subprocess
@@ -27,15 +27,12 @@ def recorded(lead: str = "MLII") -> NDArray[np.int16]:
     return np.asarray(record.samples[:, index], dtype=np.int16)
 
 
-class Room:
-    """A signed-in person on the page of one visit."""
+class Guest:
+    """A person with a browser of his own, driven by what a person sees and can press."""
 
-    def __init__(
-        self, browser: Browser, house: House, person_id: str, visit_id: str, **context: Any
-    ) -> None:
+    def __init__(self, browser: Browser, house: House, person_id: str, **context: Any) -> None:
         self.house = house
         self.person = house.person(person_id)
-        self.visit_id = visit_id
         self.context: BrowserContext = browser.new_context(
             **{"locale": LOCALES["ru"], "viewport": {"width": 1280, "height": 900}, **context}
         )
@@ -51,11 +48,6 @@ class Room:
         self.page.locator("form button[type=submit]").click()
         expect(self.page).to_have_url(re.compile(r"#/day"))
 
-    def enter(self) -> None:
-        """Follow the day's link into the visit."""
-        self.page.locator(f'a[href="#/visits/{self.visit_id}"]').click()
-        expect(self.page.get_by_test_id("visit")).to_be_visible()
-
     def speak(self, language: str) -> None:
         """Choose the language in the menu, as a person does."""
         self.page.locator("header button[aria-haspopup=dialog]").click()
@@ -64,16 +56,6 @@ class Room:
         expect(self.page.locator("html")).to_have_attribute("lang", language)
         self.page.keyboard.press("Escape")
         expect(menu).to_have_count(0)
-
-    def join(self) -> None:
-        """Press the main button: camera and microphone."""
-        self.call.locator("button").first.click()
-        expect(self.call).to_have_attribute("data-joined", "camera")
-
-    @property
-    def call(self) -> Locator:
-        """The call panel with its states."""
-        return self.page.get_by_test_id("call")
 
     @property
     def trouble(self) -> Locator:
@@ -94,6 +76,37 @@ class Room:
     def troubles(self) -> list[str]:
         """Troubles named since `watch_troubles`, in order; none is the end of one."""
         return list(self.page.evaluate("() => window.seenTroubles"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+class Room(Guest):
+    """A signed-in person on the page of one visit."""
+
+    def __init__(
+        self, browser: Browser, house: House, person_id: str, visit_id: str, **context: Any
+    ) -> None:
+        super().__init__(browser, house, person_id, **context)
+        self.visit_id = visit_id
+
+    def enter(self) -> None:
+        """Follow the day's link into the visit."""
+        self.page.locator(f'a[href="#/visits/{self.visit_id}"]').click()
+        expect(self.page.get_by_test_id("visit")).to_be_visible()
+
+    def join(self) -> None:
+        """Press the main button: camera and microphone."""
+        self.call.locator("button").first.click()
+        expect(self.call).to_have_attribute("data-joined", "camera")
+
+    @property
+    def call(self) -> Locator:
+        """The call panel with its states."""
+        return self.page.get_by_test_id("call")
 
     def frames_decoded(self) -> int:
         """framesDecoded of this browser's statistics, over all connections of this page."""
@@ -162,12 +175,6 @@ class Room:
             "rows => rows.map(row => row.dataset.readingId)"
         )
         return set(ids)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
 
 
 class DeviceProgram:
