@@ -9,10 +9,8 @@ import type { FetchFrames } from './ecg/history';
 import type { SaveResult, StoredNote } from './note/keeper';
 import { atFields, type Measurement } from './readings/form';
 import type { SendResult } from './readings/outbox';
-import { TicketRefused } from './socket';
 import type { EcgStreamInfo, Reading } from './wire';
 
-const TICKET_WITHIN_MS = 7_000;
 /** Somebody who closed the sign-in dialog is not asked again and again. */
 const UNTIL_SIGNED_IN_MS = 600_000;
 const AWAY_RETRY_MS = 3_000;
@@ -33,27 +31,6 @@ export const loadReadings = (id: string): Promise<Reading[]> =>
 
 export const loadStreams = (id: string): Promise<EcgStreamInfo[]> =>
   ask(api.GET('/api/v1/visits/{visit_id}/ecg', visitPath(id)));
-
-/** Address of the visit's socket on the page's own host. */
-export function socketUrl(id: string): string {
-  return `${location.origin.replace(/^http/, 'ws')}/ws/visits/${id}`;
-}
-
-/**
- * A one-use ticket. Not through the client of the other calls: its 401 must reach the link, which
- * then rests instead of asking over and over.
- */
-export async function fetchTicket(id: string): Promise<string> {
-  const response = await fetch(`/api/v1/visits/${id}/ticket`, {
-    method: 'POST',
-    signal: AbortSignal.timeout(TICKET_WITHIN_MS),
-  });
-  if (!response.ok) {
-    const problem = problemOf(response, null);
-    throw new TicketRefused(response.status, (problem.retryAfterS ?? 0) * 1_000);
-  }
-  return ((await response.json()) as { ticket: string }).ticket;
-}
 
 /** Stored ECG frames of a visit; an unreadable answer counts as none. */
 export function framesOf(visitId: string): FetchFrames {

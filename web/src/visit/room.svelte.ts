@@ -3,18 +3,26 @@
 import type { Visit } from '../api/types';
 import { toProblem, type Problem } from '../api/problem';
 import { signInAgain } from '../session.svelte';
-import { Call, type CallView } from './call/call';
-import type { JoinChoice } from './call/devices';
+import { Call, type CallView } from '../call/call';
+import type { JoinChoice } from '../call/devices';
+import type { Phase } from '../live/link';
+import { RoomSocket } from '../live/socket';
+import { rememberJoin, rememberedJoin, uuid4 } from '../live/tab';
+import { fetchTicket, socketUrl } from '../live/ticket';
 import { EcgStreams } from './ecg/streams.svelte';
-import type { Phase } from './link';
 import { NoteKeeper, type NoteView } from './note/keeper';
 import { emptyDraft, isTyped, type Draft } from './readings/form';
 import { merge } from './readings/list';
 import { Outbox, type OutboxEntry } from './readings/outbox';
 import * as rest from './rest';
-import { VisitSocket } from './socket';
-import { rememberJoin, rememberedJoin, uuid4 } from './tab';
-import type { EcgStreamInfo, Member, Reading, ServerMessage } from './wire';
+import {
+  readMessage,
+  type ClientMessage,
+  type EcgStreamInfo,
+  type Member,
+  type Reading,
+  type ServerMessage,
+} from './wire';
 
 /** What is typed and not on the server yet. */
 export type Unsent = 'note' | 'readings' | 'draft';
@@ -61,18 +69,20 @@ export class Room {
   readonly outbox: Outbox;
   readonly keeper: NoteKeeper;
   readonly calling: Call;
-  readonly #socket: VisitSocket;
+  readonly #socket: RoomSocket<ServerMessage, ClientMessage>;
   #retrier: ReturnType<typeof setInterval> | undefined;
   #streamsHere = false;
 
   constructor(id: string) {
     this.id = id;
     this.ecg = new EcgStreams(rest.framesOf(id));
-    this.#socket = new VisitSocket({
-      url: rest.socketUrl(id),
+    this.#socket = new RoomSocket({
+      url: socketUrl('visits', id),
       tab: uuid4(),
-      ticket: () => rest.fetchTicket(id),
+      ticket: () => fetchTicket('visits', id),
       resume: () => this.calling.alive,
+      read: readMessage,
+      welcome: 'welcome',
       onMessage: (message) => this.#heard(message),
       onFrame: (frame) => this.ecg.frame(frame),
       onPhase: (phase) => this.#phase(phase),
@@ -142,20 +152,20 @@ export class Room {
       return;
     }
     this.#socket.start();
-    const choice = rememberedJoin(this.id);
+    const choice = rememberedJoin('visit', this.id);
     if (choice !== null) void this.calling.join(choice);
   }
 
   /** Join the call; the doctor's joining opens a visit that is only booked. */
   async join(choice: JoinChoice): Promise<void> {
-    rememberJoin(this.id, choice);
+    rememberJoin('visit', this.id, choice);
     const opening = this.doctor && this.visit?.state === 'booked' ? this.open() : null;
     await this.calling.join(choice);
     await opening;
   }
 
   leaveCall(): void {
-    rememberJoin(this.id, null);
+    rememberJoin('visit', this.id, null);
     this.calling.leave();
     // A call that ended for us must end for the other side too: a new link forgets the old media.
     this.#socket.renew();
@@ -175,7 +185,7 @@ export class Room {
   /** Bring the visit back to this tab, and the call with it. */
   takeBack(): void {
     this.#socket.takeBack();
-    const choice = rememberedJoin(this.id);
+    const choice = rememberedJoin('visit', this.id);
     if (choice !== null) void this.calling.join(choice);
   }
 
@@ -201,7 +211,7 @@ export class Room {
     this.visit = visit;
     if (visit.state === 'closed') {
       this.calling.leave();
-      rememberJoin(this.id, null);
+      rememberJoin('visit', this.id, null);
     }
   }
 

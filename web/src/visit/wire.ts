@@ -4,12 +4,11 @@
  */
 
 import type { components } from '../api/schema';
+import { readerOf } from '../live/messages';
 
 type Schemas = components['schemas'];
 
 export type Side = Schemas['MemberState']['side'];
-export type Direction = Schemas['Offered']['direction'];
-export type MediaKind = Schemas['OfferedTrack']['kind'];
 export type Quality = Schemas['Quality'];
 export type VisitState = Schemas['VisitState'];
 export type Member = Schemas['MemberState'];
@@ -25,12 +24,10 @@ export type Reading = Omit<Schemas['Reading'], 'kind' | 'device'> & {
   device: DeviceName | null;
 };
 export type Vitals = Omit<Schemas['Vitals'], 'type'>;
-export type TrackInfo = Schemas['OfferedTrack'];
-export type Offer = Schemas['Offered'];
 export type ServerMessage = Schemas['VisitServerMessage'];
 export type ClientMessage = Schemas['VisitPageMessage'];
 
-const KNOWN: ReadonlySet<string> = new Set<ServerMessage['type']>([
+export const readMessage = readerOf<ServerMessage>([
   'welcome',
   'presence',
   'offer',
@@ -46,19 +43,3 @@ const KNOWN: ReadonlySet<string> = new Set<ServerMessage['type']>([
   'problem',
   'signed_out',
 ]);
-
-/**
- * A server message, or null for anything unreadable or of a type this page does not know:
- * a newer server may say more than an open tab understands, and that must not break the visit.
- */
-export function parseMessage(text: string): ServerMessage | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null || !('type' in value)) return null;
-  if (typeof value.type !== 'string' || !KNOWN.has(value.type)) return null;
-  return value as ServerMessage;
-}

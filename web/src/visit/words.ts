@@ -5,7 +5,7 @@ import { language } from '../i18n/language.svelte';
 import { t, type Key } from '../i18n/t';
 import '../i18n/visit';
 import type { IconName } from '../ui/icons';
-import type { LinkWord } from './call/quality';
+import type { LinkWord } from '../call/quality';
 import type { SignalNow } from './ecg/streams.svelte';
 
 type Tone = 'calm' | 'good' | 'attention' | 'danger' | 'info';

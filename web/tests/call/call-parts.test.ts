@@ -1,9 +1,9 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest';
-import { asksFor, troubleOf } from '../../src/visit/call/devices';
-import { Mender, type Cure } from '../../src/visit/call/mender';
-import { LinkJudge, countStats, type LinkSample } from '../../src/visit/call/quality';
-import { parseMessage } from '../../src/visit/wire';
+import { asksFor, troubleOf } from '../../src/call/devices';
+import { Mender, type Cure } from '../../src/call/mender';
+import { LinkJudge, countStats, type LinkSample } from '../../src/call/quality';
+import { readMessage } from '../../src/visit/wire';
 
 /** Looks twice a second for `ms` and gives each cure with its time. */
 function watch(
@@ -154,13 +154,13 @@ describe('camera and microphone', () => {
 
 describe('messages', () => {
   it('of a known type are read', () => {
-    expect(parseMessage('{"type":"pong","n":3}')).toEqual({ type: 'pong', n: 3 });
+    expect(readMessage('{"type":"pong","n":3}')).toEqual({ type: 'pong', n: 3 });
   });
 
   it.each(['', '{', 'null', '[]', '"pong"', '{"n":1}', '{"type":1}', '{"type":"constructor"}'])(
     'that cannot be read, or are of a newer server, are passed over: %s',
     (text) => {
-      expect(parseMessage(text)).toBeNull();
+      expect(readMessage(text)).toBeNull();
     },
   );
 });

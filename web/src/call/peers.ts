@@ -1,45 +1,26 @@
 /**
- * The call: one RTCPeerConnection to publish, one to subscribe. The server always offers; this side
- * answers, asks for ICE restarts and keeps the call together through lost links.
+ * The connections of a call: one RTCPeerConnection to publish, one to subscribe. The server always
+ * offers; this side answers, asks for ICE restarts and keeps the call together through lost links.
  */
 
-import type { ClientMessage, Direction, MediaKind, Offer, TrackInfo } from '../wire';
-import type { JoinChoice, MediaTrouble } from './devices';
-import { LocalDevices } from './local';
 import { Mender } from './mender';
 import { LinkJudge, countStats, type LinkWord } from './quality';
+import type { Direction, Offer, PeersMessage, TrackInfo } from './wire';
 
 /** `restoring`: it worked, it does not now, and the page is at it. */
 export type TransportState = 'none' | 'connecting' | 'connected' | 'restoring';
 
-/** What the page shows of the call; a new object at each change. */
-export interface CallView {
-  choice: JoinChoice | null;
-  joining: boolean;
-  mic: boolean;
-  camera: boolean;
-  trouble: Partial<Record<MediaKind, MediaTrouble>>;
-  localVideo: MediaStreamTrack | null;
-  remoteAudio: MediaStreamTrack | null;
-  remoteVideo: MediaStreamTrack | null;
-  publish: TransportState;
-  subscribe: TransportState;
-  publishWord: LinkWord;
-  subscribeWord: LinkWord;
-  frozen: boolean;
-  /** Pictures are being decoded now. */
-  moving: boolean;
-  framesDecoded: number;
-  framesEncoded: number;
-}
-
-export interface CallPlan {
-  send: (message: ClientMessage) => boolean;
+export interface PeersPlan {
+  send: (message: PeersMessage) => boolean;
   /** A new link, which names the transports that live on: the others are offered anew. */
   renew: () => void;
-  /** What the other side sends now, as the server knows it. */
+  /** Say again that this page wants media: its connection is past mending. */
+  rejoin: () => void;
+  /** Put our tracks on the sections of an offer to publish, just taken. */
+  attach: (peer: RTCPeerConnection, tracks: readonly TrackInfo[]) => Promise<void>;
+  /** What should be arriving now, as the server knows it. */
   expects: () => { audio: boolean; video: boolean };
-  onChange: (view: CallView) => void;
+  onChange: () => void;
 }
 
 interface Transport {
@@ -57,12 +38,10 @@ interface Transport {
 const LOOK_MS = 500;
 const STATS_MS = 1_000;
 
-export class Call {
-  readonly #plan: CallPlan;
+export class Peers {
+  readonly #plan: PeersPlan;
   readonly #transports = new Map<string, Transport>();
-  readonly #local: LocalDevices;
-  #choice: JoinChoice | null = null;
-  #joining = false;
+  #on = false;
   #linkDown = false;
   #mediaAway = false;
   #looker: ReturnType<typeof setInterval> | undefined;
@@ -76,12 +55,8 @@ export class Call {
   /** Frames of connections that are gone, so that the counters only grow. */
   #decodedBefore = 0;
 
-  constructor(plan: CallPlan) {
+  constructor(plan: PeersPlan) {
     this.#plan = plan;
-    this.#local = new LocalDevices((kind) => {
-      plan.send({ type: 'mute', kind, muted: true });
-      this.#changed();
-    });
   }
 
   /** Transports that may live on through a lost link. */
@@ -91,63 +66,73 @@ export class Call {
       .map(({ id }) => id);
   }
 
-  get view(): CallView {
+  get words(): Readonly<Record<Direction, LinkWord>> {
+    return this.#words;
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** Pictures are being decoded now. */
+  get moving(): boolean {
+    return this.#judges.subscribe.moving && this.stateOf('subscribe') === 'connected';
+  }
+
+  get framesDecoded(): number {
+    return this.#decodedBefore + this.#decoded;
+  }
+
+  get framesEncoded(): number {
+    return this.#encoded;
+  }
+
+  /** The connection that publishes, and which section of it carries what. */
+  get publishing(): { peer: RTCPeerConnection; tracks: readonly TrackInfo[] } | null {
+    return this.#of('publish') ?? null;
+  }
+
+  /** The first track that arrives and fits. */
+  remote(fits: (track: TrackInfo) => boolean): MediaStreamTrack | null {
     const subscribe = this.#of('subscribe');
-    const remote = (kind: MediaKind) =>
-      subscribe === undefined ? null : remoteTrack(subscribe, kind);
-    return {
-      choice: this.#choice,
-      joining: this.#joining,
-      mic: this.#local.mic,
-      camera: this.#local.camera,
-      trouble: this.#local.trouble,
-      localVideo: this.#local.videoTrack,
-      remoteAudio: remote('audio'),
-      remoteVideo: remote('video'),
-      publish: this.#stateOf('publish'),
-      subscribe: this.#stateOf('subscribe'),
-      publishWord: this.#words.publish,
-      subscribeWord: this.#words.subscribe,
-      frozen: this.#frozen,
-      moving: this.#judges.subscribe.moving && this.#stateOf('subscribe') === 'connected',
-      framesDecoded: this.#decodedBefore + this.#decoded,
-      framesEncoded: this.#encoded,
-    };
+    const info = subscribe?.tracks.find(fits);
+    if (subscribe === undefined || info === undefined) return null;
+    const section = subscribe.peer.getTransceivers().find(({ mid }) => mid === info.mid);
+    return section?.receiver.track ?? null;
   }
 
-  /** Join with camera, with voice alone, or only listening. Joins also when a device is refused. */
-  async join(choice: JoinChoice): Promise<void> {
-    if (this.#joining) return;
-    this.#joining = true;
-    this.#changed();
-    await this.#local.open(choice);
-    this.#choice = choice;
-    this.#joining = false;
+  stateOf(direction: Direction): TransportState {
+    if (!this.#on) return 'none';
+    const state = this.#of(direction)?.peer.connectionState;
+    if (state === 'connected') return 'connected';
+    if (this.#ever[direction]) return 'restoring';
+    return state === undefined ? 'none' : 'connecting';
+  }
+
+  /** From now on offers are taken. */
+  start(): void {
+    this.#on = true;
     this.#looker ??= setInterval(() => this.#look(), LOOK_MS);
-    this.ready();
-    this.#changed();
   }
 
-  /** Say again that this page wants media: after joining, and on every new link. */
-  ready(): void {
-    this.#linkDown = false;
-    if (this.#choice === null) return;
-    const { has, muted } = this.#local;
-    this.#plan.send({ type: 'media_ready', ...has });
-    // The server remembers what an earlier page of this person had muted.
-    for (const kind of ['audio', 'video'] as const) {
-      if (has[kind]) this.#plan.send({ type: 'mute', kind, muted: muted.includes(kind) });
-    }
-  }
-
-  leave(): void {
+  stop(): void {
     clearInterval(this.#looker);
     this.#looker = undefined;
-    this.#choice = null;
-    this.#local.release();
-    for (const transport of [...this.#transports.values()]) this.#close(transport);
+    this.#on = false;
+    this.#closeAll();
     this.#ever = { publish: false, subscribe: false };
-    this.#changed();
+  }
+
+  /** End one direction for good: nothing of it is to be restored. */
+  end(direction: Direction): void {
+    const transport = this.#of(direction);
+    if (transport !== undefined) this.#close(transport);
+    this.#ever[direction] = false;
+    this.#words[direction] = 'none';
+  }
+
+  linkUp(): void {
+    this.#linkDown = false;
   }
 
   /** The link to the server is down: what runs may run on, nothing can be asked for. */
@@ -159,49 +144,17 @@ export class Call {
   /** The media process is gone: its connections are dead whatever the browser still thinks. */
   mediaAway(): void {
     this.#mediaAway = true;
-    for (const transport of [...this.#transports.values()]) this.#close(transport);
-    this.#changed();
+    this.#closeAll();
+    this.#plan.onChange();
   }
 
   mediaBack(): void {
     this.#mediaAway = false;
   }
 
-  /** Silence or unmute the microphone; opens it when there was none. */
-  async toggleMic(): Promise<void> {
-    if (this.#choice === null) return;
-    if (!this.#local.has.audio) {
-      await this.#openMore('audio');
-      return;
-    }
-    this.#local.toggleMic();
-    this.#plan.send({ type: 'mute', kind: 'audio', muted: !this.#local.mic });
-    this.#changed();
-  }
-
-  /** Switch the camera off or on; opens it when there was none. */
-  async toggleCamera(): Promise<void> {
-    if (this.#choice === null) return;
-    if (!this.#local.has.video) {
-      await this.#openMore('video');
-      return;
-    }
-    if (this.#local.camera) this.#local.cameraOff();
-    else if (!(await this.#local.openOne('video'))) {
-      this.#changed();
-      return;
-    }
-    const section = this.#of('publish')
-      ?.peer.getTransceivers()
-      .find(({ receiver }) => receiver.track.kind === 'video');
-    await section?.sender.replaceTrack(this.#local.videoTrack);
-    this.#plan.send({ type: 'mute', kind: 'video', muted: !this.#local.camera });
-    this.#changed();
-  }
-
   /** Take an offer: of a known transport it renegotiates, of an unknown one it makes a new connection. */
   offer(offer: Offer): void {
-    if (this.#choice === null) return;
+    if (!this.#on) return;
     this.#mediaAway = false;
     let transport = this.#transports.get(offer.transport);
     if (transport === undefined) {
@@ -221,7 +174,7 @@ export class Call {
       .catch(() => {
         // An offer this browser cannot answer: the mender sees no connection and joins anew.
       });
-    this.#changed();
+    this.#plan.onChange();
   }
 
   /**
@@ -240,7 +193,7 @@ export class Call {
     peer.onconnectionstatechange = () => {
       if (peer.connectionState === 'connected') this.#ever[offer.direction] = true;
       this.#look();
-      this.#changed();
+      this.#plan.onChange();
     };
     return {
       id: offer.transport,
@@ -257,38 +210,15 @@ export class Call {
     const { peer } = transport;
     // Tracks only after the offer: added before, they are not matched to its sections.
     await peer.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
-    if (transport.direction === 'publish') await this.#attach(peer);
+    if (transport.direction === 'publish') await this.#plan.attach(peer, offer.tracks);
     await peer.setLocalDescription(await peer.createAnswer());
     const sdp = peer.localDescription?.sdp;
     if (sdp !== undefined) this.#plan.send({ type: 'answer', transport: transport.id, sdp });
-    this.#changed();
+    this.#plan.onChange();
   }
 
-  /** Put our tracks on the offered sections, once. */
-  async #attach(peer: RTCPeerConnection): Promise<void> {
-    const { audioTrack, videoTrack, has } = this.#local;
-    for (const track of [audioTrack, videoTrack]) {
-      if (track === null) continue;
-      const section = peer
-        .getTransceivers()
-        .find(({ receiver, sender }) => receiver.track.kind === track.kind && sender.track);
-      if (section === undefined) peer.addTrack(track);
-      else await section.sender.replaceTrack(track);
-    }
-    if (has.video && videoTrack === null) {
-      // Camera off while the call forms anew: answer the section, send nothing yet.
-      const section = peer.getTransceivers().find((t) => t.receiver.track.kind === 'video');
-      if (section !== undefined) section.direction = 'sendonly';
-    }
-  }
-
-  /** A device that was not asked for at first, now wanted: the call forms anew with it. */
-  async #openMore(kind: MediaKind): Promise<void> {
-    if (await this.#local.openOne(kind)) {
-      this.#choice = this.#local.has.video ? 'camera' : 'audio';
-      this.ready();
-    }
-    this.#changed();
+  #closeAll(): void {
+    for (const transport of [...this.#transports.values()]) this.#close(transport);
   }
 
   #close(transport: Transport): void {
@@ -305,14 +235,6 @@ export class Call {
     return [...this.#transports.values()].find((transport) => transport.direction === direction);
   }
 
-  #stateOf(direction: Direction): TransportState {
-    if (this.#choice === null) return 'none';
-    const state = this.#of(direction)?.peer.connectionState;
-    if (state === 'connected') return 'connected';
-    if (this.#ever[direction]) return 'restoring';
-    return state === undefined ? 'none' : 'connecting';
-  }
-
   #look(): void {
     const now = Date.now();
     const held = this.#linkDown || this.#mediaAway;
@@ -322,7 +244,7 @@ export class Call {
       if (cure === 'restart') this.#plan.send({ type: 'restart', transport: transport.id });
       if (cure === 'rejoin') rejoin = true;
     }
-    if (rejoin) this.ready();
+    if (rejoin) this.#plan.rejoin();
     if (now - this.#statsAt >= STATS_MS) {
       this.#statsAt = now;
       void this.#count(now);
@@ -356,17 +278,7 @@ export class Call {
     }
     this.#frozen = this.#judges.subscribe.frozen;
     if (before !== JSON.stringify([this.#words, this.#frozen, this.#decoded, this.#encoded])) {
-      this.#changed();
+      this.#plan.onChange();
     }
   }
-
-  #changed(): void {
-    this.#plan.onChange(this.view);
-  }
-}
-
-function remoteTrack({ peer, tracks }: Transport, kind: MediaKind): MediaStreamTrack | null {
-  const info = tracks.find((track) => track.kind === kind);
-  if (info === undefined) return null;
-  return peer.getTransceivers().find(({ mid }) => mid === info.mid)?.receiver.track ?? null;
 }

@@ -1,8 +1,8 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Phase } from '../../src/visit/link';
-import { TicketRefused, VisitSocket } from '../../src/visit/socket';
-import type { ServerMessage } from '../../src/visit/wire';
+import type { Phase } from '../../src/live/link';
+import { RoomSocket, TicketRefused } from '../../src/live/socket';
+import { readMessage, type ClientMessage, type ServerMessage } from '../../src/visit/wire';
 import { WsServer, type Peer } from './wsserver';
 
 const WELCOME = JSON.stringify({
@@ -14,7 +14,7 @@ const WELCOME = JSON.stringify({
 });
 
 let server: WsServer;
-let socket: VisitSocket;
+let socket: RoomSocket<ServerMessage, ClientMessage>;
 let phases: Phase[];
 let messages: ServerMessage[];
 let frames: number[];
@@ -34,7 +34,7 @@ beforeEach(async () => {
   frames = [];
   tickets = 0;
   refuse = null;
-  socket = new VisitSocket({
+  socket = new RoomSocket({
     url: await server.start(),
     tab: 'tab-1',
     ticket: () => {
@@ -42,6 +42,8 @@ beforeEach(async () => {
       return refuse === null ? Promise.resolve(`ticket-${tickets}`) : Promise.reject(refuse);
     },
     resume: () => ['t1'],
+    read: readMessage,
+    welcome: 'welcome',
     onMessage: (message) => messages.push(message),
     onFrame: (frame) => frames.push(frame.byteLength),
     onPhase: (phase) => phases.push(phase),
@@ -56,7 +58,7 @@ afterEach(() => {
 const reach = (phase: Phase) =>
   vi.waitFor(() => expect(socket.phase).toBe(phase), { timeout: 5_000, interval: 10 });
 
-describe('the visit socket over a real connection', () => {
+describe('a room’s socket over a real connection', () => {
   it('says hello first, with its ticket, tab and living transports', async () => {
     socket.start();
     await reach('open');

@@ -1,4 +1,4 @@
-/** The visit socket: carries out what link.ts decides, and hands messages to the room. */
+/** A room's socket: carries out what link.ts decides, and hands messages to the room. */
 
 import {
   initialLink,
@@ -8,7 +8,11 @@ import {
   type LinkState,
   type Phase,
 } from './link';
-import { parseMessage, type ClientMessage, type ServerMessage } from './wire';
+
+/** What every room says of itself, whatever else it has to say. */
+interface Said {
+  type: string;
+}
 
 /** The server refused a ticket: 401 session over, 403/404 not ours, the rest passes. */
 export class TicketRefused extends Error {
@@ -20,8 +24,8 @@ export class TicketRefused extends Error {
   }
 }
 
-export interface SocketPlan {
-  /** ws: or wss: address of the visit. */
+export interface SocketPlan<Server extends Said> {
+  /** ws: or wss: address of the room. */
   url: string;
   /** This page load; a copy of the tab is another one. */
   tab: string;
@@ -29,23 +33,27 @@ export interface SocketPlan {
   ticket: () => Promise<string>;
   /** Transports that are still alive, to keep the call through a lost link. */
   resume: () => string[];
-  onMessage: (message: ServerMessage) => void;
-  onFrame: (frame: ArrayBuffer) => void;
+  /** A server message, or null for what this page does not know. */
+  read: (text: string) => Server | null;
+  /** The type of the message that opens the link. */
+  welcome: Server['type'];
+  onMessage: (message: Server) => void;
+  onFrame?: (frame: ArrayBuffer) => void;
   onPhase: (phase: Phase, state: LinkState) => void;
 }
 
 const TICK_MS = 500;
 
 /** A link that mends itself for ever: start it once, stop it when the page goes. */
-export class VisitSocket {
+export class RoomSocket<Server extends Said, Client extends Said> {
   #state: LinkState = initialLink;
   #socket: WebSocket | null = null;
   #ticket = '';
   #attempt = 0;
   #ticker: ReturnType<typeof setInterval> | undefined;
-  readonly #plan: SocketPlan;
+  readonly #plan: SocketPlan<Server>;
 
-  constructor(plan: SocketPlan) {
+  constructor(plan: SocketPlan<Server>) {
     this.#plan = plan;
   }
 
@@ -81,7 +89,7 @@ export class VisitSocket {
   }
 
   /** False when there is no open link; nothing is queued, because every message here is of the moment. */
-  send(message: ClientMessage): boolean {
+  send(message: Client): boolean {
     if (this.#state.phase !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
@@ -154,17 +162,17 @@ export class VisitSocket {
   #heard(data: string | ArrayBuffer): void {
     this.#event({ type: 'heard' });
     if (typeof data !== 'string') {
-      this.#plan.onFrame(data);
+      this.#plan.onFrame?.(data);
       return;
     }
-    const message = parseMessage(data);
+    const message = this.#plan.read(data);
     if (message === null) return;
-    if (message.type === 'welcome') this.#event({ type: 'welcome' });
+    if (message.type === this.#plan.welcome) this.#event({ type: 'welcome' });
     this.#plan.onMessage(message);
     if (message.type === 'signed_out') this.#event({ type: 'signed_out' });
   }
 
-  #sendRaw(message: ClientMessage): void {
+  #sendRaw(message: Said & Record<string, unknown>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 

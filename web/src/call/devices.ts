@@ -1,6 +1,6 @@
 /** Camera and microphone: asked for only what the person chose, with a plain reason when there is none. */
 
-import type { MediaKind } from '../wire';
+import type { DeviceKind } from './wire';
 
 /** How a person joins; `listen` asks the browser for nothing at all. */
 export type JoinChoice = 'camera' | 'audio' | 'listen';
@@ -11,7 +11,7 @@ export type MediaTrouble = 'denied' | 'absent' | 'busy' | 'failed';
 export interface LocalMedia {
   audio: MediaStreamTrack | null;
   video: MediaStreamTrack | null;
-  trouble: Partial<Record<MediaKind, MediaTrouble>>;
+  trouble: Partial<Record<DeviceKind, MediaTrouble>>;
 }
 
 export const NOTHING: LocalMedia = { audio: null, video: null, trouble: {} };
@@ -56,11 +56,11 @@ export function troubleOf(error: unknown): MediaTrouble {
 }
 
 /** What a choice asks of the browser. */
-export function asksFor(choice: JoinChoice): Record<MediaKind, boolean> {
+export function asksFor(choice: JoinChoice): Record<DeviceKind, boolean> {
   return { audio: choice !== 'listen', video: choice === 'camera' };
 }
 
-async function one(kind: MediaKind): Promise<MediaStreamTrack> {
+async function one(kind: DeviceKind): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia(
     kind === 'audio' ? { audio: AUDIO } : { video: VIDEO },
   );
@@ -71,7 +71,7 @@ async function one(kind: MediaKind): Promise<MediaStreamTrack> {
 
 /** One kind, with its trouble instead of an error. */
 export async function openOne(
-  kind: MediaKind,
+  kind: DeviceKind,
 ): Promise<{ track: MediaStreamTrack | null; trouble: MediaTrouble | null }> {
   try {
     return { track: await one(kind), trouble: null };

@@ -1,6 +1,6 @@
 /** This person's microphone and camera: open, silent, off, gone. */
 
-import type { MediaKind } from '../wire';
+import type { DeviceKind } from './wire';
 import {
   NOTHING,
   openMedia,
@@ -14,14 +14,14 @@ export class LocalDevices {
   #media: LocalMedia = NOTHING;
   #micWanted = true;
   #cameraWanted = true;
-  readonly #onLost: (kind: MediaKind) => void;
+  readonly #onLost: (kind: DeviceKind) => void;
 
   /** `onLost`: a device ended by itself, say a camera pulled out. */
-  constructor(onLost: (kind: MediaKind) => void) {
+  constructor(onLost: (kind: DeviceKind) => void) {
     this.#onLost = onLost;
   }
 
-  get has(): Record<MediaKind, boolean> {
+  get has(): Record<DeviceKind, boolean> {
     return { audio: this.#media.audio !== null, video: this.#media.video !== null };
   }
 
@@ -38,9 +38,9 @@ export class LocalDevices {
   }
 
   /** There, and silenced or switched off by the person. */
-  get muted(): MediaKind[] {
+  get muted(): DeviceKind[] {
     const { audio, video } = this.has;
-    const kinds: MediaKind[] = [];
+    const kinds: DeviceKind[] = [];
     if (audio && !this.#micWanted) kinds.push('audio');
     if (video && !this.#cameraWanted) kinds.push('video');
     return kinds;
@@ -62,7 +62,7 @@ export class LocalDevices {
   }
 
   /** One more device in the middle of a call; false when there is none to be had. */
-  async openOne(kind: MediaKind): Promise<boolean> {
+  async openOne(kind: DeviceKind): Promise<boolean> {
     const { track, trouble } = await openOne(kind);
     if (track === null) {
       this.#say(kind, trouble);
@@ -110,7 +110,7 @@ export class LocalDevices {
     }
   }
 
-  #say(kind: MediaKind, trouble: MediaTrouble | null): void {
+  #say(kind: DeviceKind, trouble: MediaTrouble | null): void {
     this.#media = {
       ...this.#media,
       trouble: { ...this.#media.trouble, [kind]: trouble ?? 'failed' },

@@ -12,7 +12,7 @@ import {
   type LinkEffect,
   type LinkEvent,
   type LinkState,
-} from '../../src/visit/link';
+} from '../../src/live/link';
 
 /** Drives the machine by hand: events, and ticks twice a second as the socket gives them. */
 class Driver {

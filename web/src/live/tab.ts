@@ -1,6 +1,6 @@
 /** Small facts of this page in this browser. */
 
-import type { JoinChoice } from './call/devices';
+import type { JoinChoice } from '../call/devices';
 
 /** A random UUID; also where pages from plain HTTP lack crypto.randomUUID. */
 export function uuid4(): string {
@@ -11,29 +11,30 @@ export function uuid4(): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
-const JOINED = 'yanasha.visit.joined';
+type Place = 'visit' | 'lesson';
+const joinedAt = (place: Place): string => `yanasha.${place}.joined`;
 
-/** Remember how this tab joined a visit, so that a reload goes straight back in. */
-export function rememberJoin(visitId: string, choice: JoinChoice | null): void {
+/** Remember how this tab joined a room, so that a reload goes straight back in. */
+export function rememberJoin(place: Place, roomId: string, choice: JoinChoice | null): void {
   try {
-    if (choice === null) sessionStorage.removeItem(JOINED);
-    else sessionStorage.setItem(JOINED, `${visitId} ${choice}`);
+    if (choice === null) sessionStorage.removeItem(joinedAt(place));
+    else sessionStorage.setItem(joinedAt(place), `${roomId} ${choice}`);
   } catch {
     // Storage may be forbidden: then a reload asks again.
   }
 }
 
-export function rememberedJoin(visitId: string): JoinChoice | null {
+export function rememberedJoin(place: Place, roomId: string): JoinChoice | null {
   try {
-    const [id, choice] = sessionStorage.getItem(JOINED)?.split(' ') ?? [];
-    if (id !== visitId) return null;
+    const [id, choice] = sessionStorage.getItem(joinedAt(place))?.split(' ') ?? [];
+    if (id !== roomId) return null;
     return choice === 'camera' || choice === 'audio' || choice === 'listen' ? choice : null;
   } catch {
     return null;
   }
 }
 
-/** Keeps the screen on while it is called; a phone would lock itself in the middle of a visit. */
+/** Keeps the screen on while it is called; a phone would lock itself in the middle of a call. */
 export function keepAwake(): () => void {
   let lock: WakeLockSentinel | null = null;
   let over = false;

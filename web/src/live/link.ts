@@ -1,5 +1,5 @@
 /**
- * The visit link as a pure state machine: `step(state, event)` gives the next state and what to do.
+ * The link of a room as a pure state machine: `step(state, event)` gives the next state and what to do.
  * socket.ts carries the effects out; nothing here touches a clock, a socket or the network.
  *
  *   idle -> ticket -> connecting -> greeting -> open

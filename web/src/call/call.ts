@@ -1,0 +1,203 @@
+/** The call of a visit: whoever joins publishes what he chose, and sees the other one. */
+
+import type { JoinChoice, MediaTrouble } from './devices';
+import { LocalDevices } from './local';
+import { Peers, type TransportState } from './peers';
+import type { LinkWord } from './quality';
+import type { DeviceKind, Offer, PeersMessage } from './wire';
+
+/** What the page shows of the call; a new object at each change. */
+export interface CallView {
+  choice: JoinChoice | null;
+  joining: boolean;
+  mic: boolean;
+  camera: boolean;
+  trouble: Partial<Record<DeviceKind, MediaTrouble>>;
+  localVideo: MediaStreamTrack | null;
+  remoteAudio: MediaStreamTrack | null;
+  remoteVideo: MediaStreamTrack | null;
+  publish: TransportState;
+  subscribe: TransportState;
+  publishWord: LinkWord;
+  subscribeWord: LinkWord;
+  frozen: boolean;
+  /** Pictures are being decoded now. */
+  moving: boolean;
+  framesDecoded: number;
+  framesEncoded: number;
+}
+
+export type CallMessage =
+  | PeersMessage
+  | { type: 'media_ready'; audio: boolean; video: boolean }
+  | { type: 'mute'; kind: DeviceKind; muted: boolean };
+
+export interface CallPlan {
+  send: (message: CallMessage) => boolean;
+  renew: () => void;
+  /** What the other side sends now, as the server knows it. */
+  expects: () => { audio: boolean; video: boolean };
+  onChange: (view: CallView) => void;
+}
+
+export class Call {
+  readonly #plan: CallPlan;
+  readonly #peers: Peers;
+  readonly #local: LocalDevices;
+  #choice: JoinChoice | null = null;
+  #joining = false;
+
+  constructor(plan: CallPlan) {
+    this.#plan = plan;
+    this.#peers = new Peers({
+      send: plan.send,
+      renew: plan.renew,
+      rejoin: () => this.ready(),
+      attach: (peer) => this.#attach(peer),
+      expects: plan.expects,
+      onChange: () => this.#changed(),
+    });
+    this.#local = new LocalDevices((kind) => {
+      plan.send({ type: 'mute', kind, muted: true });
+      this.#changed();
+    });
+  }
+
+  /** Transports that may live on through a lost link. */
+  get alive(): string[] {
+    return this.#peers.alive;
+  }
+
+  get view(): CallView {
+    const peers = this.#peers;
+    return {
+      choice: this.#choice,
+      joining: this.#joining,
+      mic: this.#local.mic,
+      camera: this.#local.camera,
+      trouble: this.#local.trouble,
+      localVideo: this.#local.videoTrack,
+      remoteAudio: peers.remote(({ kind }) => kind === 'audio'),
+      remoteVideo: peers.remote(({ kind }) => kind === 'video'),
+      publish: peers.stateOf('publish'),
+      subscribe: peers.stateOf('subscribe'),
+      publishWord: peers.words.publish,
+      subscribeWord: peers.words.subscribe,
+      frozen: peers.frozen,
+      moving: peers.moving,
+      framesDecoded: peers.framesDecoded,
+      framesEncoded: peers.framesEncoded,
+    };
+  }
+
+  /** Join with camera, with voice alone, or only listening. Joins also when a device is refused. */
+  async join(choice: JoinChoice): Promise<void> {
+    if (this.#joining) return;
+    this.#joining = true;
+    this.#changed();
+    await this.#local.open(choice);
+    this.#choice = choice;
+    this.#joining = false;
+    this.#peers.start();
+    this.ready();
+    this.#changed();
+  }
+
+  /** Say again that this page wants media: after joining, and on every new link. */
+  ready(): void {
+    this.#peers.linkUp();
+    if (this.#choice === null) return;
+    const { has, muted } = this.#local;
+    this.#plan.send({ type: 'media_ready', ...has });
+    // The server remembers what an earlier page of this person had muted.
+    for (const kind of ['audio', 'video'] as const) {
+      if (has[kind]) this.#plan.send({ type: 'mute', kind, muted: muted.includes(kind) });
+    }
+  }
+
+  leave(): void {
+    this.#choice = null;
+    this.#local.release();
+    this.#peers.stop();
+    this.#changed();
+  }
+
+  linkDown(): void {
+    this.#peers.linkDown();
+  }
+
+  mediaAway(): void {
+    this.#peers.mediaAway();
+  }
+
+  mediaBack(): void {
+    this.#peers.mediaBack();
+  }
+
+  offer(offer: Offer): void {
+    this.#peers.offer(offer);
+  }
+
+  /** Silence or unmute the microphone; opens it when there was none. */
+  async toggleMic(): Promise<void> {
+    if (this.#choice === null) return;
+    if (!this.#local.has.audio) {
+      await this.#openMore('audio');
+      return;
+    }
+    this.#local.toggleMic();
+    this.#plan.send({ type: 'mute', kind: 'audio', muted: !this.#local.mic });
+    this.#changed();
+  }
+
+  /** Switch the camera off or on; opens it when there was none. */
+  async toggleCamera(): Promise<void> {
+    if (this.#choice === null) return;
+    if (!this.#local.has.video) {
+      await this.#openMore('video');
+      return;
+    }
+    if (this.#local.camera) this.#local.cameraOff();
+    else if (!(await this.#local.openOne('video'))) {
+      this.#changed();
+      return;
+    }
+    const section = this.#peers.publishing?.peer
+      .getTransceivers()
+      .find(({ receiver }) => receiver.track.kind === 'video');
+    await section?.sender.replaceTrack(this.#local.videoTrack);
+    this.#plan.send({ type: 'mute', kind: 'video', muted: !this.#local.camera });
+    this.#changed();
+  }
+
+  /** Put our tracks on the offered sections, once. */
+  async #attach(peer: RTCPeerConnection): Promise<void> {
+    const { audioTrack, videoTrack, has } = this.#local;
+    for (const track of [audioTrack, videoTrack]) {
+      if (track === null) continue;
+      const section = peer
+        .getTransceivers()
+        .find(({ receiver, sender }) => receiver.track.kind === track.kind && sender.track);
+      if (section === undefined) peer.addTrack(track);
+      else await section.sender.replaceTrack(track);
+    }
+    if (has.video && videoTrack === null) {
+      // Camera off while the call forms anew: answer the section, send nothing yet.
+      const section = peer.getTransceivers().find((t) => t.receiver.track.kind === 'video');
+      if (section !== undefined) section.direction = 'sendonly';
+    }
+  }
+
+  /** A device that was not asked for at first, now wanted: the call forms anew with it. */
+  async #openMore(kind: DeviceKind): Promise<void> {
+    if (await this.#local.openOne(kind)) {
+      this.#choice = this.#local.has.video ? 'camera' : 'audio';
+      this.ready();
+    }
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#plan.onChange(this.view);
+  }
+}
