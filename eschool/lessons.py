@@ -1,24 +1,29 @@
 """Classes and lessons: who teaches what to whom, and when.
 
 Scheduling a lesson gives the teacher a right to it; the roster gives a pupil a right to the class.
+A lesson runs from the teacher's opening to the teacher's end; one that nobody ended, or nobody
+opened, is over OVERTIME after its time all the same.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, Select, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from people.facts import LessonScheduled, emit
 from people.organisations import Organisations, Ref, on_local_day
 from people.persons import Persons, full_name
-from people.policy import Act, Actor, Kind, Right, Thing, require
-from people.refused import NotFound
+from people.policy import Act, Actor, Kind, Right, Thing, may, require
+from people.refused import NotFound, Refused
 from people.relations import allowed, grant
 from storage.engine import Base, new_id
+
+# As for visits: a forgotten lesson must not broadcast for ever.
+OVERTIME = timedelta(hours=12)
 
 
 class Classes(Base):
@@ -46,8 +51,13 @@ class Lessons(Base):
     subject: Mapped[str]
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
+    opened_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    # What pupils write waits for the teacher's word.
+    chat_held: Mapped[bool] = mapped_column(server_default="true")
 
     __table_args__ = (
+        CheckConstraint("ended_at IS NULL OR opened_at IS NOT NULL", name="ended_after_opening"),
         Index(None, "class_id", "starts_at"),
         Index(None, "teacher_id", "starts_at"),
     )
@@ -61,11 +71,21 @@ class LessonSide(StrEnum):
 
 
 class LessonState(StrEnum):
-    """Read off the clock."""
+    """planned → running → ended; by the teacher's word, at last by the clock."""
 
     PLANNED = "planned"
     RUNNING = "running"
     ENDED = "ended"
+
+
+class LessonNotRunning(Refused):
+    """The act needs a running lesson; `params["state"]` says what it is instead."""
+
+    status = 409
+    code = "lesson_not_running"
+
+    def __init__(self, state: LessonState) -> None:
+        super().__init__(state=state.value)
 
 
 class LessonSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +234,7 @@ async def my_lessons(
             class_name=class_name,
             starts_at=row.starts_at,
             ends_at=row.ends_at,
-            my_side=_side(row, actor.id),
+            my_side=side_of(actor, row, now),
         )
         for row, class_name, _school, _teacher in (await db.execute(query)).all()
     ]
@@ -236,19 +256,71 @@ async def get_lesson(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datet
         class_name=class_name,
         starts_at=row.starts_at,
         ends_at=row.ends_at,
-        my_side=_side(row, actor.id),
+        my_side=side_of(actor, row, now),
         teacher=Ref(teacher.id, full_name(teacher.given_name, teacher.family_name)),
         organisation=Ref(school.id, school.name),
-        state=state_at(row.starts_at, row.ends_at, now),
+        state=state_of(row, now),
     )
 
 
-def state_at(starts_at: datetime, ends_at: datetime, now: datetime) -> LessonState:
-    """State of a lesson that runs in [starts_at, ends_at)."""
-    if now < starts_at:
-        return LessonState.PLANNED
-    return LessonState.RUNNING if now < ends_at else LessonState.ENDED
+async def seen(
+    db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime, *, lock: bool = False
+) -> Lessons:
+    """Give the row of a lesson the actor may see. Raises NotFound.
+
+    With `lock` whoever changes the same lesson waits: every verb of the room takes this one first.
+    """
+    if actor.id is None:
+        raise NotFound
+    query = visible_to(actor.id, now).where(Lessons.id == lesson_id)
+    if lock:
+        query = query.with_for_update(of=Lessons).execution_options(populate_existing=True)
+    row: Lessons | None = await db.scalar(query)
+    if row is None:
+        raise NotFound
+    return row
 
 
-def _side(row: Lessons, person_id: UUID) -> LessonSide:
-    return LessonSide.TEACHER if row.teacher_id == person_id else LessonSide.PUPIL
+async def led(
+    db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime, *, running: bool = True
+) -> Lessons:
+    """Give the locked row to a teacher who leads the lesson.
+
+    Raises NotFound, Forbidden, and LessonNotRunning unless `running` is False.
+    """
+    row = await seen(db, actor, lesson_id, now, lock=True)
+    require(actor, Act.LEAD_LESSON, thing(row), now)
+    if running:
+        require_running(row, now)
+    return row
+
+
+async def joined(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> Lessons:
+    """Give the locked row of a running lesson to somebody who sits in it.
+
+    Raises NotFound, Forbidden and LessonNotRunning.
+    """
+    row = await seen(db, actor, lesson_id, now, lock=True)
+    require(actor, Act.JOIN_LESSON, thing(row), now)
+    require_running(row, now)
+    return row
+
+
+def state_of(lesson: Lessons, now: datetime) -> LessonState:
+    """State of a lesson at `now`."""
+    if lesson.ended_at is not None or now > lesson.ends_at + OVERTIME:
+        return LessonState.ENDED
+    return LessonState.PLANNED if lesson.opened_at is None else LessonState.RUNNING
+
+
+def require_running(lesson: Lessons, now: datetime) -> None:
+    """Refuse what needs a running lesson with LessonNotRunning."""
+    state = state_of(lesson, now)
+    if state is not LessonState.RUNNING:
+        raise LessonNotRunning(state)
+
+
+def side_of(actor: Actor, lesson: Lessons, now: datetime) -> LessonSide:
+    """Whoever leads sits on the teacher's side."""
+    leads = may(actor, Act.LEAD_LESSON, thing(lesson), now)
+    return LessonSide.TEACHER if leads else LessonSide.PUPIL

@@ -1,5 +1,18 @@
 """Every table of this room, so that one import fills the metadata."""
 
+from eschool.chat import LessonMessages
+from eschool.hands import LessonFloors, LessonHands
 from eschool.lessons import Classes, Lessons
+from eschool.slides import LessonDecks, LessonTurns
+from eschool.takes import LessonTakes
 
-__all__ = ["Classes", "Lessons"]
+__all__ = [
+    "Classes",
+    "LessonDecks",
+    "LessonFloors",
+    "LessonHands",
+    "LessonMessages",
+    "LessonTakes",
+    "LessonTurns",
+    "Lessons",
+]

@@ -1,4 +1,5 @@
 """The one way to health tables: each read leaves a row that says who read whose what, and why.
+Forbidden acts that were tried leave a row too.
 
 The row is written in the read's own transaction, before the answer. A read whose transaction does
 not commit was never answered. Every other way is refused where a statement meets the database, so
@@ -77,6 +78,23 @@ class AuditReads(Base):
     __table_args__ = (Index(None, "subject_id", "at"),)
 
 
+class AuditRefusals(Base):
+    """One forbidden act that was tried. No foreign keys: the trace outlives what it speaks of."""
+
+    __tablename__ = "audit_refusals"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID]
+    act: Mapped[str]
+    about_id: Mapped[UUID | None]
+    organisation_id: Mapped[UUID | None]
+    # The operation's name, or "media" when the media worker saw packets without a grant.
+    route: Mapped[str]
+
+    __table_args__ = (Index(None, "about_id", "at"),)
+
+
 class Purpose(msgspec.Struct, frozen=True):
     """Why a read happens: the act it serves, and the thing it is about."""
 
@@ -104,6 +122,26 @@ async def read(
     )
     await db.flush()
     return (await db.execute(query, execution_options=_AUDITED)).all()
+
+
+async def refused(
+    db: AsyncSession, actor_id: UUID, act: str, thing: Thing, now: datetime, *, where: str
+) -> None:
+    """Record that somebody tried what he may not.
+
+    The refused transaction is rolled back, so the row needs one of its own.
+    """
+    db.add(
+        AuditRefusals(
+            at=now,
+            actor_id=actor_id,
+            act=str(act),
+            about_id=thing.about[0] if thing.about else None,
+            organisation_id=thing.organisation_id,
+            route=where,
+        )
+    )
+    await db.flush()
 
 
 def _tables(query: ClauseElement) -> list[str]:

@@ -95,6 +95,45 @@ class LessonScheduled(Fact, frozen=True, kw_only=True):
     lesson_id: UUID
 
 
+class LessonOpened(Fact, frozen=True, kw_only=True):
+    """The teacher opened the lesson: media may flow."""
+
+    lesson_id: UUID
+
+
+class LessonEnded(Fact, frozen=True, kw_only=True):
+    """The lesson is over: its room closes."""
+
+    lesson_id: UUID
+
+
+class LessonChanged(Fact, frozen=True, kw_only=True):
+    """Hands, floor or the chat's mode changed: read the room again."""
+
+    lesson_id: UUID
+
+
+class SlideTurned(Fact, frozen=True, kw_only=True):
+    """The teacher shows another page."""
+
+    lesson_id: UUID
+    deck_id: UUID
+    page: int
+
+
+class ChatSaid(Fact, frozen=True, kw_only=True):
+    """A message was written, approved or refused."""
+
+    lesson_id: UUID
+    message_id: UUID
+
+
+class RecordingChanged(Fact, frozen=True, kw_only=True):
+    """A take began, stopped or is complete."""
+
+    lesson_id: UUID
+
+
 def emit(db: AsyncSession, fact: Fact) -> None:
     """Announce `fact` once the transaction of `db` has committed."""
     db.info.setdefault(_KEY, []).append(fact)

@@ -106,6 +106,10 @@ class Act(StrEnum):
     WRITE_NOTE = "write_note"
     SCHEDULE_LESSON = "schedule_lesson"
     SEE_LESSON = "see_lesson"
+    JOIN_LESSON = "join_lesson"  # sit in the room: hear, raise a hand, write
+    LEAD_LESSON = "lead_lesson"  # open, end, give the floor, show, record
+    WATCH_LESSON = "watch_lesson"
+    WATCH_SCHOOL_LESSON = "watch_school_lesson"  # a take made for the whole school
 
 
 _ANYONE = (Rule(Reach.ANYONE),)
@@ -114,6 +118,8 @@ _DEVICE = (Rule(Reach.SUBJECT, Kind.DEVICE),)
 _DOCTOR_NOW = Rule(Reach.ABOUT, Kind.APPOINTMENT, on_duty=True)
 _DOCTOR_AFTER = Rule(Reach.ABOUT, Kind.RECORD, on_duty=True)
 _PATIENT_NOW = Rule(Reach.ABOUT, Kind.APPOINTMENT, own=True)
+_TEACHER = Rule(Reach.ABOUT, Kind.TEACHING, on_duty=True)
+_PUPIL = Rule(Reach.ABOUT, Kind.CLASS)
 
 ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.SIGN_IN: _ANYONE,
@@ -134,9 +140,13 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.READ_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.SCHEDULE_LESSON: (Rule(Reach.ORGANISATION, Kind.ADMINISTRATION),),
-    Act.SEE_LESSON: (
-        Rule(Reach.ABOUT, Kind.TEACHING, on_duty=True),
-        Rule(Reach.ABOUT, Kind.CLASS),
+    Act.SEE_LESSON: (_TEACHER, _PUPIL),
+    Act.JOIN_LESSON: (_TEACHER, _PUPIL),
+    Act.LEAD_LESSON: (_TEACHER,),
+    Act.WATCH_LESSON: (_TEACHER, _PUPIL),
+    Act.WATCH_SCHOOL_LESSON: (
+        Rule(Reach.ORGANISATION, Kind.DUTY),
+        Rule(Reach.ORGANISATION, Kind.CLASS),
     ),
 }
 
@@ -147,9 +157,9 @@ def may(actor: Actor, act: Act, thing: Thing, now: datetime) -> bool:
 
 
 def require(actor: Actor, act: Act, thing: Thing, now: datetime) -> None:
-    """Refuse with Forbidden what `may` denies."""
+    """Refuse what `may` denies, with a Forbidden that carries act and thing for the audit."""
     if not may(actor, act, thing, now):
-        raise Forbidden
+        raise Forbidden(act, thing, actor.id)
 
 
 def _gives(rule: Rule, actor: Actor, thing: Thing, now: datetime) -> bool:

@@ -6,15 +6,21 @@ Refused
 ├── TooManyAttempts        429 too_many_attempts         params: retry_after_s
 ├── Forbidden              403 forbidden                 a forbidden act on a visible thing
 ├── NotFound               404 not_found                 absent, or somebody else's: no difference
+├── OutOfRange             422 out_of_range              errors: the field, params: min, max
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
-└── telemed.notes.NoteChanged         409 note_changed   params: text, version
+├── telemed.notes.NoteChanged         409 note_changed   params: text, version
+└── eschool.lessons.LessonNotRunning  409 lesson_not_running   params: state
 """
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 import msgspec
+
+if TYPE_CHECKING:  # policy.py raises what is here
+    from people.policy import Act, Thing
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -65,10 +71,21 @@ class TooManyAttempts(Refused):
 
 
 class Forbidden(Refused):
-    """The thing may be seen, the act is not allowed."""
+    """The thing may be seen, the act is not allowed. Who tried what is for the audit only."""
 
     status = 403
     code = "forbidden"
+
+    def __init__(
+        self,
+        act: "Act | None" = None,
+        thing: "Thing | None" = None,
+        actor_id: UUID | None = None,
+    ) -> None:
+        super().__init__()
+        self.act = act
+        self.thing = thing
+        self.actor_id = actor_id
 
 
 class NotFound(Refused):
@@ -76,3 +93,13 @@ class NotFound(Refused):
 
     status = 404
     code = "not_found"
+
+
+class OutOfRange(Refused):
+    """A number or the length of a text is outside what is allowed; the field names both ends."""
+
+    status = 422
+    code = "out_of_range"
+
+    def __init__(self, field: str, low: int, high: int) -> None:
+        super().__init__((FieldError(field, self.code, {"min": low, "max": high}),))

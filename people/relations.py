@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from people.policy import ACTS, Act, Actor, Kind, Reach, Right, Rule
 from storage.engine import Base, new_id
@@ -113,14 +113,14 @@ _duty = Relations.__table__.alias("duty")
 
 def allowed(
     act: Act,
-    person_id: UUID,
+    person_id: UUID | InstrumentedAttribute[UUID],
     now: datetime,
     *,
     subject: Any = None,
     organisation: Any = None,
     about: Sequence[Any] = (),
 ) -> ColumnElement[bool]:
-    """SQL of policy.may for a person and the thing whose columns are given."""
+    """SQL of policy.may for a person (or a column of them) and the columns of a thing."""
     kinds: dict[Rule, list[str]] = {}
     for rule in ACTS.get(act, ()):
         reach = msgspec.structs.replace(rule, kind=None)
@@ -135,7 +135,7 @@ def allowed(
 def _sql(
     rule: Rule,
     kinds: list[str],
-    person_id: UUID,
+    person_id: UUID | InstrumentedAttribute[UUID],
     now: datetime,
     thing: tuple[Any, Any, Sequence[Any]],
 ) -> ColumnElement[bool]:
@@ -159,7 +159,10 @@ def _sql(
 
 
 def _lives(
-    table: FromClause, person_id: UUID, now: datetime, kinds: list[str]
+    table: FromClause,
+    person_id: UUID | InstrumentedAttribute[UUID],
+    now: datetime,
+    kinds: list[str],
 ) -> ColumnElement[bool]:
     row = table.c
     return and_(

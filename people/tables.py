@@ -1,6 +1,6 @@
 """Every table of this room, so that one import fills the metadata."""
 
-from people.audit import AuditReads
+from people.audit import AuditReads, AuditRefusals
 from people.device_tokens import Devices
 from people.organisations import Organisations
 from people.persons import Persons
@@ -11,6 +11,7 @@ from people.tickets import Tickets
 
 __all__ = [
     "AuditReads",
+    "AuditRefusals",
     "Credentials",
     "Devices",
     "Organisations",
