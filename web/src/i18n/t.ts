@@ -7,7 +7,9 @@ import { pluralForm, type PluralForm } from './plurals';
 import ruCommon from './ru/common.json';
 import ruDay from './ru/day.json';
 import ruSignIn from './ru/sign-in.json';
+import type ruSlides from './ru/slides.json';
 import type ruVisit from './ru/visit.json';
+import type ruWatch from './ru/watch.json';
 import ttCommon from './tt/common.json';
 import ttDay from './tt/day.json';
 import ttSignIn from './tt/sign-in.json';
@@ -22,6 +24,8 @@ interface Catalogues {
   'sign-in': typeof ruSignIn;
   day: typeof ruDay;
   visit: typeof ruVisit;
+  slides: typeof ruSlides;
+  watch: typeof ruWatch;
 }
 export type Feature = keyof Catalogues;
 export type Key = { [F in Feature]: `${F}.${keyof Catalogues[F] & string}` }[Feature];
