@@ -3,7 +3,8 @@
 Throttle, in PostgreSQL so that every process counts together: after a few failures each further
 try must wait, twice as long every time. One counter per account, one per network prefix. Nobody can
 lock a person out, from elsewhere or from the same network: where that person has signed in lately
-the account has a counter of its own, and the network's is not asked.
+the account has a counter of its own, and others' guesses do not hold back the right password. A
+wrong one is answered as it would be for any login, so that nobody learns who signs in where.
 
 The network's counter is for guesses, not for typos: it loses what a person mistyped before getting
 in, and one failure every LEAK. Never more than that, so that somebody with an account cannot guess
@@ -15,6 +16,8 @@ import hashlib
 import ipaddress
 import math
 import secrets
+import time
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -42,6 +45,11 @@ R = TypeVar("R")
 
 # OWASP password storage cheat sheet: Argon2id, 19 MiB, t=2, p=1.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+# Random bytes in the place of a hash: the same work, and no password fits.
+_DECOY = "$argon2id$v=19$m={},t={},p={}${}${}".format(
+    *(_HASHER.memory_cost, _HASHER.time_cost, _HASHER.parallelism),
+    *(b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32)),
+)
 # Two at once: more would only take memory and the cores from everybody else.
 _HASHING = ThreadPoolExecutor(2, thread_name_prefix="argon2")
 
@@ -63,6 +71,12 @@ class Credentials(Base):
     login: Mapped[str] = mapped_column(unique=True)
     password_hash: Mapped[str]
     changed_at: Mapped[datetime]
+
+
+class TooManyAttemptsCounted(TooManyAttempts):
+    """The same answer after a look at the password: it must be committed, it holds the count."""
+
+    keeps_writes = True
 
 
 class SignInFailures(Base):
@@ -144,41 +158,53 @@ async def sign_in(
 ) -> SignedInAs:
     """Open a session. `network` is the caller's address, from the trusted proxy or the socket.
 
-    Raises TooManyAttempts without looking at the password, or WrongLoginOrPassword, whose
-    transaction must be committed (Refused.keeps_writes): it holds the count.
+    Raises TooManyAttempts or WrongLoginOrPassword, whose transaction must be committed where they
+    say so (Refused.keeps_writes): it holds the count.
     """
     prefix = network_prefix(network)
     login = folded(login)
     credentials = await db.scalar(select(Credentials).where(Credentials.login == login))
-    person_id = credentials.person_id if credentials is not None else None
-    known_here = person_id is not None and await _known_here(db, person_id, prefix, now)
-    account = _key("account", login, prefix) if known_here else _key("account", login)
-    crowd = _key("network", prefix)
-    mistyped = await _locked_failures(db, account, now)
-    _refuse_early(mistyped, ACCOUNT_FREE, ACCOUNT_CAP_S, now)
-    if not known_here:
-        _refuse_early(await db.get(SignInFailures, crowd), NETWORK_FREE, NETWORK_CAP_S, now)
+    known_here = await _known_here(db, login, prefix, now)
+    account, crowd = _key("account", login), _key("network", prefix)
+    own = _key("account", login, prefix) if known_here else account
+    mistyped = await _locked_failures(db, own, now)
+    own_s = _wait_s(mistyped, ACCOUNT_FREE, ACCOUNT_CAP_S, now)
+    counted = select(SignInFailures).where(SignInFailures.key.in_([account, crowd]))
+    fresh = {"populate_existing": True}
+    others = {row.key: row for row in await db.scalars(counted, execution_options=fresh)}
+    others_s = max(
+        _wait_s(others.get(account), ACCOUNT_FREE, ACCOUNT_CAP_S, now),
+        _wait_s(others.get(crowd), NETWORK_FREE, NETWORK_CAP_S, now),
+    )
+    if own_s or (others_s and not known_here):
+        # At once would be sooner than a wrong password of somebody known here.
+        await asyncio.sleep(await _in_thread(_hashing_s))
+        raise TooManyAttempts(others_s or own_s)
     # An unknown login costs the same work as a known one.
-    hashed = credentials.password_hash if credentials is not None else await _in_thread(_decoy)
-    fits = await password_fits(hashed, password)
-    if person_id is None or not fits:
-        await _count_failure(db, account, now)
+    fits = await password_fits(credentials.password_hash if credentials else _DECOY, password)
+    if credentials is None or not fits:
+        await _count_failure(db, own, now)
+        if others_s:
+            raise TooManyAttemptsCounted(others_s)
         await _count_failure(db, crowd, now, leak=LEAK)
         raise WrongLoginOrPassword
+    person_id = credentials.person_id
     if now - mistyped.last_at <= FORGET_AFTER:
         await _take_back(db, crowd, mistyped.failures)
-    await db.execute(delete(SignInFailures).where(SignInFailures.key == account))
+    await db.execute(delete(SignInFailures).where(SignInFailures.key == own))
     who = await me(db, person_id, now)
     session = await start_session(db, person_id, prefix, now, staff=who.staff)
     emit(db, SignedIn(at=now, person_id=person_id, session_id=session.id))
     return SignedInAs(session, who)
 
 
-async def _known_here(db: AsyncSession, person_id: UUID, prefix: str, now: datetime) -> bool:
+async def _known_here(db: AsyncSession, login: str, prefix: str, now: datetime) -> bool:
+    """Whether this login's person has signed in from there; the same query for unknown logins."""
     query = (
         select(Sessions.id)
+        .join(Credentials, Credentials.person_id == Sessions.person_id)
         .where(
-            Sessions.person_id == person_id,
+            Credentials.login == login,
             Sessions.network == prefix,
             Sessions.signed_in_at > now - KNOWN_FOR,
         )
@@ -196,12 +222,12 @@ async def _locked_failures(db: AsyncSession, key: bytes, now: datetime) -> SignI
     return (await db.scalars(locked, execution_options={"populate_existing": True})).one()
 
 
-def _refuse_early(row: SignInFailures | None, free: int, cap_s: int, now: datetime) -> None:
+def _wait_s(row: SignInFailures | None, free: int, cap_s: int, now: datetime) -> int:
+    """Whole seconds that these failures still ask for; 0 for none."""
     if row is None or now - row.last_at > FORGET_AFTER:
-        return
+        return 0
     wait = row.last_at + timedelta(seconds=delay_s(row.failures, free, cap_s)) - now
-    if wait > timedelta():
-        raise TooManyAttempts(math.ceil(wait.total_seconds()))
+    return max(0, math.ceil(wait.total_seconds()))
 
 
 async def _count_failure(
@@ -251,6 +277,8 @@ def _verify(hashed: str, password: str) -> bool:
 
 
 @cache
-def _decoy() -> str:
-    """Hash that no password fits, made once per process."""
-    return _HASHER.hash(secrets.token_urlsafe(32))
+def _hashing_s() -> float:
+    """Seconds that one look at a password takes here, measured once per process."""
+    began = time.perf_counter()
+    _verify(_DECOY, "")
+    return time.perf_counter() - began

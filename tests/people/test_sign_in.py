@@ -194,6 +194,38 @@ async def test_nobody_keeps_a_person_from_the_network_that_person_uses(
     assert (await sign_in(db, "doctor.amina", RIGHT, HOME, later)).me.id == amina.id
 
 
+async def answer_to(
+    db: AsyncSession, login: str, password: str, network: str, now: datetime
+) -> tuple[str, dict[str, object]]:
+    """What a caller is told who is refused."""
+    with pytest.raises((WrongLoginOrPassword, TooManyAttempts)) as refused:
+        await sign_in(db, login, password, network, now)
+    return refused.value.code, dict(refused.value.params)
+
+
+@pytest.mark.parametrize("guessed_at", ["the network", "the account"])
+async def test_while_others_must_wait_nobody_learns_who_signs_in_there(
+    db: AsyncSession, amina: Persons, now: datetime, guessed_at: str
+) -> None:
+    """A wrong password is answered alike for a login known there and for one nobody has."""
+    assert (await sign_in(db, "doctor.amina", RIGHT, HOME, now)).me.id == amina.id
+    if guessed_at == "the network":
+        for guess in range(NETWORK_FREE + 3):
+            await fail(db, 1, now + guess * timedelta(minutes=1), HOME, login=f"guess {guess}")
+        later = now + timedelta(minutes=NETWORK_FREE + 2, milliseconds=500)
+    else:
+        for login in ("doctor.amina", "nobody"):
+            await fail(db, ACCOUNT_FREE + 1, now, ELSEWHERE, login)
+        later = now + timedelta(milliseconds=500)
+    for _ in range(ACCOUNT_FREE + 3):
+        told = [await answer_to(db, who, WRONG, HOME, later) for who in ("doctor.amina", "nobody")]
+        assert told[0] == told[1]
+        assert told[0][0] == "too_many_attempts"
+    # And her own guesses count there, so that they cannot go on for ever.
+    assert (await answer_to(db, "doctor.amina", RIGHT, HOME, later)) == told[0]
+    assert (await sign_in(db, "doctor.amina", RIGHT, HOME, later + FORGET_AFTER)).me.id == amina.id
+
+
 async def test_a_network_is_a_persons_own_for_a_season_only(
     db: AsyncSession, amina: Persons, now: datetime
 ) -> None:
@@ -251,11 +283,11 @@ async def test_signing_in_oneself_does_not_pay_for_guesses_at_others(
 async def test_whoever_keeps_guessing_is_held_to_one_guess_a_minute(
     db: AsyncSession, now: datetime
 ) -> None:
-    """Over an hour, each guess at another login, tried every ten seconds."""
+    """Over an hour, each guess at another login, tried every twenty seconds."""
     verified = 0
-    for guess in range(360):
+    for guess in range(180):
         try:
-            moment = now + guess * timedelta(seconds=10)
+            moment = now + guess * timedelta(seconds=20)
             await sign_in(db, f"guess {guess}", WRONG, HOME, moment)
         except WrongLoginOrPassword:
             verified += 1
