@@ -4,7 +4,7 @@ from eschool.chat import LessonMessages
 from eschool.hands import LessonFloors, LessonHands
 from eschool.lessons import Classes, Lessons
 from eschool.slides import LessonDecks, LessonTurns
-from eschool.takes import LessonTakes
+from eschool.takes import LessonSegments, LessonTakes
 
 __all__ = [
     "Classes",
@@ -12,6 +12,7 @@ __all__ = [
     "LessonFloors",
     "LessonHands",
     "LessonMessages",
+    "LessonSegments",
     "LessonTakes",
     "LessonTurns",
     "Lessons",

@@ -1,0 +1,290 @@
+"""Slides: a PDF's pages as pictures, and which of them the class looked at when.
+
+The pictures are rendered elsewhere (eschool/pdf_pages.py). Objects first, row second: a deck in
+the database always has all its pages in the object store.
+"""
+
+import asyncio
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+import msgspec
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from eschool.lessons import LessonNotRunning, Lessons, LessonState, led, seen, state_of, thing
+from eschool.pdf_pages import Rendered
+from eschool.takes import watchable_lesson
+from people.facts import SlideTurned, emit
+from people.policy import Act, Actor, require
+from people.refused import NotFound, OutOfRange, Refused
+from people.relations import allowed
+from storage.engine import Base, new_id
+from storage.objects import Objects, ObjectsError
+
+MAX_NAME = 200
+MEDIA_TYPE = "image/webp"
+_PUTS_AT_ONCE = 4
+
+
+class NoSlides(Refused):
+    """The lesson has no slides yet."""
+
+    status = 404
+    code = "no_slides"
+
+
+class LessonDecks(Base):
+    """One PDF of a lesson; the newest is the one shown. `texts`: what is written on each page."""
+
+    __tablename__ = "lesson_decks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    lesson_id: Mapped[UUID] = mapped_column(ForeignKey("lessons.id"))
+    name: Mapped[str]
+    pages: Mapped[int]
+    added_at: Mapped[datetime]
+    texts: Mapped[list[str]]
+
+    __table_args__ = (
+        CheckConstraint("pages > 0 AND pages = cardinality(texts)", name="pages"),
+        Index(None, "lesson_id", "added_at"),
+    )
+
+
+class LessonTurns(Base):
+    """From `at` on the class sees this page, until the next row."""
+
+    __tablename__ = "lesson_turns"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    lesson_id: Mapped[UUID] = mapped_column(ForeignKey("lessons.id"))
+    deck_id: Mapped[UUID] = mapped_column(ForeignKey("lesson_decks.id"))
+    page: Mapped[int]
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("page > 0", name="page"),
+        Index(None, "lesson_id", "at"),
+    )
+
+
+class Deck(msgspec.Struct, frozen=True):
+    """The slides of a lesson; page n's text is `texts[n - 1]`."""
+
+    id: UUID
+    name: str
+    pages: int
+    texts: list[str]
+
+
+class SlideNow(msgspec.Struct, frozen=True):
+    """The page everybody sees."""
+
+    deck_id: UUID
+    page: int
+    pages: int
+
+
+def page_key(deck_id: UUID, page: int) -> str:
+    """Key of a page's picture in the object store."""
+    return f"slides/{deck_id}/{page:03d}.webp"
+
+
+async def require_lead(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> None:
+    """Refuse whoever may not show slides, before a byte of them is taken in."""
+    lesson = await seen(db, actor, lesson_id, now)
+    require(actor, Act.LEAD_LESSON, thing(lesson), now)
+    _require_not_ended(lesson, now)
+
+
+async def add_deck(  # noqa: PLR0917 - two stores, who, where, what and when
+    db: AsyncSession,
+    objects: Objects,
+    actor: Actor,
+    lesson_id: UUID,
+    name: str,
+    rendered: Rendered,
+    now: datetime,
+) -> Deck:
+    """Store the pages and show the first one; refused or failed, nothing of them stays.
+
+    The objects go before the first statement: a fresh `db` holds no connection meanwhile.
+    """
+    deck_id = new_id()
+    try:
+        await _put_pages(objects, deck_id, rendered.pages)
+        lesson = await led(db, actor, lesson_id, now, running=False)
+        _require_not_ended(lesson, now)
+        deck = LessonDecks(
+            id=deck_id,
+            lesson_id=lesson.id,
+            name=_plain(name),
+            pages=len(rendered.pages),
+            texts=rendered.texts,
+            added_at=now,
+        )
+        db.add(deck)
+        await db.flush()
+        await _turn(db, deck, 1, now)
+    except BaseException:
+        await _remove_pages(objects, deck_id, len(rendered.pages))
+        raise
+    return _deck(deck)
+
+
+async def deck(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> Deck | None:
+    """Give the lesson's slides to who may sit in it or watch it. Raises NotFound."""
+    if actor.id is None:
+        raise NotFound
+    if await db.scalar(select(Lessons.id).where(Lessons.id == lesson_id, _shown(actor.id, now))):
+        row = await _newest(db, lesson_id)
+        return None if row is None else _deck(row)
+    raise NotFound
+
+
+async def turn(
+    db: AsyncSession, actor: Actor, lesson_id: UUID, page: int, now: datetime
+) -> SlideNow:
+    """Show another page of the newest deck. Raises NoSlides, and OutOfRange beyond its pages."""
+    lesson = await led(db, actor, lesson_id, now, running=False)
+    _require_not_ended(lesson, now)
+    deck = await _newest(db, lesson.id)
+    if deck is None:
+        raise NoSlides
+    if not 1 <= page <= deck.pages:
+        raise OutOfRange("page", 1, deck.pages)
+    shown = SlideNow(deck.id, page, deck.pages)
+    if await slide_now(db, lesson.id) != shown:
+        await _turn(db, deck, page, now)
+    return shown
+
+
+async def slide_now(db: AsyncSession, lesson_id: UUID) -> SlideNow | None:
+    """Say which page is shown; for a room whose door is already passed."""
+    query = (
+        select(LessonTurns.deck_id, LessonTurns.page, LessonDecks.pages)
+        .join(LessonDecks, LessonDecks.id == LessonTurns.deck_id)
+        .where(LessonTurns.lesson_id == lesson_id)
+        .order_by(LessonTurns.at.desc(), LessonTurns.id.desc())
+        .limit(1)
+    )
+    found = (await db.execute(query)).one_or_none()
+    return None if found is None else SlideNow(*found)
+
+
+async def require_page(
+    db: AsyncSession, actor: Actor, deck_id: UUID, page: int, now: datetime
+) -> str:
+    """Give the key of a page's picture to who may sit in the lesson or watch it."""
+    if actor.id is None:
+        raise NotFound
+    query = (
+        select(LessonDecks.id)
+        .join(Lessons, Lessons.id == LessonDecks.lesson_id)
+        .where(
+            LessonDecks.id == deck_id,
+            LessonDecks.pages >= page,
+            _shown(actor.id, now),
+        )
+    )
+    if page < 1 or await db.scalar(query) is None:
+        raise NotFound
+    return page_key(deck_id, page)
+
+
+async def turns(db: AsyncSession, lesson_id: UUID) -> Sequence[LessonTurns]:
+    """Give every turn of a lesson in order; for the chapters of its recording."""
+    query = (
+        select(LessonTurns)
+        .where(LessonTurns.lesson_id == lesson_id)
+        .order_by(LessonTurns.at, LessonTurns.id)
+    )
+    return (await db.scalars(query)).all()
+
+
+async def texts(db: AsyncSession, lesson_id: UUID) -> dict[UUID, list[str]]:
+    """Give what is written on the pages of each deck a lesson ever had."""
+    query = select(LessonDecks.id, LessonDecks.texts).where(LessonDecks.lesson_id == lesson_id)
+    return {row.id: row.texts for row in (await db.execute(query)).all()}
+
+
+async def _newest(db: AsyncSession, lesson_id: UUID) -> LessonDecks | None:
+    query = (
+        select(LessonDecks)
+        .where(LessonDecks.lesson_id == lesson_id)
+        .order_by(LessonDecks.added_at.desc(), LessonDecks.id.desc())
+        .limit(1)
+    )
+    row: LessonDecks | None = await db.scalar(query)
+    return row
+
+
+async def _turn(db: AsyncSession, deck: LessonDecks, page: int, now: datetime) -> None:
+    """Write the turn. Who waited for the lesson's lock comes after who had it, in time as well."""
+    query = select(func.max(LessonTurns.at)).where(LessonTurns.lesson_id == deck.lesson_id)
+    before = await db.scalar(query)
+    at = now if before is None else max(now, before)
+    db.add(LessonTurns(lesson_id=deck.lesson_id, deck_id=deck.id, page=page, at=at))
+    await db.flush()
+    emit(db, SlideTurned(at=at, lesson_id=deck.lesson_id, deck_id=deck.id, page=page))
+
+
+def _shown(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL over lessons: this person sits in the lesson or may watch it."""
+    about = (Lessons.id, Lessons.class_id)
+    organisation = Lessons.organisation_id
+    return or_(
+        allowed(Act.JOIN_LESSON, person_id, now, organisation=organisation, about=about),
+        watchable_lesson(person_id, now),
+    )
+
+
+def _require_not_ended(lesson: Lessons, now: datetime) -> None:
+    """Slides may be laid out before the lesson; afterwards they are history."""
+    state = state_of(lesson, now)
+    if state is LessonState.ENDED:
+        raise LessonNotRunning(state)
+
+
+async def _put_pages(objects: Objects, deck_id: UUID, pages: Sequence[Path]) -> None:
+    """Put every page, a few at a time; the first failure ends the others."""
+    numbers = iter(range(1, len(pages) + 1))
+
+    async def put() -> None:
+        for page in numbers:
+            picture = await asyncio.to_thread(pages[page - 1].read_bytes)
+            await objects.put(page_key(deck_id, page), picture, MEDIA_TYPE)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_PUTS_AT_ONCE):
+                tasks.create_task(put())
+    except BaseExceptionGroup as group:
+        # Callers know of the store's refusals, not of groups.
+        raise group.exceptions[0] from group
+
+
+async def _remove_pages(objects: Objects, deck_id: UUID, pages: int) -> None:
+    """Take back what was put. What the store will not delete is left: no row points to it."""
+    with anyio.CancelScope(shield=True):
+        for page in range(1, pages + 1):
+            try:
+                await objects.delete(page_key(deck_id, page))
+            except ObjectsError:
+                return
+
+
+def _plain(name: str) -> str:
+    """A file's name as a title: one line without control characters, never empty."""
+    shown = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in name)
+    return " ".join(shown.split())[:MAX_NAME] or "PDF"
+
+
+def _deck(row: LessonDecks) -> Deck:
+    return Deck(row.id, row.name, row.pages, row.texts)

@@ -1,0 +1,281 @@
+"""Takes: a lesson is recorded from the teacher's start until his stop, as often as he likes.
+
+All takes of a lesson lie one after the other on one time line in milliseconds. The media worker
+records; here is what it was told to do, and the index of the segments it put into the object store.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from eschool.lessons import Lessons, led
+from people.facts import RecordingChanged, emit
+from people.policy import Act, Actor
+from people.relations import allowed
+from storage.engine import Base, new_id
+
+Audience = Literal["class", "school"]
+
+# A worker hears of a stop late by the link's delay, at worst: the next take begins after that.
+AFTER_STOP = timedelta(seconds=1)
+_MS = timedelta(milliseconds=1)
+
+
+class LessonTakes(Base):
+    """One take. What happens at `t` lies at `base_ms + (t - started_at)` on the time line."""
+
+    __tablename__ = "lesson_takes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    lesson_id: Mapped[UUID] = mapped_column(ForeignKey("lessons.id"))
+    audience: Mapped[str]
+    started_at: Mapped[datetime]
+    base_ms: Mapped[int]
+    stopped_at: Mapped[datetime | None]
+    # Where it really ended, and that every segment is in the index: the worker says both at once.
+    end_ms: Mapped[int | None]
+    complete: Mapped[bool] = mapped_column(server_default="false")
+
+    __table_args__ = (
+        CheckConstraint("audience IN ('class', 'school')", name="audience"),
+        CheckConstraint("base_ms >= 0", name="base"),
+        CheckConstraint("stopped_at >= started_at", name="times"),
+        Index(None, "lesson_id", "base_ms"),
+        # One runs at a time.
+        Index(
+            "ix_lesson_takes_running",
+            "lesson_id",
+            unique=True,
+            postgresql_where=text("stopped_at IS NULL"),
+        ),
+    )
+
+
+class LessonSegments(Base):
+    """One segment in the object store: `duration_ms` of the time line from `start_ms`."""
+
+    __tablename__ = "lesson_segments"
+
+    lesson_id: Mapped[UUID] = mapped_column(ForeignKey("lessons.id"), primary_key=True)
+    start_ms: Mapped[int] = mapped_column(primary_key=True)
+    take_id: Mapped[UUID] = mapped_column(ForeignKey("lesson_takes.id"))
+    duration_ms: Mapped[int]
+    size: Mapped[int]
+    audio_size: Mapped[int]
+    lost_ms: Mapped[int]
+    stored_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("start_ms >= 0", name="start"),
+        CheckConstraint("duration_ms > 0", name="duration"),
+        CheckConstraint("size > 0 AND audio_size > 0", name="sizes"),
+        CheckConstraint("lost_ms >= 0", name="lost"),
+    )
+
+
+class RecordingNow(msgspec.Struct, frozen=True):
+    """What everybody in the room sees of the recording."""
+
+    on: bool
+    since: datetime | None = None
+    audience: Audience | None = None
+
+
+class Take(msgspec.Struct, frozen=True):
+    """The running take, as the media worker is told of it."""
+
+    id: UUID
+    started_at: datetime
+    base_ms: int
+
+
+class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment that lies in the object store; `lost_ms` from its start is black and silent."""
+
+    lesson_id: UUID
+    take_id: UUID
+    start_ms: int
+    duration_ms: int
+    size: int
+    audio_size: int
+    lost_ms: int = 0
+
+
+def watchable(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL over lessons and takes: this person may watch that take.
+
+    Teacher and class watch every take, the rest of the school those made for the school.
+    """
+    for_school = LessonTakes.audience == "school"
+    return or_(_by_class(person_id, now), and_(for_school, _by_school(person_id, now)))
+
+
+def watchable_lesson(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL over lessons: this person may watch whatever there is, or some of it."""
+    for_school = exists().where(
+        LessonTakes.lesson_id == Lessons.id, LessonTakes.audience == "school"
+    )
+    return or_(_by_class(person_id, now), and_(for_school, _by_school(person_id, now)))
+
+
+async def start(
+    db: AsyncSession, actor: Actor, lesson_id: UUID, audience: Audience, now: datetime
+) -> RecordingNow:
+    """Begin a take of a running lesson. Starting twice is starting once.
+
+    Another audience than the running take's ends that one and begins the next.
+    """
+    lesson = await led(db, actor, lesson_id, now)
+    running = await _running(db, lesson.id)
+    if running is not None and running.audience == audience:
+        return _now(running)
+    if running is not None:
+        await _end(db, running, now)
+    base_ms = await _end_of_all(db, lesson.id)
+    take = LessonTakes(
+        lesson_id=lesson.id, audience=audience, started_at=now, base_ms=base_ms, complete=False
+    )
+    db.add(take)
+    await db.flush()
+    emit(db, RecordingChanged(at=now, lesson_id=lesson.id))
+    return _now(take)
+
+
+async def stop(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> RecordingNow:
+    """End the running take. Stopping twice is stopping once; an ended lesson has none to stop."""
+    lesson = await led(db, actor, lesson_id, now, running=False)
+    await end_take(db, lesson.id, now)
+    return RecordingNow(on=False)
+
+
+async def end_take(db: AsyncSession, lesson_id: UUID, now: datetime) -> None:
+    """End the running take, if there is one: the lesson is over, or somebody who may says stop."""
+    running = await _running(db, lesson_id)
+    if running is not None:
+        await _end(db, running, now)
+        emit(db, RecordingChanged(at=now, lesson_id=lesson_id))
+
+
+async def recording_now(db: AsyncSession, lesson_id: UUID) -> RecordingNow:
+    """Say whether the lesson is being recorded, since when and for whom."""
+    running = await _running(db, lesson_id)
+    return RecordingNow(on=False) if running is None else _now(running)
+
+
+async def current_take(db: AsyncSession, lesson_id: UUID) -> Take | None:
+    """Give the take the media worker has to record now."""
+    running = await _running(db, lesson_id)
+    return None if running is None else Take(running.id, running.started_at, running.base_ms)
+
+
+async def segment_closed(db: AsyncSession, info: SegmentInfo, now: datetime) -> bool:
+    """Put a stored segment into the index, as often as it is told of. False: no such take."""
+    of_lesson = select(LessonTakes.id).where(
+        LessonTakes.id == info.take_id, LessonTakes.lesson_id == info.lesson_id
+    )
+    if await db.scalar(of_lesson) is None:
+        return False
+    row = {
+        "take_id": info.take_id,
+        "duration_ms": info.duration_ms,
+        "size": info.size,
+        "audio_size": info.audio_size,
+        "lost_ms": info.lost_ms,
+    }
+    new = insert(LessonSegments).values(
+        lesson_id=info.lesson_id, start_ms=info.start_ms, stored_at=now, **row
+    )
+    # The object of this key was replaced, too: the index says what lies in the store.
+    await db.execute(new.on_conflict_do_update(index_elements=["lesson_id", "start_ms"], set_=row))
+    # A room that was closed and opened again while the take ran: the take goes on.
+    await db.execute(
+        update(LessonTakes)
+        .where(LessonTakes.id == info.take_id, LessonTakes.end_ms <= info.start_ms)
+        .values(end_ms=None, complete=False)
+    )
+    return True
+
+
+async def take_closed(db: AsyncSession, take_id: UUID, end_ms: int, now: datetime) -> bool:
+    """Note that every segment of a take is in the index. False: no such take."""
+    lesson_id = await db.scalar(select(LessonTakes.lesson_id).where(LessonTakes.id == take_id))
+    if lesson_id is None:
+        return False
+    news = await db.scalar(
+        update(LessonTakes)
+        .where(LessonTakes.id == take_id, ~LessonTakes.complete)
+        .values(end_ms=func.greatest(end_ms, LessonTakes.base_ms), complete=True)
+        .returning(LessonTakes.id)
+    )
+    if news is not None:
+        emit(db, RecordingChanged(at=now, lesson_id=lesson_id))
+    return True
+
+
+async def _running(db: AsyncSession, lesson_id: UUID) -> LessonTakes | None:
+    query = select(LessonTakes).where(
+        LessonTakes.lesson_id == lesson_id, LessonTakes.stopped_at.is_(None)
+    )
+    row: LessonTakes | None = await db.scalar(query)
+    return row
+
+
+async def _end(db: AsyncSession, take: LessonTakes, now: datetime) -> None:
+    take.stopped_at = max(now, take.started_at)
+    await db.flush()
+
+
+async def _end_of_all(db: AsyncSession, lesson_id: UUID) -> int:
+    """End of the time line so far: of the segments known and of every take that has stopped."""
+    known = await db.scalar(
+        select(func.max(LessonSegments.start_ms + LessonSegments.duration_ms)).where(
+            LessonSegments.lesson_id == lesson_id
+        )
+    )
+    takes = (await db.scalars(select(LessonTakes).where(LessonTakes.lesson_id == lesson_id))).all()
+    return max([known or 0, *(_end_of(take) for take in takes)])
+
+
+def _end_of(take: LessonTakes) -> int:
+    if take.complete and take.end_ms is not None:
+        return take.end_ms
+    if take.stopped_at is None:
+        return take.base_ms
+    return take.base_ms + (take.stopped_at - take.started_at + AFTER_STOP) // _MS
+
+
+def _by_class(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    return allowed(
+        Act.WATCH_LESSON,
+        person_id,
+        now,
+        organisation=Lessons.organisation_id,
+        about=(Lessons.id, Lessons.class_id),
+    )
+
+
+def _by_school(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    return allowed(Act.WATCH_SCHOOL_LESSON, person_id, now, organisation=Lessons.organisation_id)
+
+
+def _now(take: LessonTakes) -> RecordingNow:
+    audience: Audience = "school" if take.audience == "school" else "class"
+    return RecordingNow(on=True, since=take.started_at, audience=audience)
