@@ -75,6 +75,7 @@ async def _lesson(
             Lessons.class_id == new.class_id,
             Lessons.title == new.title,
             Lessons.ends_at > now,
+            Lessons.ended_at.is_(None),
         )
         .order_by(Lessons.starts_at)
         .limit(1)

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lessons import (
+    Lessons,
     LessonSide,
     LessonState,
     NewLesson,
@@ -16,7 +17,7 @@ from eschool.lessons import (
     get_lesson,
     my_lessons,
     schedule,
-    state_at,
+    state_of,
 )
 from people import facts
 from people.organisations import Organisations
@@ -185,14 +186,22 @@ async def test_a_scheduled_lesson_is_announced(db: AsyncSession, school: School)
 
 
 @pytest.mark.parametrize(
-    ("minutes", "state"),
+    ("opened", "ended", "hours", "state"),
     [
-        (-1, LessonState.PLANNED),
-        (0, LessonState.RUNNING),
-        (44, LessonState.RUNNING),
-        (45, LessonState.ENDED),
+        (False, False, -1, LessonState.PLANNED),
+        (False, False, 12, LessonState.PLANNED),
+        (False, False, 13, LessonState.ENDED),
+        (True, False, -1, LessonState.RUNNING),
+        (True, False, 12, LessonState.RUNNING),
+        (True, False, 13, LessonState.ENDED),
+        (True, True, 0, LessonState.ENDED),
     ],
 )
-def test_state_is_read_off_the_clock(minutes: int, state: LessonState) -> None:
-    """The first minute counts, the last one no more."""
-    assert state_at(NOW, NOW + LESSON, NOW + timedelta(minutes=minutes)) is state
+def test_state_follows_the_teachers_word_and_at_last_the_clock(
+    opened: bool, ended: bool, hours: int, state: LessonState
+) -> None:
+    """Twelve hours after its time a lesson is over, whatever was forgotten."""
+    lesson = Lessons(
+        ends_at=NOW, opened_at=NOW if opened else None, ended_at=NOW if ended else None
+    )
+    assert state_of(lesson, NOW + timedelta(hours=hours)) is state
