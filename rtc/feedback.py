@@ -28,6 +28,7 @@ MOST_RTT_S = 1.0
 MOST_BPS = 2_500_000  # what a publisher may send at all
 LEAST_BPS = 150_000  # below this a face is not worth sending
 ALONE_BPS = 500_000  # nobody watches
+LEFT_BEHIND = 0.2  # share of a class whose links may be too weak for what the others get
 
 
 def received(transport: Transport, data: bytes, counters: Counters, now: float) -> None:
@@ -106,27 +107,34 @@ def _estimate(transport: Transport, fci: bytes) -> None:
         return
 
 
-def target_bps(track: Track) -> int:
-    """What the publisher should send at most: what the weakest viewer's link carries per video."""
+def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
+    """What the publisher should send at most: what the viewers' links carry per picture.
+
+    The weakest link counts, but for a share of a class that is `left_behind`: one pupil on a bad
+    link must not blur thirty.
+    """
     if not track.legs:
-        return ALONE_BPS
-    shares = [
-        leg.estimate_bps // max(1, sum(each.kind == "video" for each in leg.watched.values()))
+        return MOST_BPS if track.tap is not None else ALONE_BPS
+    shares = sorted(
+        leg.estimate_bps
+        // max(1, sum(each.is_picture and each.arrives(now) for each in leg.watched.values()))
         for leg in track.legs
         if leg.estimate_bps is not None
-    ]
-    return max(LEAST_BPS, min([MOST_BPS, *shares]))
+    )
+    carried = shares[int(len(shares) * left_behind)] if shares else MOST_BPS
+    return max(LEAST_BPS, min(MOST_BPS, carried))
 
 
-def report_to_publisher(transport: Transport, now: float) -> None:
+def report_to_publisher(transport: Transport, now: float, left_behind: float = 0.0) -> None:
     """Receiver report and REMB for one publish transport; once a second."""
     tracks = [track for track in transport.tracks.values() if track.reception is not None]
     if not tracks:
         return
     receptions = [track.reception for track in tracks if track.reception is not None]
     packet = bytes(RtcpRrPacket(OUR_SSRC, [each.report(now) for each in receptions]))
-    video = next((track for track in tracks if track.kind == "video"), None)
-    if video is not None:
-        fci = pack_remb_fci(target_bps(video), [each.ssrc for each in receptions])
+    targets = [target_bps(each, now, left_behind) for each in tracks if each.is_picture]
+    if targets:  # a browser divides one figure among the pictures it sends
+        total = min(MOST_BPS, sum(targets))
+        fci = pack_remb_fci(total, [each.ssrc for each in receptions])
         packet += bytes(RtcpPsfbPacket(RTCP_PSFB_APP, OUR_SSRC, 0, fci))
     transport.send_rtcp(packet)

@@ -3,15 +3,20 @@
 Opened once, header patched once, then copied, sealed and sent per viewer.
 """
 
+import logging
 import struct
 from dataclasses import dataclass
 from typing import Any
 
 from rtc import srtp
+from rtc.key_frames import HEADER_BYTES
+from rtc.tap import Tap
 from rtc.track import Track
 from rtc.transport import Transport
 
-HEADER_BYTES = 12
+log = logging.getLogger(__name__)
+
+COMPLAIN_EVERY_S = 10.0
 _SEQUENCE_TIMESTAMP_SSRC = struct.Struct("!HII")
 _OK = 0
 
@@ -28,33 +33,12 @@ class Counters:
     refused_datagrams: int = 0
 
 
-def is_vp8_key_frame(packet: memoryview) -> bool:
-    """Whether a packet begins a VP8 key frame (RFC 7741 sections 4.2 and 4.3)."""
-    at = HEADER_BYTES + 4 * (packet[0] & 0x0F)
-    if packet[0] & 0x10:
-        if len(packet) < at + 4:
-            return False
-        at += 4 + 4 * int.from_bytes(packet[at + 2 : at + 4], "big")
-    if len(packet) < at + 1:
-        return False
-    descriptor = packet[at]
-    at += 1
-    begins_frame = descriptor & 0x10 and not descriptor & 0x0F  # S set, partition 0
-    if descriptor & 0x80:
-        extension = packet[at] if len(packet) > at else 0
-        at += 1
-        if extension & 0x80:
-            long_id = len(packet) > at and packet[at] & 0x80
-            at += 2 if long_id else 1
-        at += bool(extension & 0x40) + bool(extension & 0x30)
-    return bool(begins_frame and len(packet) > at and not packet[at] & 0x01)
-
-
 class Forwarder:
     """Works on the shared buffers of `rtc.srtp`, where the port has put the datagram."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
+        self._complained_at = 0.0
         self.send_datagram: Any = None  # the socket's sendto, set by the port
 
     def packet(self, transport: Transport, size: int, now: float) -> None:
@@ -64,26 +48,43 @@ class Forwarder:
             self._counters.refused_datagrams += 1
             return
         view = srtp.received_view
-        track = transport.tracks.get(view[1] & 0x7F)
+        payload_type = view[1] & 0x7F
+        track = transport.tracks.get(payload_type)
         if track is None or not track.live:
             self._counters.dropped_no_grant += 1
+            transport.refused[payload_type] = transport.refused.get(payload_type, 0) + 1
             return
         self._counters.packets_in += 1
         sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
         index = track.received(ssrc, sequence, timestamp, now)
         if index is None:
             return
+        if track.awaits_key:
+            if not track.begins_key_frame(view[:size]):
+                track.repeat_key_request(now)
+                return
+            index = track.begin(ssrc, sequence, timestamp, now)
         sequence = (index + track.sequence_offset) & 0xFFFF
         timestamp = (timestamp + track.timestamp_offset) & 0xFFFFFFFF
         _SEQUENCE_TIMESTAMP_SSRC.pack_into(view, 2, sequence, timestamp, track.ssrc)
         track.sent(sequence, timestamp, now)
         if track.ring is not None:
             track.ring.put(sequence, now, bytes(view[:size]))
-            if track.key_wanted and is_vp8_key_frame(view[:size]):
+            if track.key_wanted and track.begins_key_frame(view[:size]):
                 track.key_wanted = False
             if track.reception is not None and track.reception.missing:
                 track.ask_missing(now)
         self._fan_out(track, size)
+        if track.tap is not None:
+            self._record(track.tap, bytes(view[:size]), now)
+
+    def _record(self, tap: Tap, packet: bytes, now: float) -> None:
+        try:
+            tap.packet(packet, now)
+        except Exception:  # a recording's mistake must not silence the class
+            if now - self._complained_at > COMPLAIN_EVERY_S:
+                self._complained_at = now
+                log.exception("a recording stumbled over a packet")
 
     def _fan_out(self, track: Track, size: int) -> None:
         received, outgoing, view = srtp.received, srtp.outgoing, srtp.outgoing_view

@@ -21,6 +21,8 @@ from rtc.messages import (
     Pong,
     Restart,
     RoomState,
+    SegmentStored,
+    TakeStored,
     ToWorker,
     Welcome,
     frame,
@@ -34,6 +36,8 @@ LAST_RETRY_S = 2.0
 PING_EVERY_S = 5.0
 SILENCE_S = 15.0  # a worker that says nothing for this long is taken for hung
 MAX_UNSENT_BYTES = 8 << 20
+
+_OfRoom = RoomState | Join | Answer | Restart | Leave | SegmentStored | TakeStored
 
 
 class MediaLink:
@@ -87,7 +91,7 @@ class MediaLink:
         False: that worker is away and the message is gone; `on_up` is the place to say it again.
         """
         data = frame(message)
-        if isinstance(message, RoomState | Join | Answer | Restart | Leave):
+        if isinstance(message, _OfRoom):
             return self._line(message.room).write(data)
         sent = [line.write(data) for line in self._lines]
         return all(sent)

@@ -42,8 +42,9 @@ class Member(Struct, frozen=True):
 class Recording(Struct, frozen=True):
     """One take of a room's recording: from the teacher's start until his stop.
 
-    What happens at wall time `w` (seconds since the epoch) lies at `base_ms + 1000 (w - started_at)`
-    on the presentation's time line, which has no holes: takes follow one another.
+    What happens at wall time `w` (seconds since the epoch) lies at
+    `base_ms + 1000 (w - started_at)` on the presentation's time line, which has no holes: takes
+    follow one another.
     """
 
     take: RoomId
@@ -192,7 +193,7 @@ class Presence(Message, frozen=True):
 
 class TransportFailed(Message, frozen=True):
     """A transport is closed: `reason` is dtls, expired, unanswered, bad_answer,
-    peer_closed or too_many_sources.
+    peer_closed, too_many_sources or remade (the room has another codec or presenter now).
 
     The page that still wants media joins again, naming its other transport in `resume`.
     """

@@ -9,34 +9,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from rtc.messages import Kind
+from rtc.messages import Codec, Kind
 from rtc.stun import Address
 
 OPUS = 111
 VP8 = 96
-CLOCK_RATE: dict[Kind, int] = {"audio": 48000, "video": 90000}
-PAYLOAD_TYPE: dict[Kind, int] = {"audio": OPUS, "video": VP8}
+H264_CAMERA = 102
+H264_SCREEN = 104  # a publisher's tracks are told apart by payload type
+CLOCK_RATE: dict[Kind, int] = {"audio": 48000, "video": 90000, "screen": 90000}
+PAYLOAD_TYPE: dict[Codec, dict[Kind, int]] = {
+    "vp8": {"audio": OPUS, "video": VP8},
+    "h264": {"audio": OPUS, "video": H264_CAMERA, "screen": H264_SCREEN},
+}
+KIND_OF: dict[int, Kind] = {
+    number: kind for kinds in PAYLOAD_TYPE.values() for kind, number in kinds.items()
+}
 
 MAX_SDP_BYTES = 200_000
 FIRST_HOST_PRIORITY = 2130706431  # RFC 8445 section 5.1.2.1: host, component 1
 
 _ABS_SEND_TIME = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
-_CODEC: dict[Kind, tuple[str, ...]] = {
-    "audio": (
-        f"a=rtpmap:{OPUS} opus/48000/2",
-        f"a=fmtp:{OPUS} minptime=10;useinbandfec=1",
-        "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-        _ABS_SEND_TIME,
-    ),
-    "video": (
-        f"a=rtpmap:{VP8} VP8/90000",
-        f"a=rtcp-fb:{VP8} ccm fir",
-        f"a=rtcp-fb:{VP8} nack",
-        f"a=rtcp-fb:{VP8} nack pli",
-        f"a=rtcp-fb:{VP8} goog-remb",
-        _ABS_SEND_TIME,
-    ),
-}
+_VOICE = (
+    f"a=rtpmap:{OPUS} opus/48000/2",
+    f"a=fmtp:{OPUS} minptime=10;useinbandfec=1",
+    "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    _ABS_SEND_TIME,
+)
+# Constrained baseline: 3.1 carries a camera's 720p, 4.0 a screen's 1080p.
+_PROFILE = {H264_CAMERA: "42e01f", H264_SCREEN: "42e028"}
+
+
+def _codec(payload_type: int) -> list[str]:
+    if payload_type == OPUS:
+        return [*_VOICE]
+    lines = []
+    if payload_type == VP8:
+        lines += [f"a=rtpmap:{VP8} VP8/90000"]
+    else:
+        profile = f"packetization-mode=1;profile-level-id={_PROFILE[payload_type]}"
+        lines += [
+            f"a=rtpmap:{payload_type} H264/90000",
+            f"a=fmtp:{payload_type} level-asymmetry-allowed=1;{profile}",
+        ]
+    feedback = ("ccm fir", "nack", "nack pli", "goog-remb")
+    return [*lines, *(f"a=rtcp-fb:{payload_type} {each}" for each in feedback), _ABS_SEND_TIME]
+
 
 OfferedDirection = Literal["recvonly", "sendonly", "inactive"]
 
@@ -50,6 +67,7 @@ class Section:
     direction: OfferedDirection
     member: str = ""
     ssrc: int = 0
+    codec: Codec = "vp8"
 
 
 @dataclass(frozen=True)
@@ -79,8 +97,10 @@ def offer(session: int, version: int, place: Place, sections: Sequence[Section])
 
 
 def _section(section: Section, place: Place) -> list[str]:
+    payload_type = PAYLOAD_TYPE[section.codec][section.kind]
+    medium = "audio" if section.kind == "audio" else "video"
     lines = [
-        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {PAYLOAD_TYPE[section.kind]}",
+        f"m={medium} 9 UDP/TLS/RTP/SAVPF {payload_type}",
         "c=IN IP4 0.0.0.0",
         f"a=mid:{section.mid}",
         f"a={section.direction}",
@@ -90,7 +110,7 @@ def _section(section: Section, place: Place) -> list[str]:
         f"a=ice-pwd:{place.password}",
         f"a=fingerprint:sha-256 {place.fingerprint}",
         "a=setup:actpass",
-        *_CODEC[section.kind],
+        *_codec(payload_type),
     ]
     if section.direction == "sendonly":
         stream = f"{section.member} {section.member}.{section.kind}"

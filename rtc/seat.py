@@ -1,17 +1,19 @@
 """A member's place in a room: his grants, his two transports, and what he watches."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtc import sdp
-from rtc.messages import Direction, Join, Kind, Member, MemberPresence, Offer, TrackInfo
+from rtc.messages import Codec, Direction, Join, Kind, Member, MemberPresence, Offer, TrackInfo
 from rtc.stun import Address
 from rtc.track import Track
 from rtc.transport import Transport
 
 KINDS: tuple[Kind, ...] = ("audio", "video")
-PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video"}
+PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video", "2": "screen"}
+GRANT_GRACE_S = 1.0  # packets under way when a grant ends are no trespass
+MOST_REFUSED = 50
 
 
 @dataclass
@@ -23,34 +25,57 @@ class Line:
     track: Track | None = None
     last: Track | None = None  # who had it before: a track that returns finds its decoder warm
     receives: bool = False  # the browser has agreed to the present track
+    left_at: int | None = None  # the track's newest packet when the viewer began to publish it
 
 
 class Seat:
     """Grants come from `RoomState`, everything else from the member's page."""
 
-    def __init__(self, room: str, member: Member, addresses: Sequence[Address]) -> None:
+    def __init__(
+        self, room: str, member: Member, addresses: Sequence[Address], codec: Codec = "vp8"
+    ) -> None:
         self.room = room
         self.member = member.member
         self.grants = member
         self.joined: Join | None = None
         self.publish: Transport | None = None
         self.subscribe: Transport | None = None
-        self.tracks = {kind: Track(self.member, kind) for kind in KINDS}
+        self.tracks: Mapping[Kind, Track] = {}  # where his media goes
+        self.presents = False  # may have a screen beside the camera
         self.lines: list[Line] = []
         self.broken: set[Direction] = set()  # failed; made anew when the page joins again
         self.offered = False  # a subscribe offer waits for its answer
         self.stale = False  # and the lines have changed meanwhile
+        self._codec = codec
         self._addresses = addresses
         self._session = secrets.randbelow(1 << 62)
         self._version = 0
+        self._sends: frozenset[Kind] = frozenset()  # what the page has answered to send
+        self._ended_at: dict[Kind, float] = {}  # when a grant was taken
+        self._told: set[Kind] = set()  # trespasses told since the last grant
 
-    def grant(self, member: Member) -> None:
+    def grant(self, member: Member, now: float = 0.0) -> None:
         """Takes the newest grants; media without one stops with the next packet."""
+        for kind in self.grants.publish:
+            if kind not in member.publish:
+                self._ended_at[kind] = now
+        self._told.difference_update(member.publish)
         self.grants = member
+        self._let()
+
+    def _let(self) -> None:
         for kind, track in self.tracks.items():
-            live = kind in member.publish and track.source is not None
+            live = kind in self.grants.publish and track.source is not None
             if live != track.live:
                 track.set_live(live)
+
+    def may_publish(self) -> bool:
+        """Whether the page has something to publish and a grant for it."""
+        join = self.joined
+        if join is None or "publish" in self.broken:
+            return False
+        has = {"audio": join.audio, "video": join.video, "screen": join.screen and self.presents}
+        return any(has[kind] for kind in self.grants.publish)
 
     @property
     def presence(self) -> MemberPresence:
@@ -61,8 +86,10 @@ class Seat:
         return MemberPresence(
             self.member,
             connected,
-            sending and self.tracks["audio"].live,
-            sending and self.tracks["video"].live,
+            *(
+                sending and kind in self.tracks and self.tracks[kind].live
+                for kind in PUBLISH_MIDS.values()
+            ),
         )
 
     @property
@@ -80,32 +107,69 @@ class Seat:
     # publishing
 
     def publish_offer(self) -> Offer:
-        """Offers to receive one voice and one picture."""
+        """Offers to receive one voice and one picture, of a presenter a screen too."""
         transport = self.publish
         if transport is None:
             raise ValueError("no publish transport")
-        sections = [sdp.Section(mid, kind, "recvonly") for mid, kind in PUBLISH_MIDS.items()]
-        tracks = [TrackInfo(mid, kind, self.member) for mid, kind in PUBLISH_MIDS.items()]
+        kinds = dict(PUBLISH_MIDS)
+        screen = self.joined is not None and self.joined.screen
+        if not self.presents or not (screen or "screen" in self.grants.publish):
+            del kinds["2"]
+        sections = [
+            sdp.Section(mid, kind, "recvonly", codec=self._codec) for mid, kind in kinds.items()
+        ]
+        tracks = [TrackInfo(mid, kind, self.member) for mid, kind in kinds.items()]
         return self._offer(transport, sections, tracks)
 
     def publish_answered(self, answered: sdp.Answered) -> None:
-        """Opens and closes tracks as the browser has answered."""
-        if self.publish is None:
+        """Connects the tracks the browser sends; the others stay silent."""
+        mids = [each.mid for each in answered.sections if each.sends]
+        self._sends = frozenset(PUBLISH_MIDS[mid] for mid in mids if mid in PUBLISH_MIDS)
+        self._connect()
+
+    def carry(self, tracks: Mapping[Kind, Track]) -> None:
+        """Lets the member's media go into these tracks from now on, and into no others."""
+        if tracks is self.tracks:
             return
-        sends = {PUBLISH_MIDS.get(each.mid) for each in answered.sections if each.sends}
+        for track in self.tracks.values():
+            track.published_by(None)
+        self.tracks = tracks
+        self._connect()
+
+    def _connect(self) -> None:
         for kind, track in self.tracks.items():
-            source = self.publish if kind in sends else None
+            source = self.publish if kind in self._sends else None
             if source is not track.source:
                 track.published_by(source)
-        self.publish.tracks = {sdp.PAYLOAD_TYPE[track.kind]: track for track in self.published}
-        self.grant(self.grants)
+        if self.publish is not None:
+            self.publish.tracks = {track.payload_type: track for track in self.published}
+        self._let()
 
     def stop_publishing(self) -> None:
         """Forgets the source of all tracks."""
-        self.publish = None
-        for track in self.tracks.values():
-            track.published_by(None)
-        self.grant(self.grants)
+        self.publish, self._sends = None, frozenset()
+        self._connect()
+
+    def trespasses(self, now: float) -> list[Kind]:
+        """Kinds he goes on sending without a grant, or where nobody publishes; each told once."""
+        found: list[Kind] = []
+        for transport in (self.publish, self.subscribe):
+            if transport is None:
+                continue
+            for payload_type, count in list(transport.refused.items()):
+                kind = sdp.KIND_OF.get(payload_type, "video")
+                if transport is self.publish:
+                    granted = kind in self.grants.publish
+                    if granted or now - self._ended_at.get(kind, 0.0) < GRANT_GRACE_S:
+                        del transport.refused[payload_type]
+                        continue
+                    if count <= MOST_REFUSED:
+                        continue
+                del transport.refused[payload_type]
+                if kind not in self._told:
+                    self._told.add(kind)
+                    found.append(kind)
+        return found
 
     # watching
 
@@ -143,10 +207,10 @@ class Seat:
         sections, tracks = [], []
         for line in self.lines:
             if line.track is None:
-                sections.append(sdp.Section(line.mid, line.kind, "inactive"))
+                sections.append(sdp.Section(line.mid, line.kind, "inactive", codec=self._codec))
                 continue
-            member = line.track.member
-            sections.append(sdp.Section(line.mid, line.kind, "sendonly", member, line.track.ssrc))
+            member, ssrc = line.track.member, line.track.ssrc
+            sections.append(sdp.Section(line.mid, line.kind, "sendonly", member, ssrc, self._codec))
             tracks.append(TrackInfo(line.mid, line.kind, member))
         return self._offer(transport, sections, tracks)
 
@@ -159,13 +223,26 @@ class Seat:
                 line.receives = line.track is not None and line.mid in receives
 
     def wire(self, now: float) -> None:
-        """Connects the agreed tracks to the transport; each new viewer needs a key frame."""
+        """Connects the agreed tracks to the transport; each new viewer needs a key frame.
+
+        A slot he publishes into himself is taken from him for as long.
+        """
         viewer = self.subscribe
         if viewer is None or not viewer.connected:
             return
+        own = self.tracks.values()
         for line in self.lines:
             track = line.track
-            if track is not None and line.receives and viewer not in track.legs:
+            if track is None or not line.receives:
+                continue
+            if track in own:
+                if viewer in track.legs:
+                    self._unwire(line)
+                    line.left_at = track.last_sequence
+            elif viewer not in track.legs:
+                if line.left_at is not None:
+                    track.catch_up(viewer, line.left_at)
+                    line.left_at = None
                 track.legs.append(viewer)
                 viewer.watched[track.ssrc] = track
                 track.ask_key_frame(now)

@@ -1,6 +1,7 @@
 """One member's audio or video as the viewers see it: one SSRC for the member's whole stay."""
 
 import secrets
+import struct
 from typing import Any
 
 from aiortc.rtp import (
@@ -12,10 +13,12 @@ from aiortc.rtp import (
     RtcpSrPacket,
 )
 
-from rtc.messages import Kind
+from rtc.key_frames import BEGINS_KEY_FRAME
+from rtc.messages import Codec, Kind
 from rtc.reception import Reception
 from rtc.ring import Ring
-from rtc.sdp import CLOCK_RATE
+from rtc.sdp import CLOCK_RATE, PAYLOAD_TYPE
+from rtc.tap import Tap
 from rtc.transport import Transport
 
 OUR_SSRC = 1  # of our receiver reports and requests; Chromium uses the same for a receive-only end
@@ -24,6 +27,7 @@ SENDING_S = 1.0  # a track that sent nothing for this long is muted: nobody to a
 PSFB_PLI = 1
 RTPFB_NACK = 1
 SDES_CNAME = 1
+CATCH_UP_STEP = 0x1000  # see `catch_up`
 MAX_SOURCES = 32  # a publisher who changes his SSRC more often than this is up to no good
 
 _EMPTY_REPORT = bytes(RtcpRrPacket(ssrc=OUR_SSRC))
@@ -35,21 +39,31 @@ class Track:
     The publisher may reload his page: sequence numbers and timestamps go on where they stopped, so
     the viewers need no new offer. All offsets are the track's, not the viewer's: the header is
     patched once for everybody.
+
+    H264 begins with a key frame each time: its packets do not say which pictures they refer to, so
+    a browser would paint one pupil's movement over another's face.
     """
 
-    def __init__(self, member: str, kind: Kind) -> None:
+    def __init__(self, member: str, kind: Kind, codec: Codec = "vp8") -> None:
         self.member = member
         self.kind = kind
+        self.is_picture = kind != "audio"
+        self.payload_type = PAYLOAD_TYPE[codec][kind]
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 2
         self.live = False  # a publish grant is there now
         self.source: Transport | None = None
         self.legs: list[Transport] = []  # connected viewers
-        self.ring = Ring() if kind == "video" else None
+        self.tap: Tap | None = None
+        self.ring = Ring() if self.is_picture else None
         self.reception: Reception | None = None
         self.first_index = 0
         self.sequence_offset = 0
         self.timestamp_offset = 0
+        self.begins_key_frame = BEGINS_KEY_FRAME[codec]
         self.key_wanted = False
+        self.awaits_key = False  # nothing is forwarded before the key frame
+        self.heard_at = 0.0
+        self._begins_with_key = self.is_picture and codec == "h264"
         self._sources = 0
         self._source_ssrc: int | None = None  # the one anchored last
         self._clock_rate = CLOCK_RATE[kind]
@@ -65,9 +79,19 @@ class Track:
     def published_by(self, source: Transport | None) -> None:
         """Takes a new publish transport, or none."""
         self.source = source
+        self.live = False
         self.reception = None
         self._sources = 0
         self._source_ssrc = None
+
+    @property
+    def last_sequence(self) -> int | None:
+        """The newest number the viewers have seen."""
+        return self._last_sequence
+
+    def arrives(self, now: float) -> bool:
+        """Whether it is being sent now."""
+        return self.live and now - self.heard_at <= SENDING_S
 
     def set_live(self, live: bool) -> None:
         """Gives or takes the grant; after a pause the stream is anchored anew."""
@@ -77,6 +101,7 @@ class Track:
 
     def received(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int | None:
         """Index of a packet in its stream; None for one from before the anchor."""
+        self.heard_at = now
         reception = self.reception
         if reception is None or reception.ssrc != ssrc:
             reception = self._anchor(ssrc, sequence, timestamp, now)
@@ -99,9 +124,19 @@ class Track:
             passed = max(1, int((now - self.last_at) * self._clock_rate))
             self.sequence_offset = (self._last_sequence + 1 - sequence) & 0xFFFF
             self.timestamp_offset = (self._last_timestamp + passed - timestamp) & 0xFFFFFFFF
-            if self.kind == "video":
-                self.key_wanted = True
+            self.key_wanted = self.is_picture
+        if self._begins_with_key:
+            self.awaits_key = self.key_wanted = True
+        if self.tap is not None:
+            self.tap.restarted()
         return self.reception
+
+    def begin(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int:
+        """Index of the first packet of the key frame: here the stream begins for the viewers."""
+        self.reception = None
+        index = self.received(ssrc, sequence, timestamp, now)
+        self.awaits_key = False
+        return sequence if index is None else index
 
     def sent(self, sequence: int, timestamp: int, now: float) -> None:
         """Remembers the newest packet the viewers saw: a new source goes on from it."""
@@ -111,7 +146,7 @@ class Track:
 
     def ask_key_frame(self, now: float) -> None:
         """Asks the publisher, now or as soon as it is allowed, until the key frame is here."""
-        if self.kind == "video":
+        if self.is_picture:
             self.key_wanted = True
             self.repeat_key_request(now)
 
@@ -119,7 +154,7 @@ class Track:
         """Sends the pending request if it is time."""
         if not self.key_wanted or now - self._key_asked_at < KEY_FRAME_EVERY_S:
             return
-        if self.reception is None or not self.live or now - self.last_at > SENDING_S:
+        if self.reception is None or not self.arrives(now):
             return
         self._key_asked_at = now
         pli = RtcpPsfbPacket(fmt=PSFB_PLI, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc)
@@ -127,7 +162,7 @@ class Track:
 
     def ask_missing(self, now: float) -> None:
         """Asks the publisher for the packets that did not arrive."""
-        if self.kind != "video" or self.reception is None or not self.reception.missing:
+        if not self.is_picture or self.reception is None or not self.reception.missing:
             return
         lost = self.reception.due(now)
         if lost:
@@ -141,6 +176,8 @@ class Track:
         """Passes a sender report on, so that the viewers can keep lips and voice together."""
         if self.reception is None or report.ssrc != self.reception.ssrc or not self.live:
             return
+        if self.awaits_key:  # the offset to the viewers' time is not known yet
+            return
         info = report.sender_info
         self.reception.heard_report(info.ntp_timestamp, now)
         self.report_middle, self.report_at = (info.ntp_timestamp >> 16) & 0xFFFFFFFF, now
@@ -148,6 +185,30 @@ class Track:
         packet = bytes(RtcpSrPacket(ssrc=self.ssrc, sender_info=info)) + self._description
         for leg in self.legs:
             leg.send_rtcp(packet)
+        if self.tap is not None:
+            self.tap.report(info.ntp_timestamp, info.rtp_timestamp, now)
+
+    def catch_up(self, viewer: Transport, left_at: int) -> None:
+        """Leads a viewer who was away since packet `left_at` to the present one by empty packets.
+
+        Both ends of his SRTP count the wraps of the sequence number from what they have seen: after
+        a jump of half the circle each packet would look old and be refused.
+        """
+        if self._last_sequence is None:
+            return
+        missed = (self._last_sequence - left_at) & 0xFFFF
+        for ahead in range(CATCH_UP_STEP, missed, CATCH_UP_STEP):
+            viewer.send_rtp(
+                struct.pack(
+                    "!BBHIII",
+                    0xA0,  # version 2, all payload is padding
+                    self.payload_type,
+                    (left_at + ahead) & 0xFFFF,
+                    self._last_timestamp,
+                    self.ssrc,
+                    4,
+                )
+            )
 
     def _to_source(self, packet: Any) -> None:
         if self.source is not None:

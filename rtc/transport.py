@@ -64,6 +64,7 @@ class Transport:
         self.tx: srtp.Session = None
         self.tracks: dict[int, Track] = {}  # publish: by payload type
         self.watched: dict[int, Track] = {}  # subscribe: by our SSRC
+        self.refused: dict[int, int] = {}  # packets dropped for want of a grant, by payload type
         self.estimate_bps: int | None = None  # what the viewer's browser says his link carries
         self.rtt_s = 0.1
         self.resent_at: dict[tuple[int, int], float] = {}

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,16 +19,22 @@ from rtc.messages import (
     Hello,
     Ping,
     Pong,
+    Recording,
+    SegmentStored,
     Stats,
     StatsAsk,
+    TakeStored,
     ToWorker,
     Welcome,
     frame,
     read_to_worker,
 )
 from rtc.port import UdpPort
+from rtc.recording.recorder import Recorder
+from rtc.recording.spool import Spool
 from rtc.rooms import Rooms
 from rtc.transport import wait_last_words
+from storage.objects import S3Objects
 from storage.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,6 +43,8 @@ TICK_S = 0.1
 MAX_UNSENT_BYTES = 8 << 20
 ANY_IPV4 = "0.0.0.0"  # noqa: S104 - see `bind_host`
 LAST_WORDS_S = 1.0
+
+OpenSpool = Callable[[Callable[[FromWorker], None]], Spool]
 
 
 def bind_host(settings: Settings) -> str:
@@ -48,22 +57,32 @@ def bind_host(settings: Settings) -> str:
 
 
 class Worker:
-    """Serves until it leaves its `async with`."""
+    """Serves until it leaves its `async with`; without a spool it records nothing."""
 
     def __init__(
-        self, link_path: Path, host: str, udp_port: int, addresses: tuple[str, ...]
+        self,
+        link_path: Path,
+        host: str,
+        udp_port: int,
+        addresses: tuple[str, ...],
+        *,
+        open_spool: OpenSpool | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self._started_at = time.time()
         self.link_path = link_path
         self._host, self._udp_port, self._addresses = host, udp_port, addresses
         self._links: set[asyncio.StreamWriter] = set()
+        self._spool = open_spool(self._tell_all) if open_spool is not None else None
 
     async def __aenter__(self) -> Self:
         self.port = UdpPort(self._host, self._udp_port)
         places = [(address, self.port.number) for address in self._addresses]
-        self.rooms = Rooms(self.port, places, self._tell_all)
+        record = self._record if self._spool is not None else None
+        self.rooms = Rooms(self.port, places, self._tell_all, record)
         self.link_path.parent.mkdir(parents=True, exist_ok=True)
+        if self._spool is not None:
+            await self._spool.__aenter__()
         self._server = await asyncio.start_unix_server(self._serve, self.link_path)
         self.link_path.chmod(0o600)
         self._ticker = asyncio.create_task(self._tick())
@@ -78,6 +97,8 @@ class Worker:
         self._ticker.cancel()
         self._server.close()
         self.rooms.close()
+        if self._spool is not None:
+            await self._spool.__aexit__(kind, error, trace)
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await wait_last_words()
@@ -112,6 +133,11 @@ class Worker:
             for room in self.rooms.rooms.values():
                 self._tell(writer, room.presence())
             self._links.add(writer)
+            if self._spool is not None:
+                self._spool.announce()
+        elif isinstance(message, SegmentStored | TakeStored):
+            if self._spool is not None:
+                self._spool.stored(message)
         elif isinstance(message, Ping):
             self._tell(writer, Pong(message.n))
         elif isinstance(message, StatsAsk):
@@ -121,6 +147,12 @@ class Worker:
                 self.rooms.take(message)
             except Exception:
                 log.exception("%s failed in room %s", type(message).__name__, message.room)
+
+    def _record(self, room: str, take: Recording, ask_key_frame: Callable[[str], None]) -> Recorder:
+        if self._spool is None:
+            raise ValueError("no spool to record into")
+        now, wall = time.monotonic(), time.time()
+        return Recorder(room, take, self._spool, ask_key_frame, now, wall)
 
     def drop_links(self) -> None:
         """Closes every link; the API processes come back by themselves."""
@@ -163,7 +195,12 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(each, stop.set)
     host = bind_host(settings)
     path = settings.link_path(0)
-    async with Worker(path, host, settings.rtc_port, settings.rtc_addresses) as worker:
+
+    def open_spool(tell: Callable[[FromWorker], None]) -> Spool:
+        return Spool(settings.home / "spool", S3Objects(settings), tell)
+
+    serving = Worker(path, host, settings.rtc_port, settings.rtc_addresses, open_spool=open_spool)
+    async with serving as worker:
         sys.stdout.write(f"media worker ready: UDP {host}:{worker.port.number}, link {path}\n")
         sys.stdout.flush()
         await stop.wait()

@@ -11,20 +11,25 @@ from rtc.messages import (
     Answer,
     FromWorker,
     Join,
+    Kind,
     Leave,
     Member,
+    MemberPresence,
     Offer,
     Presence,
+    Recording,
     Restart,
     RoomState,
     Stats,
     StatsAsk,
     TransportFailed,
+    Trespass,
 )
 from rtc.worker import Worker
 from tests.rtc.raw_client import RawPage
 
 ROOM = "visit-1"
+LESSON = "lesson-1"
 
 
 class MediaHouse:
@@ -66,7 +71,27 @@ class MediaHouse:
         self.version += 1
         self.link.send(RoomState(room, self.version, list(members)))
 
-    def join(self, member: str, *, room: str = ROOM, resume: tuple[str, ...] = ()) -> RawPage:
+    def lesson(
+        self,
+        grants: dict[str, list[Kind]],
+        *,
+        presenter: str = "teacher",
+        recording: Recording | None = None,
+        room: str = LESSON,
+    ) -> None:
+        """Says the whole state of a lesson: who is in it and may publish what."""
+        self.version += 1
+        members = [Member(name, kinds, subscribe=True) for name, kinds in grants.items()]
+        self.link.send(RoomState(room, self.version, members, "h264", presenter, recording))
+
+    def join(
+        self,
+        member: str,
+        *,
+        room: str = ROOM,
+        resume: tuple[str, ...] = (),
+        screen: bool = False,
+    ) -> RawPage:
         """A page with voice and picture joins; a second one of the same member replaces the first."""
         page = self.pages.get(member) if resume else None
         if page is None:
@@ -76,7 +101,7 @@ class MediaHouse:
             )
             self.pages[member] = page
             self.all_pages.append(page)
-        self.link.send(Join(room, member, audio=True, video=True, resume=list(resume)))
+        self.link.send(Join(room, member, True, True, list(resume), screen))
         return page
 
     def join_as(self, page: RawPage, *, room: str = ROOM) -> None:
@@ -97,15 +122,21 @@ class MediaHouse:
         """Asks for new ICE credentials."""
         self.link.send(Restart(ROOM, member, transport))
 
-    def presence(self, member: str) -> tuple[bool, bool, bool] | None:
-        """The newest (connected, audio, video) of a member; None when he is not in the room."""
+    def seen(self, member: str) -> MemberPresence | None:
+        """The newest presence of a member; None when he is not in the room."""
         for message in reversed(self.heard):
             if isinstance(message, Presence):
-                for each in message.members:
-                    if each.member == member:
-                        return each.connected, each.audio, each.video
-                return None
+                return next((each for each in message.members if each.member == member), None)
         return None
+
+    def presence(self, member: str) -> tuple[bool, bool, bool] | None:
+        """The newest (connected, audio, video) of a member; None when he is not in the room."""
+        seen = self.seen(member)
+        return None if seen is None else (seen.connected, seen.audio, seen.video)
+
+    def trespasses(self) -> list[Trespass]:
+        """What was sent without a grant."""
+        return [each for each in self.heard if isinstance(each, Trespass)]
 
     def failures(self) -> list[TransportFailed]:
         """What the worker has given up."""

@@ -17,7 +17,7 @@ from pylibsrtp import Error as SrtpError
 
 from rtc import stun
 from rtc.messages import Offer, TrackInfo
-from rtc.sdp import OPUS, VP8
+from rtc.sdp import H264_CAMERA, H264_SCREEN, KIND_OF, OPUS, VP8
 
 CHECK_EVERY_S = 2.0
 RETRY_S = 0.05
@@ -26,7 +26,7 @@ CERTIFICATE = RTCCertificate.generateCertificate()
 
 def rtp(payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> bytes:
     """A plain RTP packet without extensions; the marker is set on video only."""
-    second = payload_type | (0x80 if payload_type == VP8 else 0)
+    second = payload_type | (0x80 if payload_type != OPUS else 0)
     fields = (0x80, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
     return struct.pack("!BBHII", *fields) + payload
 
@@ -36,11 +36,28 @@ def vp8(*, key: bool, size: int = 800) -> bytes:
     return b"\x10" + (b"\x10" if key else b"\x11") + bytes(size - 2)
 
 
-class Source:
-    """Makes the packets of one synthetic track."""
+def h264(*, key: bool, size: int = 800) -> bytes:
+    """An H264 payload: parameter sets and the beginning of an IDR picture, or a slice of another."""
+    if not key:
+        return b"\x41" + bytes(size - 1)
+    sps, pps = bytes.fromhex("6742e01f"), bytes.fromhex("68ce3c80")
+    nals = [sps, pps, b"\x65" + bytes(size - 16)]
+    return b"\x78" + b"".join(len(each).to_bytes(2, "big") + each for each in nals)
 
-    def __init__(self, kind: str, ssrc: int | None = None, sequence: int | None = None) -> None:
+
+class Source:
+    """Makes the packets of one synthetic track; `codec` is the room's."""
+
+    def __init__(
+        self,
+        kind: str,
+        ssrc: int | None = None,
+        sequence: int | None = None,
+        *,
+        codec: str = "vp8",
+    ) -> None:
         self.kind = kind
+        self.codec = codec
         self.ssrc = ssrc or int.from_bytes(os.urandom(4), "big") | 1
         self.sequence = int.from_bytes(os.urandom(2), "big") if sequence is None else sequence
         self.timestamp = int.from_bytes(os.urandom(4), "big")
@@ -52,6 +69,10 @@ class Source:
             self.timestamp += 960
             return rtp(OPUS, self.sequence, self.timestamp, self.ssrc, bytes(80))
         self.timestamp += 3000
+        if self.codec == "h264":
+            payload_type = H264_SCREEN if self.kind == "screen" else H264_CAMERA
+            payload = h264(key=key, size=size)
+            return rtp(payload_type, self.sequence, self.timestamp, self.ssrc, payload)
         return rtp(VP8, self.sequence, self.timestamp, self.ssrc, vp8(key=key, size=size))
 
 
@@ -116,18 +137,18 @@ class RawTransport(asyncio.DatagramProtocol):
         return found[1]
 
     def _offered_ssrcs(self) -> list[tuple[str, str, int]]:
-        pattern = r"^a=ssrc:(\d+) msid:(\S+) \S+\.(audio|video)\r?$"
+        pattern = r"^a=ssrc:(\d+) msid:(\S+) \S+\.(audio|video|screen)\r?$"
         found = re.findall(pattern, self.offer, re.MULTILINE)
         return [(member, kind, int(ssrc)) for ssrc, member, kind in found]
 
-    def answer(self, sends: Sequence[str] = ("audio", "video")) -> str:
+    def answer(self, sends: Sequence[str] = ("audio", "video", "screen")) -> str:
         """The answer: active DTLS, every offered m-line taken up (of kinds `sends` if publishing)."""
         digest = next(
             each.value for each in CERTIFICATE.getFingerprints() if each.algorithm == "sha-256"
         )
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
         for part in re.split(r"^(?=m=)", self.offer, flags=re.MULTILINE)[1:]:
-            kind = part[2:7]
+            kind = KIND_OF[int(part.splitlines()[0].split()[3])]
             mid = re.search(r"^a=mid:(\S+)", part, re.MULTILINE)
             assert mid
             if "a=recvonly" in part:
@@ -300,7 +321,7 @@ class RawPage:
         member: str,
         say_answer: Callable[[str, str], None],
         *,
-        sends: Sequence[str] = ("audio", "video"),
+        sends: Sequence[str] = ("audio", "video", "screen"),
         count_only: bool = False,
     ) -> None:
         self.member = member

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc.forward import is_vp8_key_frame
+from rtc.key_frames import is_vp8_key_frame
 from rtc.reception import LONGEST_GAP, NACK_EVERY_S, NACK_TRIES, Reception
 from rtc.ring import KEEP_S, SLOTS, Ring
 from rtc.sdp import VP8

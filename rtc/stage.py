@@ -1,0 +1,63 @@
+"""A lesson's tracks: the presenter's own, and one slot for whoever else has the floor."""
+
+from collections.abc import Mapping
+
+from rtc.messages import FLOOR, Codec, Kind
+from rtc.sdp import PAYLOAD_TYPE
+from rtc.seat import KINDS, Seat
+from rtc.tap import Tap
+from rtc.track import Track
+
+
+class Stage:
+    """Lives as long as the room, so the lines of the viewers' offers never change.
+
+    The floor moves from one pupil to the next without a word to those who watch: the slot's numbers
+    go on under the same SSRC.
+    """
+
+    def __init__(self, presenter: str, codec: Codec) -> None:
+        self.presenter = presenter
+        self.presented = {kind: Track(presenter, kind, codec) for kind in PAYLOAD_TYPE[codec]}
+        self.floor = {kind: Track(FLOOR, kind, codec) for kind in KINDS}
+        self._holder: Seat | None = None
+        self._nothing: Mapping[Kind, Track] = {}
+
+    def lines(self, member: str) -> list[Track]:
+        """What a member is offered to watch, always the same."""
+        floor = [*self.floor.values()]
+        return floor if member == self.presenter else [*self.presented.values(), *floor]
+
+    def seat(self, seat: Seat) -> None:
+        """Gives a new member his place: the presenter's tracks, or none."""
+        seat.presents = seat.member == self.presenter
+        seat.carry(self.presented if seat.presents else self._nothing)
+
+    def give_floor(self, seats: Mapping[str, Seat]) -> None:
+        """Gives the slot to the pupil with a grant; who has it keeps it as long as his lasts."""
+        able = [
+            seat
+            for seat in seats.values()
+            if not seat.presents and any(kind in seat.grants.publish for kind in self.floor)
+        ]
+        holder = self._holder if self._holder in able else (able[0] if able else None)
+        if holder is self._holder:
+            return
+        if self._holder is not None:
+            self._holder.carry(self._nothing)
+        self._holder = holder
+        if holder is not None:
+            holder.carry(self.floor)
+
+    def tap(self, taps: Mapping[str, Tap]) -> None:
+        """Lets a recording hear everything; an empty mapping ends that."""
+        names: dict[Kind, str] = {"audio": "voice", "video": "camera", "screen": "screen"}
+        for kind, track in self.presented.items():
+            track.tap = taps.get(names[kind])
+        self.floor["audio"].tap = taps.get("floor")
+
+    def ask_key_frame(self, picture: str, now: float) -> None:
+        """Asks for a key frame of the "camera" or the "screen"."""
+        track = self.presented.get("video" if picture == "camera" else "screen")
+        if track is not None:
+            track.ask_key_frame(now)
