@@ -265,9 +265,10 @@ async def test_a_pupil_who_goes_on_sending_is_told_once(house: MediaHouse, worke
     for turn in (1, 2):
         await room.floor(None)
         worker.rooms.rooms[LESSON].seats["p1"]._ended_at["audio"] -= GRANT_GRACE_S
-        for _ in range(2):
+        for half in (1, 2):
             for _ in range(2 * MOST_REFUSED):
                 publish.send_rtp(voice.next())
+            await dropped(house, 2 * MOST_REFUSED * (2 * turn + half - 2))
             await house.until(lambda: len(house.trespasses()) == turn)  # noqa: B023
         await room.floor("p1")
         assert len(house.trespasses()) == turn
