@@ -167,6 +167,8 @@ async def message_for(
     db: AsyncSession, actor: Actor, lesson_id: UUID, message_id: UUID, now: datetime
 ) -> ChatMessage | None:
     """Give one message as the actor may see it, or None."""
+    if actor.id is None:
+        return None
     query = _visible(actor, lesson_id, now).where(LessonMessages.id == message_id)
     found = (await db.execute(query)).one_or_none()
     return None if found is None else _message(*found, actor)

@@ -15,6 +15,7 @@ from people.relations import Relations, actor_of, grant
 from storage.engine import new_id
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+SINCE = NOW - timedelta(days=1)  # the timetable is older than the lesson
 LESSON = timedelta(minutes=45)
 OVER = NOW + LESSON + timedelta(hours=12, seconds=1)
 # Nobody of these may know that there is a lesson.
@@ -58,24 +59,24 @@ async def furnish(db: AsyncSession) -> SchoolClass:
         ("colleague", Kind.DUTY),
         ("head", Kind.ADMINISTRATION),
     ):
-        right = Right(actor_id=s[word], kind=kind, organisation_id=s.school, since=NOW)
+        right = Right(actor_id=s[word], kind=kind, organisation_id=s.school, since=SINCE)
         await grant(db, right, "test")
     abroad = Right(
         actor_id=s["foreign_pupil"],
         kind=Kind.CLASS,
         organisation_id=s.other_school,
         about_id=new_id(),
-        since=NOW,
+        since=SINCE,
     )
     await grant(db, abroad, "test")
-    head = await s.actor(db, "head")
-    s.group = await add_class(db, head, s.school, "7А", NOW)
+    head = await s.actor(db, "head", SINCE)
+    s.group = await add_class(db, head, s.school, "7А", SINCE)
     for word in PUPILS:
-        await enrol(db, head, s.group, s[word], NOW)
-    beside = await add_class(db, head, s.school, "7Б", NOW)
-    await enrol(db, head, beside, s["neighbour"], NOW)
-    s.lesson = await schedule(db, head, _new(s, NOW), NOW)
-    s.next_lesson = await schedule(db, head, _new(s, NOW + timedelta(days=1)), NOW)
+        await enrol(db, head, s.group, s[word], SINCE)
+    beside = await add_class(db, head, s.school, "7Б", SINCE)
+    await enrol(db, head, beside, s["neighbour"], SINCE)
+    s.lesson = await schedule(db, head, _new(s, NOW), SINCE)
+    s.next_lesson = await schedule(db, head, _new(s, NOW + timedelta(days=1)), SINCE)
     return s
 
 

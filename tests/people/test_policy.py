@@ -33,6 +33,11 @@ PAPERS = {
     Act.WRITE_NOTE,
 }
 ANYONES = {Act.SIGN_IN, Act.LOOK_AT_SERVICE}
+# Rules do not know clinics from schools: duty gives this anywhere, and only lessons ask for it.
+ON_DUTY = ANYONES | {Act.WATCH_SCHOOL_LESSON}
+TEACHER, PUPIL, SCHOOL, LESSON, CLASS = (UUID(int=n) for n in range(11, 16))
+LESSON_THING = Thing(organisation_id=SCHOOL, about=(LESSON, CLASS))
+IN_CLASS = {Act.SEE_LESSON, Act.JOIN_LESSON, Act.WATCH_LESSON}
 
 
 def acts(actor: Actor, thing: Thing) -> set[Act]:
@@ -52,12 +57,12 @@ def test_nobody_signed_in_gets_only_what_anyone_gets() -> None:
 
 def test_a_doctor_with_an_appointment_holds_the_visit() -> None:
     """Everything about this visit, and nothing of booking."""
-    assert acts(Actor(DOCTOR, (DUTY, APPOINTMENT)), VISIT_THING) == ANYONES | LIVE_ACTS | PAPERS
+    assert acts(Actor(DOCTOR, (DUTY, APPOINTMENT)), VISIT_THING) == ON_DUTY | LIVE_ACTS | PAPERS
 
 
 def test_a_record_gives_the_papers_and_nothing_live() -> None:
     """After closing."""
-    assert acts(Actor(DOCTOR, (DUTY, RECORD)), VISIT_THING) == ANYONES | PAPERS
+    assert acts(Actor(DOCTOR, (DUTY, RECORD)), VISIT_THING) == ON_DUTY | PAPERS
 
 
 def test_a_doctor_who_left_the_clinic_holds_nothing() -> None:
@@ -92,7 +97,47 @@ def test_a_role_alone_opens_no_visit(role: Kind) -> None:
 def test_an_appointment_about_another_visit_gives_nothing() -> None:
     """Of the same patient at the same clinic."""
     other = right(Kind.APPOINTMENT, subject_id=PATIENT, about_id=uuid4())
-    assert acts(Actor(DOCTOR, (DUTY, other)), VISIT_THING) == ANYONES
+    assert acts(Actor(DOCTOR, (DUTY, other)), VISIT_THING) == ON_DUTY
+
+
+def at_school(kind: Kind, actor: UUID, about: UUID | None = None, school: UUID = SCHOOL) -> Right:
+    return right(kind, actor, organisation_id=school, about_id=about)
+
+
+def test_a_teacher_on_duty_leads_the_lesson_he_teaches() -> None:
+    """With the duty ended, or elsewhere, or for another lesson he does not."""
+    duty = at_school(Kind.DUTY, TEACHER)
+    teaches = at_school(Kind.TEACHING, TEACHER, LESSON)
+    all_of_it = ON_DUTY | IN_CLASS | {Act.LEAD_LESSON}
+    assert acts(Actor(TEACHER, (duty, teaches)), LESSON_THING) == all_of_it
+    assert acts(Actor(TEACHER, (teaches,)), LESSON_THING) == ANYONES
+    elsewhere = at_school(Kind.DUTY, TEACHER, school=CLINIC)
+    assert acts(Actor(TEACHER, (elsewhere, teaches)), LESSON_THING) == ANYONES
+    another = at_school(Kind.TEACHING, TEACHER, uuid4())
+    assert acts(Actor(TEACHER, (duty, another)), LESSON_THING) == ON_DUTY
+
+
+def test_a_pupil_of_the_class_sits_in_the_lesson_and_leads_nothing() -> None:
+    """Nor does who is of the class at another school."""
+    pupil = at_school(Kind.CLASS, PUPIL, CLASS)
+    assert acts(Actor(PUPIL, (pupil,)), LESSON_THING) == ON_DUTY | IN_CLASS
+    abroad = at_school(Kind.CLASS, PUPIL, CLASS, school=CLINIC)
+    assert acts(Actor(PUPIL, (abroad,)), LESSON_THING) == ANYONES
+
+
+def test_a_pupil_of_another_class_watches_only_what_is_for_the_school() -> None:
+    """When he left the school, nothing."""
+    beside = at_school(Kind.CLASS, PUPIL, uuid4())
+    assert acts(Actor(PUPIL, (beside,)), LESSON_THING) == ANYONES | {Act.WATCH_SCHOOL_LESSON}
+    left = right(Kind.CLASS, PUPIL, organisation_id=SCHOOL, about_id=CLASS, until=NOW)
+    assert acts(Actor(PUPIL, (left,)), LESSON_THING) == ANYONES
+
+
+@pytest.mark.parametrize("kind", [Kind.ADMINISTRATION, Kind.ATTACHMENT, Kind.GUARDIANSHIP])
+def test_no_other_hat_opens_a_lesson(kind: Kind) -> None:
+    """Of an administrator only the timetable is."""
+    allowed = acts(Actor(TEACHER, (at_school(kind, TEACHER, CLASS),)), LESSON_THING)
+    assert not allowed & (IN_CLASS | {Act.LEAD_LESSON, Act.WATCH_SCHOOL_LESSON})
 
 
 def test_a_right_of_somebody_else_gives_nothing() -> None:
