@@ -6,6 +6,7 @@ export type Route =
   | { page: 'day'; date: string | null }
   | { page: 'visit'; id: string }
   | { page: 'lesson'; id: string }
+  | { page: 'watch'; id: string }
   | { page: 'not-found' };
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -13,8 +14,12 @@ const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** What a hash such as `#/visits/…` points to. */
 export function parseHash(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#/, '').split('?', 2);
-  const [, first = '', second, ...rest] = path.split('/');
+  const [, first = '', second, third, ...rest] = path.split('/');
   if (rest.length > 0) return { page: 'not-found' };
+  if (third !== undefined) {
+    const watched = first === 'lessons' && second && ID.test(second) && third === 'watch';
+    return watched ? { page: 'watch', id: second } : { page: 'not-found' };
+  }
   if (first === '' && second === undefined) return { page: 'day', date: null };
   if (first === 'day') {
     if (second === undefined) return { page: 'day', date: null };
@@ -36,6 +41,7 @@ function safeNext(next: string | null): string {
 export const dayHash = (date: string | null = null): string => (date ? `#/day/${date}` : '#/day');
 export const visitHash = (id: string): string => `#/visits/${id}`;
 export const lessonHash = (id: string): string => `#/lessons/${id}`;
+export const lessonWatchHash = (id: string): string => `#/lessons/${id}/watch`;
 export const signInHash = (next: string): string =>
   next === '' || parseHash(next).page === 'sign-in'
     ? '#/sign-in'

@@ -1,6 +1,14 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest';
-import { dayHash, lessonHash, parseHash, samePage, signInHash, visitHash } from '../src/router';
+import {
+  dayHash,
+  lessonHash,
+  lessonWatchHash,
+  parseHash,
+  samePage,
+  signInHash,
+  visitHash,
+} from '../src/router';
 
 const id = '0197aaaa-0000-7000-8000-000000000001';
 
@@ -12,21 +20,31 @@ describe('an address', () => {
     ['#/day/2026-03-01', { page: 'day', date: '2026-03-01' }],
     [`#/visits/${id}`, { page: 'visit', id }],
     [`#/lessons/${id}`, { page: 'lesson', id }],
+    [`#/lessons/${id}/watch`, { page: 'watch', id }],
     ['#/sign-in', { page: 'sign-in', next: '#/day' }],
   ])('%s leads to its page', (hash, route) => {
     expect(parseHash(hash)).toEqual(route);
   });
 
-  it.each(['#/day/2026-02-30', '#/visits', '#/visits/7', `#/visits/${id}/more`, '#/admin', '#//'])(
-    '%s leads nowhere',
-    (hash) => {
-      expect(parseHash(hash)).toEqual({ page: 'not-found' });
-    },
-  );
+  it.each([
+    '#/day/2026-02-30',
+    '#/visits',
+    '#/visits/7',
+    `#/visits/${id}/more`,
+    `#/visits/${id}/watch`,
+    '#/lessons/7/watch',
+    `#/lessons/${id}/watch/more`,
+    `#/lessons/${id}/`,
+    '#/admin',
+    '#//',
+  ])('%s leads nowhere', (hash) => {
+    expect(parseHash(hash)).toEqual({ page: 'not-found' });
+  });
 
   it('is read back as it was written', () => {
     expect(parseHash(visitHash(id))).toEqual({ page: 'visit', id });
     expect(parseHash(lessonHash(id))).toEqual({ page: 'lesson', id });
+    expect(parseHash(lessonWatchHash(id))).toEqual({ page: 'watch', id });
     expect(parseHash(dayHash('2026-03-01'))).toEqual({ page: 'day', date: '2026-03-01' });
   });
 });
@@ -50,6 +68,10 @@ describe('after sign-in', () => {
 describe('a change of address', () => {
   it('to another day stays on the page', () => {
     expect(samePage(parseHash('#/day'), parseHash('#/day/2026-03-01'))).toBe(true);
+  });
+
+  it('from a lesson to its recording is another page', () => {
+    expect(samePage(parseHash(lessonHash(id)), parseHash(lessonWatchHash(id)))).toBe(false);
   });
 
   it('to another visit is another page', () => {
