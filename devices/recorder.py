@@ -24,6 +24,10 @@ FRAME_S = 0.2
 # Refusals a second attempt cannot mend: not signed in, forbidden, unknown, a measurement that
 # nobody should believe (a clock that fell to 1970 or runs ahead).
 FATAL_CLOSE = frozenset({4401, 4403, 4404, 4422})
+# The stream's id is somebody else's: no frame of it will ever be taken.
+_FATAL_PROBLEM = "sequence_reused"
+# The server cannot read what it got: the same bytes again would be no better.
+_UNREADABLE = "malformed_body"
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # Whatever ends a link, a message nobody understands included: the next attempt may do better.
 _LINK_ERRORS = (OSError, ConnectionClosed, InvalidHandshake, TimeoutError, msgspec.DecodeError)
@@ -67,6 +71,8 @@ class EcgRecorder:
     """Sends frames of `samples` exactly as told, and keeps a link up by itself.
 
     `acknowledged` is the last sequence the server has stored without a hole (-1: none).
+    `set_aside` are frames the server could not read, with its code: after each such refusal frames
+    go one by one until the bad one is found, and in its place goes a frame of missing samples.
     `loop` plays the samples over and over under one running sequence.
     """
 
@@ -86,6 +92,7 @@ class EcgRecorder:
         self.connections = 0
         self.offered = -1
         self.refused: DeviceRefused | None = None
+        self.set_aside: dict[int, str] = {}
         self.frame_samples = max(1, round(FRAME_S * header.rate_hz))
         self._url, self._token = url, token
         self._samples, self._loop = samples, loop
@@ -93,6 +100,7 @@ class EcgRecorder:
         self._random = random.Random(seed)  # noqa: S311 - spreads reconnections, no secret
         self._queue: deque[int] = deque()
         self._sent = -1
+        self._one_by_one = -1
         self._problem = ""
         self._up = asyncio.Event()
         self._up.set()
@@ -111,12 +119,13 @@ class EcgRecorder:
         self._pulled.append((first, last))
 
     def frame(self, sequence: int) -> bytes:
-        """The frame with this sequence number: always the same bytes."""
+        """The frame with this sequence number: always the same bytes, unless it is set aside."""
         turn, index = divmod(sequence, self.frames)
         if turn and not self._loop:
             raise IndexError(sequence)
         samples = self._samples[index * self.frame_samples :][: self.frame_samples]
-        if any(first <= sequence <= last for first, last in self._pulled):
+        pulled = any(first <= sequence <= last for first, last in self._pulled)
+        if pulled or sequence in self.set_aside:
             samples = np.full_like(samples, MISSING)
         before = turn * len(self._samples) + index * self.frame_samples
         at_us = self._started_at_us + round(before * 1_000_000 / self.header.rate_hz)
@@ -198,20 +207,34 @@ class EcgRecorder:
     async def _session(self) -> None:
         async with connect(self._url, ping_interval=5, ping_timeout=5, open_timeout=5) as link:
             sending: asyncio.Task[None] | None = None
-            self._link = link
+            before = self.connections
+            self._link, self._problem = link, ""
             try:
                 await link.send(self._hello())
                 async for message in link:
                     await self._heard(message)
-                    sending = sending or asyncio.create_task(self._send(link))
+                    if self.connections > before and sending is None:
+                        sending = asyncio.create_task(self._send(link))
             finally:
                 self._link = None
                 if sending is not None:
                     sending.cancel()
-                if link.close_code in FATAL_CLOSE:
+                if link.close_code in FATAL_CLOSE or self._problem == _FATAL_PROBLEM:
                     self.refused = DeviceRefused(self._problem or str(link.close_code))
+                elif self._problem == _UNREADABLE:
+                    self._found_unreadable(taken=self.connections > before)
                 async with self._change:
                     self._change.notify_all()
+
+    def _found_unreadable(self, *, taken: bool) -> None:
+        """Set aside the only frame it can be; look closer when it may be one of several."""
+        last = self.acknowledged + 1
+        if not taken or (self._sent == last and last in self.set_aside):
+            self.refused = DeviceRefused(self._problem)
+        elif self._sent == last:
+            self.set_aside[last] = self._problem
+        else:
+            self._one_by_one = max(self._one_by_one, self._sent)
 
     def _hello(self) -> str:
         hello = {"type": "hello", "token": self._token, "stream": self.header}
@@ -238,11 +261,13 @@ class EcgRecorder:
             async with self._change:
                 await self._change.wait_for(lambda: self._queue)
                 sequence = self._queue[0]
+                self._sent = max(self._sent, sequence)
             try:
                 await link.send(self.frame(sequence))
             except ConnectionClosed:
                 return
             async with self._change:
                 self._queue.popleft()
-                self._sent = max(self._sent, sequence)
                 self._change.notify_all()
+                while self.acknowledged < sequence <= self._one_by_one:
+                    await self._change.wait()

@@ -244,6 +244,8 @@ async def _run_ecg(options: argparse.Namespace) -> None:
             speed=options.speed,
             seed=options.seed,
         )
+    for frame, code in recorder.set_aside.items():
+        print(f"refused: frame {frame}: {code}; a gap stands in its place", file=sys.stderr)  # noqa: T201
     print(f"acknowledged {recorder.acknowledged + 1} frames of stream {stream}")  # noqa: T201
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from devices.frames import decode
+from devices.frames import MISSING, decode
 
 
 class Ward:
@@ -24,6 +24,7 @@ class Ward:
         self.acknowledge = True
         self.refuse: tuple[str, int] | None = None
         self.refuse_frame: tuple[int, str, int] | None = None
+        self.unreadable: set[int] = set()
         self.first_word: str | None = None
         self.url = ""
         self.server: Server | None = None
@@ -62,6 +63,9 @@ class Ward:
                 frame = decode(data)
                 if self.refuse_frame is not None and self.refuse_frame[0] == frame.sequence:
                     await self._refuse(socket, *self.refuse_frame[1:])
+                    return
+                if frame.sequence in self.unreadable and set(frame.samples.tolist()) != {MISSING}:
+                    await self._refuse(socket, "malformed_body", 1008)
                     return
                 self.received.append(frame.sequence)
                 assert self.stored.setdefault(frame.sequence, data) == data

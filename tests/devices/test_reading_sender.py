@@ -77,6 +77,21 @@ async def test_a_refused_reading_is_set_aside_and_the_others_are_stored() -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "malformed_body"), (409, "sequence_reused"), (413, "too_large")]
+)
+async def test_a_reading_the_server_will_never_take_is_set_aside(status: int, code: str) -> None:
+    """Whatever it says against it; the ones behind it are stored."""
+    with desk() as peer:
+        peer.answers = [(status, {"code": code}), (201, {}), (status, {"code": code})]
+        sender = ReadingSender(peer.url, "t")
+        sender.queue(pressure(1), pressure(2), pressure(3))
+        await sender.flush()
+        await sender.aclose()
+    assert sender.stored == [1, 3]
+    assert [(one.sequence, problem["code"]) for one, problem in sender.refused] == [(2, code)]
+
+
 async def test_a_revoked_token_ends_the_attempts() -> None:
     with desk() as peer:
         peer.answers = [(401, {"code": "not_signed_in"})]

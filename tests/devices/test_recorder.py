@@ -148,6 +148,47 @@ async def test_a_measurement_the_server_will_never_take_stops_the_recorder() -> 
         assert len(peer.hellos) == 1
 
 
+@pytest.mark.parametrize("bad", [{0}, {3}, {2, 3, 7}])
+async def test_a_frame_nobody_can_read_is_set_aside_and_the_recording_goes_on(
+    bad: set[int],
+) -> None:
+    """A gap stands in its place, every other frame arrives as recorded, and the recorder says so."""
+    async with ward() as peer:
+        peer.unreadable = bad
+        async with recorder(peer) as device:
+            await device.offer([1, 0, 0, 3, 2, *range(4, 12)])
+            await device.wait_acknowledged(11)
+            await device.send_until(20)
+            await device.wait_acknowledged(20)
+    assert device.set_aside == dict.fromkeys(bad, "malformed_body")
+    gaps = {n for n in range(21) if set(decode(peer.stored[n]).samples.tolist()) == {MISSING}}
+    assert gaps == bad
+    assert device.refused is None
+
+
+@pytest.mark.parametrize("code", ["malformed_body", "sequence_reused"])
+async def test_a_stream_nobody_takes_ends_the_attempts(code: str) -> None:
+    """A hello that cannot be read, or the stream of another device: no frame could mend that."""
+    async with ward() as peer:
+        peer.refuse = (code, 1008)
+        async with recorder(peer) as device:
+            with pytest.raises(DeviceRefused, match=code):
+                await device.send_until(0)
+        assert len(peer.hellos) == 1
+
+
+async def test_when_not_even_the_gap_is_read_the_attempts_end() -> None:
+    """A server that cannot read any frame of ours."""
+    async with ward() as peer:
+        peer.refuse_frame = (2, "malformed_body", 1008)
+        async with recorder(peer) as device:
+            await device.offer(range(3))
+            with pytest.raises(DeviceRefused, match="malformed_body"):
+                await device.wait_acknowledged(2)
+        assert device.acknowledged == 1
+        assert device.set_aside == {2: "malformed_body"}
+
+
 async def test_a_link_that_stores_nothing_is_tried_ever_more_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -163,14 +204,14 @@ async def test_a_link_that_stores_nothing_is_tried_ever_more_slowly(
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 5:
-            peer.refuse_frame = (4, "malformed_body", 1008)
+            peer.refuse_frame = (4, "internal", 1011)
         if len(pauses) == 6:
             peer.refuse_frame = None
 
     monkeypatch.setattr("devices.recorder.random.Random", Random)
     monkeypatch.setattr("devices.recorder._pause", pause)
     async with ward() as peer:
-        peer.refuse_frame = (2, "malformed_body", 1008)
+        peer.refuse_frame = (2, "internal", 1011)
         async with recorder(peer) as device:
             await device.send_until(5)
             await device.wait_acknowledged(5)
