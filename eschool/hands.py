@@ -115,7 +115,7 @@ async def raise_hand(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datet
     """Put the pupil's hand up; raising twice keeps the place in the queue."""
     lesson = await joined(db, actor, lesson_id, now)
     if side_of(actor, lesson, now) is Side.TEACHER:
-        raise Forbidden(Act.JOIN_LESSON, thing(lesson))
+        raise Forbidden(Act.JOIN_LESSON, thing(lesson), actor.id)
     raised = await db.scalar(
         insert(LessonHands)
         .values(id=new_id(), lesson_id=lesson.id, person_id=actor.id, raised_at=now)

@@ -32,7 +32,7 @@ from eschool.takes import RecordingNow
 from people.facts import LessonEnded, LessonOpened, emit
 from people.organisations import Ref
 from people.persons import Persons, full_name
-from people.policy import Act, Actor, may, require
+from people.policy import Act, Actor, Thing, may, require
 from people.refused import NotFound
 from people.relations import actor_of
 
@@ -42,11 +42,12 @@ TEACHER_MEDIA = ["audio", "video", "screen"]
 
 
 class LessonSeat(msgspec.Struct, frozen=True):
-    """Somebody's place in a room."""
+    """Somebody's place in a room; `thing` is what the policy is asked about while he sits in it."""
 
     lesson: Lesson
     my_side: LessonSide
     teacher: Ref
+    thing: Thing
 
 
 class LessonRoom(msgspec.Struct, frozen=True):
@@ -103,7 +104,7 @@ async def require_join(
     if state_of(row, now) is LessonState.ENDED:
         raise LessonNotRunning(LessonState.ENDED)
     lesson = await get_lesson(db, actor, lesson_id, now)
-    return LessonSeat(lesson, lesson.my_side, lesson.teacher)
+    return LessonSeat(lesson, lesson.my_side, lesson.teacher, thing(row))
 
 
 async def room(db: AsyncSession, lesson_id: UUID, now: datetime) -> LessonRoom:

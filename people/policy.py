@@ -157,7 +157,7 @@ def may(actor: Actor, act: Act, thing: Thing, now: datetime) -> bool:
 
 
 def require(actor: Actor, act: Act, thing: Thing, now: datetime) -> None:
-    """Refuse what `may` denies, with a Forbidden that carries act and thing for the audit."""
+    """Refuse what `may` denies, with a Forbidden that carries who, act and thing."""
     if not may(actor, act, thing, now):
         raise Forbidden(act, thing, actor.id)
 

@@ -8,6 +8,8 @@ import pytest
 from class_world import LESSON, NOW, OVER, STRANGERS, SchoolClass, furnish, opened
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+import eschool.demo
+import people.demo
 from eschool import hands, takes
 from eschool.hands import NewFloor
 from eschool.lesson_room import LessonRoom, end_lesson, grants, open_lesson, require_join, room
@@ -15,6 +17,7 @@ from eschool.lessons import LessonNotRunning, LessonSide, LessonState, get_lesso
 from people import facts
 from people.policy import ANONYMOUS, Act
 from people.refused import Forbidden, NotFound
+from people.relations import actor_of
 from storage.engine import sessions
 
 HOUR = timedelta(hours=1)
@@ -119,6 +122,16 @@ async def test_what_was_never_opened_cannot_be_ended(db: AsyncSession) -> None:
     with pytest.raises(LessonNotRunning) as refusal:
         await end_lesson(db, await s.actor(db, "teacher"), s.lesson, NOW)
     assert refusal.value.params == {"state": "planned"}
+
+
+async def test_a_forgotten_lesson_ended_days_later_was_over_by_the_clock(
+    db: AsyncSession,
+) -> None:
+    """Its recording is not a week long."""
+    s = await opened(db)
+    teacher = await s.actor(db, "teacher")
+    await end_lesson(db, teacher, s.lesson, OVER + timedelta(days=7))
+    assert (await look(db, s)).ended_at == NOW + LESSON + timedelta(hours=12)
 
 
 @pytest.mark.parametrize(("who", "side"), [("teacher", "teacher"), ("pupil", "pupil")])
@@ -230,3 +243,25 @@ async def test_a_floor_given_while_it_ends_does_not_stay_open(engine: AsyncEngin
     async with make() as db:
         assert await hands.floor_now(db, s.lesson, NOW) is None
         assert await grants(db, s.lesson, NOW) == {}
+
+
+async def test_demo_lessons_can_be_opened_and_an_ended_one_is_seeded_anew(
+    db: AsyncSession,
+) -> None:
+    """So a demo may be shown twice in an hour."""
+    key = b"k" * 32
+    await people.demo.seed(db, key, NOW)
+    first = (await eschool.demo.seed(db, key, NOW))["lessons"]
+    for one in first:
+        teacher = await actor_of(db, UUID(one["teacher_id"]), NOW)
+        lesson = await open_lesson(db, teacher, UUID(one["id"]), NOW)
+        assert lesson.state is LessonState.RUNNING
+    assert (await eschool.demo.seed(db, key, NOW))["lessons"] == first
+    teacher = await actor_of(db, UUID(first[0]["teacher_id"]), NOW)
+    await end_lesson(db, teacher, UUID(first[0]["id"]), NOW)
+    again = (await eschool.demo.seed(db, key, NOW))["lessons"]
+    assert again[0]["id"] != first[0]["id"]
+    assert again[1:] == first[1:]
+    await open_lesson(
+        db, await actor_of(db, UUID(again[0]["teacher_id"]), NOW), UUID(again[0]["id"]), NOW
+    )

@@ -28,6 +28,7 @@ async def test_a_refused_act_leaves_a_row(
     tried = refusal.value
     assert tried.act is Act.LEAD_LESSON
     assert tried.thing is thing
+    assert tried.actor_id == doctor.id
     await audit.refused(db, doctor.id, tried.act, tried.thing, now, where="endLesson")
     row = await db.scalar(select(AuditRefusals).where(AuditRefusals.actor_id == doctor.id))
     assert row is not None

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from eschool import lessons
 from eschool.lessons import Classes, Lessons
@@ -137,16 +138,31 @@ def of_visit(act: Act, person: UUID) -> ColumnElement[bool]:
     )
 
 
-def of_lesson(act: Act, person: UUID) -> ColumnElement[bool]:
+def of_lesson(act: Act, person: UUID | InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
     about = (Lessons.id, Lessons.class_id)
     return allowed(act, person, NOW, organisation=Lessons.organisation_id, about=about)
+
+
+async def who_joins(db: AsyncSession, actors: list[Actor], rows: list[Any]) -> None:
+    """The other way round: not what one person may do, but which persons may."""
+    joins = of_lesson(Act.JOIN_LESSON, Persons.id)
+    query = select(Lessons.id, Persons.id).join(Persons, true()).where(joins)
+    told = {
+        (row.id, actor.id)
+        for row in rows
+        if isinstance(row, Lessons)
+        for actor in actors
+        if may(actor, Act.JOIN_LESSON, lessons.thing(row), NOW)
+    }
+    assert {(lesson_id, person) for lesson_id, person in await db.execute(query)} == told
 
 
 async def compare(engine: AsyncEngine, rows: list[Any]) -> None:
     async with AsyncSession(engine) as db:
         await populate(db, rows)
-        for person in PERSONS:
-            actor = await actor_of(db, person, NOW)
+        actors = [await actor_of(db, person, NOW) for person in PERSONS]
+        await who_joins(db, actors, rows)
+        for person, actor in zip(PERSONS, actors, strict=True):
             await same(db, actor, rows, Visits, of_visit)
             await same(db, actor, rows, Lessons, of_lesson)
             seen = {row.id for row in await db.scalars(visits.visible_to(person, NOW))}
