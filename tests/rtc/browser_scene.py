@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,9 @@ async def play(scene: Scene, worker: Worker, browser: Browser, url: str) -> dict
     return result
 
 
-async def main() -> None:
+async def main(
+    play: Callable[[Scene, Worker, Browser, str], Awaitable[dict[str, Any]]],
+) -> None:
     """Everything on loopback, everything closed at the end."""
     with tempfile.TemporaryDirectory(prefix="rtc-") as folder:
         path = Path(folder) / "link.sock"
@@ -209,4 +211,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(play))

@@ -1,47 +1,14 @@
 """Real Chromium publishes and watches through the worker; only loopback exists while it does."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-SCENE = Path(__file__).parent / "browser_scene.py"
-PATIENCE_S = 240.0  # the scene gives up earlier by itself; a loaded machine is slow
-
-
-def _refuse(reason: str) -> None:
-    """In CI a missing tool is a failure, elsewhere a skip that names the package."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+from tests.rtc.browser_tools import run_scene
 
 
 @pytest.fixture(scope="module")
 def scene() -> dict[str, float]:
-    """Two pages in one namespace with nothing but loopback; what they saw, as numbers."""
-    if shutil.which("chromium") is None:
-        _refuse("needs Debian's package chromium")
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        _refuse("needs Debian's packages util-linux and iproute2")
-    probe = subprocess.run(["unshare", "-n", "true"], check=False, capture_output=True)
-    if probe.returncode:
-        _refuse("needs the right to make a network namespace (unshare -n)")
-    command = f"ip link set lo up && exec {sys.executable} {SCENE}"
-    ran = subprocess.run(
-        ["unshare", "-n", "sh", "-c", command],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        cwd=SCENE.parents[2],
-    )
-    assert ran.returncode == 0, ran.stderr[-4000:]
-    result: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
-    return result
+    """Two pages of a visit; what they saw, as numbers."""
+    return run_scene("tests.rtc.browser_scene")
 
 
 @pytest.mark.browser
