@@ -204,9 +204,7 @@ def _name(page: int) -> str:
 
 def scale_of(width_pt: float, height_pt: float) -> float:
     """Pixels a point: the full width, unless the page is too tall for it."""
-    if not (math.isfinite(width_pt) and math.isfinite(height_pt)):
-        raise ValueError("a page without a size")
-    if min(width_pt, height_pt) <= 0:
+    if not (1 <= width_pt < math.inf and 1 <= height_pt < math.inf):  # nor is NaN
         raise ValueError("a page without a size")
     return min(WIDTH_PX / width_pt, HEIGHT_PX / height_pt)
 
