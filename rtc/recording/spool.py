@@ -1,12 +1,31 @@
-"""Segments on their way to the object store: a folder that outlives the worker."""
+"""Segments on their way to the object store: a folder that outlives the worker.
 
+A segment goes up when it is whole, in its order, as often as it takes; when it lies in the store
+it is announced until the index has it. Only then is it forgotten here.
+"""
+
+import asyncio
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rtc.messages import FromWorker, SegmentStored, TakeStored
-from storage.objects import Objects
+from rtc.messages import FromWorker, SegmentClosed, SegmentStored, TakeClosed, TakeStored
+from rtc.recording import mp4
+from rtc.recording.take_folder import Segment, TakeFolder
+from storage.objects import Objects, ObjectsError
+
+log = logging.getLogger(__name__)
+
+ANNOUNCE_EVERY_S = 2.0
+ANNOUNCED_AT_ONCE = 200
+RETRY_S = 0.5
+LONGEST_RETRY_S = 5.0
+ORPHAN_S = 30.0  # after the first link: nobody goes on with what an earlier worker left
+
+PICTURE_TYPE, VOICE_TYPE = "video/mp4", "audio/mp4"
 
 
 class Spool:
@@ -16,8 +35,20 @@ class Spool:
         self._folder = folder
         self._objects = objects
         self._tell = tell
+        self._takes: dict[tuple[str, str], TakeFolder] = {}
+        self._stored: dict[tuple[str, str, int], tuple[SegmentClosed, Segment]] = {}
+        self._has_init: set[tuple[str, str]] = set()
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._left: list[TakeFolder] = []
+        self._closing: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in sorted(self._folder.glob("*/*")):
+            if path.is_dir():
+                self._left.append(self.take(path.parent.name, path.name))
+        self._tasks = [asyncio.create_task(self._upload()), asyncio.create_task(self._repeat())]
         return self
 
     async def __aexit__(
@@ -26,10 +57,125 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        if self._closing is not None:
+            self._closing.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def take(self, room: str, take: str) -> TakeFolder:
+        """The folder of a take, with what an earlier worker left of it."""
+        if {room, take} & {".", ".."}:
+            raise ValueError("a room or take of this name has no folder")
+        folder = self._takes.get((room, take))
+        if folder is None:
+            folder = TakeFolder(self._folder / room / take, room, take, self._changed.set)
+            self._takes[room, take] = folder
+            self._changed.set()
+        return folder
 
     def stored(self, message: SegmentStored | TakeStored) -> None:
         """The index has it: it may be forgotten here."""
+        folder = self._takes.get((message.room, message.take))
+        if folder is None:
+            return
+        if isinstance(message, SegmentStored):
+            key = (message.room, message.take, message.start_ms)
+            found = self._stored.pop(key, None)
+            if found is not None:
+                with suppress(OSError):
+                    folder.forget(found[1])
+            self._tell_over(folder)
+        elif self._is_over(folder):
+            with suppress(OSError):
+                folder.remove()
+                folder.path.parent.rmdir()
+            del self._takes[message.room, message.take]
+            self._has_init.discard((message.room, message.take))
 
     def announce(self) -> None:
         """Tells again everything that is not acknowledged; called at each new link."""
+        if self._left:
+            left, self._left = self._left, []
+            loop = asyncio.get_running_loop()
+            self._closing = loop.call_later(ORPHAN_S, self._close_left, left)
+        self._tell_again()
+
+    def _tell_again(self) -> None:
+        for closed, _ in list(self._stored.values())[:ANNOUNCED_AT_ONCE]:
+            self._tell(closed)
+        for folder in self._takes.values():
+            self._tell_over(folder)
+
+    def _close_left(self, left: list[TakeFolder]) -> None:
+        for folder in left:
+            if not folder.recorded and folder.over_ms is None:
+                with suppress(OSError):
+                    folder.over(folder.end_ms or 0)
+
+    def _is_over(self, folder: TakeFolder) -> bool:
+        here = (folder.room, folder.take)
+        return (
+            folder.over_ms is not None
+            and not folder.waiting
+            and not any(key[:2] == here for key in self._stored)
+        )
+
+    def _tell_over(self, folder: TakeFolder) -> None:
+        if folder.over_ms is not None and self._is_over(folder):
+            self._tell(TakeClosed(folder.room, folder.take, folder.over_ms))
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(ANNOUNCE_EVERY_S)
+            self._tell_again()
+
+    async def _upload(self) -> None:
+        retry_s = RETRY_S
+        while True:
+            self._changed.clear()
+            folder = next((each for each in self._takes.values() if each.waiting), None)
+            if folder is None:
+                for each in self._takes.values():
+                    self._tell_over(each)
+                await self._changed.wait()
+                continue
+            try:
+                await self._put(folder, folder.waiting[0])
+                retry_s = RETRY_S
+            except ObjectsError as away:
+                log.warning("a segment waits in the spool: %s", away)
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+            except Exception:
+                log.exception("a segment could not go up")
+                await asyncio.sleep(LONGEST_RETRY_S)
+
+    async def _put(self, folder: TakeFolder, segment: Segment) -> None:
+        prefix, here = f"lessons/{folder.room}/{folder.take}", (folder.room, folder.take)
+        try:
+            both = (folder.path / segment.name).read_bytes()
+            voice = (folder.path / segment.voice_name).read_bytes()
+        except FileNotFoundError:
+            log.exception("a segment has vanished from the spool")
+            folder.waiting.popleft()
+            return
+        if here not in self._has_init:
+            await self._objects.put(f"{prefix}/init.mp4", mp4.INIT, PICTURE_TYPE)
+            await self._objects.put(f"{prefix}/init.a.mp4", mp4.VOICE_INIT, VOICE_TYPE)
+            self._has_init.add(here)
+        name = f"{prefix}/{segment.start_ms:010d}"
+        await self._objects.put(f"{name}.a.m4s", voice, VOICE_TYPE)
+        await self._objects.put(f"{name}.m4s", both, PICTURE_TYPE)
+        folder.waiting.popleft()
+        closed = SegmentClosed(
+            folder.room,
+            folder.take,
+            segment.start_ms,
+            segment.duration_ms,
+            len(both),
+            len(voice),
+            segment.lost_ms,
+        )
+        self._stored[folder.room, folder.take, segment.start_ms] = (closed, segment)
+        self._tell(closed)

@@ -1,0 +1,202 @@
+"""One take's segments on the disk: each is appended to as it is made, and renamed when it is whole.
+
+START.LOST.part          being made; pictures and voice
+START.a.m4s              the voice alone
+START.DURATION.LOST.m4s  whole, waits for the object store or for the index
+START.DURATION.done      empty: the newest segment that is in the index
+END.over                 empty: the take is complete
+
+Closing, forgetting and ending only rename, truncate and remove: they work on a full disk too.
+"""
+
+import errno
+import os
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtc.recording import recovery
+
+_WHOLE = re.compile(r"^(\d{10})\.(\d+)\.(\d+)\.m4s$")
+_PART = re.compile(r"^(\d{10})\.(\d+)\.part$")
+_DONE = re.compile(r"^(\d{10})\.(\d+)\.done$")
+_OVER = re.compile(r"^(\d+)\.over$")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A whole segment in the folder."""
+
+    start_ms: int
+    duration_ms: int
+    lost_ms: int
+
+    @property
+    def name(self) -> str:
+        """Of the file with pictures and voice."""
+        return f"{self.start_ms:010d}.{self.duration_ms}.{self.lost_ms}.m4s"
+
+    @property
+    def voice_name(self) -> str:
+        """Of the file with the voice alone."""
+        return f"{self.start_ms:010d}.a.m4s"
+
+    @property
+    def end_ms(self) -> int:
+        """Where the next one starts."""
+        return self.start_ms + self.duration_ms
+
+
+class TakeFolder:
+    """What is there of one take; `changed` is called when there is more to upload or it is over."""
+
+    def __init__(self, path: Path, room: str, take: str, changed: Callable[[], None]) -> None:
+        self.path, self.room, self.take = path, room, take
+        self.waiting: deque[Segment] = deque()  # for the object store, in order
+        self.end_ms: int | None = None  # of the last whole segment
+        self.over_ms: int | None = None
+        self.recorded = False  # a recorder writes here in this worker's life
+        self._changed = changed
+        self._part: Path | None = None
+        self._files: tuple[int, int] | None = None  # the part and its voice
+        self._sizes = (0, 0)
+        self._start_ms = 0
+        self._recover()
+
+    def begin(self, start_ms: int, lost_until_ms: int) -> None:
+        """Opens the next segment; raises `OSError` when the disk will not."""
+        self.recorded = True
+        self.path.mkdir(parents=True, exist_ok=True)
+        for over in self.path.glob("*.over"):
+            over.unlink()
+        self.over_ms = None
+        part = self.path / f"{start_ms:010d}.{max(0, lost_until_ms)}.part"
+        self._part, self._sizes, self._start_ms = part, (0, 0), start_ms
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        one = os.open(part, flags, 0o600)
+        try:
+            other = os.open(self.path / f"{start_ms:010d}.a.m4s", flags, 0o600)
+        except OSError:
+            os.close(one)
+            raise
+        self._files = one, other
+
+    def append(self, chunk: bytes, voice: bytes) -> None:
+        """Adds a chunk, whole or not at all; raises `OSError` when the disk will not."""
+        if self._files is None:
+            raise OSError(errno.EBADF, "no segment is open")
+        both, alone = self._files
+        done = False
+        try:
+            _write(alone, voice)  # first: a chunk counts when it is in the other file
+            _write(both, chunk)
+            done = True
+        finally:
+            if not done:
+                os.ftruncate(both, self._sizes[0])
+                os.ftruncate(alone, self._sizes[1])
+        self._sizes = self._sizes[0] + len(chunk), self._sizes[1] + len(voice)
+
+    def finish(self, end_ms: int, lost_ms: int) -> None:
+        """Closes the open segment: it is whole."""
+        self._close_files()
+        part, self._part = self._part, None
+        if part is None:
+            return
+        if end_ms > self._start_ms:
+            self._whole(part, Segment(self._start_ms, end_ms - self._start_ms, lost_ms))
+        else:
+            part.unlink()
+            (self.path / f"{self._start_ms:010d}.a.m4s").unlink()
+
+    def salvage(self) -> None:
+        """Closes the open segment after a failure, with what is whole of it."""
+        self._close_files()
+        self._part = None
+        for part in self.path.glob("*.part"):
+            self._salvage(part)
+
+    def over(self, end_ms: int) -> None:
+        """The take is complete."""
+        self.over_ms = end_ms
+        self.recorded = False
+        if self.path.is_dir():
+            (self.path / f"{end_ms}.over").touch(mode=0o600)
+        self._changed()
+
+    def forget(self, segment: Segment) -> None:
+        """The index has the segment; only how far the take has come is kept."""
+        done = self.path / f"{segment.start_ms:010d}.{segment.duration_ms}.done"
+        path = self.path / segment.name
+        if path.exists():
+            os.truncate(path, 0)
+            path.rename(done)
+        (self.path / segment.voice_name).unlink(missing_ok=True)
+        for other in self.path.glob("*.done"):
+            if other.name < done.name:
+                other.unlink()
+
+    def remove(self) -> None:
+        """Everything of the take is stored elsewhere."""
+        self._close_files()
+        for each in self.path.glob("*"):
+            each.unlink(missing_ok=True)
+        if self.path.is_dir():
+            self.path.rmdir()
+
+    def _close_files(self) -> None:
+        for each in self._files or ():
+            os.close(each)
+        self._files = None
+
+    def _recover(self) -> None:
+        for each in sorted(self.path.glob("*")):
+            if match := _WHOLE.match(each.name):
+                segment = Segment(*map(int, match.groups()))
+                if each.stat().st_size:
+                    self.waiting.append(segment)
+                self._reaches(segment.end_ms)
+            elif match := _DONE.match(each.name):
+                self._reaches(int(match[1]) + int(match[2]))
+            elif match := _OVER.match(each.name):
+                self.over_ms = int(match[1])
+        self.salvage()
+
+    def _reaches(self, end_ms: int) -> None:
+        self.end_ms = max(self.end_ms or 0, end_ms)
+
+    def _salvage(self, part: Path) -> None:
+        match = _PART.match(part.name)
+        if match is None:
+            return
+        start_ms, lost_until_ms = int(match[1]), int(match[2])
+        voice = self.path / f"{start_ms:010d}.a.m4s"
+        data, alone = part.read_bytes(), voice.read_bytes() if voice.exists() else b""
+        found = recovery.read(data, picture=True)
+        heard = recovery.read(alone, picture=False, upto=found.sequence)
+        if found.sequence < 0 or found.last_duration_at is None or found.end_ms <= start_ms:
+            part.unlink()
+            voice.unlink(missing_ok=True)
+            return
+        longer = recovery.lengthen(data, found, found.end_ms)
+        if longer is not None:
+            with part.open("r+b") as file:
+                file.seek(longer[0])
+                file.write(longer[1])
+        os.truncate(part, found.size)
+        os.truncate(voice, heard.size)
+        lost_ms = min(max(0, lost_until_ms - start_ms), found.end_ms - start_ms)
+        self._whole(part, Segment(start_ms, found.end_ms - start_ms, lost_ms))
+
+    def _whole(self, part: Path, segment: Segment) -> None:
+        part.rename(self.path / segment.name)
+        self.waiting.append(segment)
+        self._reaches(segment.end_ms)
+        self._changed()
+
+
+def _write(file: int, data: bytes) -> None:
+    if os.write(file, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
