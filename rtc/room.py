@@ -152,7 +152,7 @@ class Room:
             self._settle()
 
     def close(self) -> None:
-        """Closes every transport; a running take is left to whoever makes the room anew."""
+        """Closes every transport; a running take is left to whoever goes on with it."""
         for seat in self.seats.values():
             self._drop(seat)
         self.seats.clear()
@@ -161,6 +161,15 @@ class Room:
         """Closes everything, because nobody is in the room any more."""
         self.close()
         self._take(None, time.monotonic())
+
+    def suspend(self) -> None:
+        """Closes everything, because the worker goes: the take goes on in the next one."""
+        self.close()
+        if self.recorder is not None:
+            try:
+                self.recorder.suspend(time.monotonic())
+            except Exception:
+                log.exception("room %s: the recorder did not stop", self.name)
 
     def remade(self) -> None:
         """Closes everything and says so: the pages must join the room that takes its place."""

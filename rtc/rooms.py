@@ -106,7 +106,7 @@ class Rooms:
             room.tick(now, reports=reports)
 
     def close(self) -> None:
-        """Closes all rooms."""
+        """Closes all rooms, because the worker goes."""
         for room in self.rooms.values():
-            room.close()
+            room.suspend()
         self.rooms.clear()

@@ -41,7 +41,7 @@ class Seat:
         self.publish: Transport | None = None
         self.subscribe: Transport | None = None
         self.tracks: Mapping[Kind, Track] = {}  # where his media goes
-        self.presents = False  # may have a screen beside the camera
+        self.screens = False  # may show a screen beside the camera
         self.lines: list[Line] = []
         self.broken: set[Direction] = set()  # failed; made anew when the page joins again
         self.offered = False  # a subscribe offer waits for its answer
@@ -54,7 +54,7 @@ class Seat:
         self._ended_at: dict[Kind, float] = {}  # when a grant was taken
         self._told: set[Kind] = set()  # trespasses told since the last grant
 
-    def grant(self, member: Member, now: float = 0.0) -> None:
+    def grant(self, member: Member, now: float) -> None:
         """Takes the newest grants; media without one stops with the next packet."""
         for kind in self.grants.publish:
             if kind not in member.publish:
@@ -74,7 +74,7 @@ class Seat:
         join = self.joined
         if join is None or "publish" in self.broken:
             return False
-        has = {"audio": join.audio, "video": join.video, "screen": join.screen and self.presents}
+        has = {"audio": join.audio, "video": join.video, "screen": join.screen and self.screens}
         return any(has[kind] for kind in self.grants.publish)
 
     @property
@@ -107,14 +107,13 @@ class Seat:
     # publishing
 
     def publish_offer(self) -> Offer:
-        """Offers to receive one voice and one picture, of a presenter a screen too."""
+        """Offers to receive one voice and one picture, and the screen of who may show one."""
         transport = self.publish
         if transport is None:
             raise ValueError("no publish transport")
-        kinds = dict(PUBLISH_MIDS)
-        screen = self.joined is not None and self.joined.screen
-        if not self.presents or not (screen or "screen" in self.grants.publish):
-            del kinds["2"]
+        kinds = {
+            mid: kind for mid, kind in PUBLISH_MIDS.items() if kind != "screen" or self.screens
+        }
         sections = [
             sdp.Section(mid, kind, "recvonly", codec=self._codec) for mid, kind in kinds.items()
         ]

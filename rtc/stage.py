@@ -30,15 +30,17 @@ class Stage:
 
     def seat(self, seat: Seat) -> None:
         """Gives a new member his place: the presenter's tracks, or none."""
-        seat.presents = seat.member == self.presenter
-        seat.carry(self.presented if seat.presents else self._nothing)
+        presents = seat.member == self.presenter
+        seat.screens = presents and "screen" in self.presented
+        seat.carry(self.presented if presents else self._nothing)
 
     def give_floor(self, seats: Mapping[str, Seat]) -> None:
         """Gives the slot to the pupil with a grant; who has it keeps it as long as his lasts."""
         able = [
             seat
             for seat in seats.values()
-            if not seat.presents and any(kind in seat.grants.publish for kind in self.floor)
+            if seat.member != self.presenter
+            and any(kind in seat.grants.publish for kind in self.floor)
         ]
         holder = self._holder if self._holder in able else (able[0] if able else None)
         if holder is self._holder:
