@@ -1,5 +1,6 @@
 """The application: `create_app` for uvicorn, routes and policy checked before it is made."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,19 +13,26 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from api import (
+    chat,
     day,
     device_socket,
     devices,
     ecg,
+    hands,
     health,
+    lesson_room,
+    lesson_socket,
     lessons,
     logs,
     me,
     notes,
     readings,
+    recordings,
     schema,
     sessions,
     sign_in,
+    slides,
+    uploads,
     visit_socket,
     visits,
 )
@@ -33,6 +41,7 @@ from api.db import DEPENDENCIES, cookie_name
 from api.house import House
 from api.problems import answer, read_json
 from api.security import (
+    BODY_DEADLINE_S,
     MAX_BODY_BYTES,
     UNSAFE,
     BodyDeadline,
@@ -40,11 +49,12 @@ from api.security import (
     SecurityHeaders,
     origin_allowed,
 )
-from api.socket_messages import ACTS, VisitPageMessage
+from api.socket_messages import ACTS, LESSON_ACTS, LessonPageMessage, VisitPageMessage
 from people.refused import NotSignedIn, Refused
 from storage.settings import Settings
 
 PREFIX = "/api/v1"
+_SLOW = re.compile(rf"{PREFIX}/lessons/[^/]+/slides")
 
 
 class OriginRefused(Refused):
@@ -100,8 +110,16 @@ def shows_something(
 
 def data_routes() -> list[ControllerRouterHandler]:
     """The routes under PREFIX."""
-    modules = (sign_in, sessions, me, day, visits, readings, ecg, notes, lessons, devices)
-    return [route for module in modules for route in module.ROUTES]
+    house = (sign_in, sessions, me, day, devices)
+    clinic = (visits, readings, ecg, notes)
+    school = (lessons, lesson_room, hands, chat, slides, recordings)
+    return [route for module in (*house, *clinic, *school) for route in module.ROUTES]
+
+
+def body_deadline_s(scope: Any) -> float:
+    """How long a body may take: slides are large, everything else is not."""
+    slow = scope["method"] == "PUT" and _SLOW.fullmatch(scope["path"])
+    return uploads.DEADLINE_S if slow else BODY_DEADLINE_S
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -111,6 +129,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def life(_: Litestar) -> AsyncGenerator[None, None]:
+        uploads.clear(house.settings)
         async with house.open():
             yield
 
@@ -118,6 +137,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         [
             Router(PREFIX, route_handlers=data_routes()),
             *visit_socket.ROUTES,
+            *lesson_socket.ROUTES,
             *device_socket.ROUTES,
             *schema.ROUTES,
             *health.ROUTES,
@@ -134,7 +154,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app.state.house = house
     check_routes(app)
     check_messages(ACTS, VisitPageMessage)
+    check_messages(LESSON_ACTS, LessonPageMessage)
     # Around the router too, so that a path without a route has the headers and the log line.
-    inside = BodyDeadline(SecurityHeaders(app.asgi_handler, tls=house.settings.secure_cookies))
+    headed = SecurityHeaders(app.asgi_handler, tls=house.settings.secure_cookies)
+    inside = BodyDeadline(headed, seconds=body_deadline_s)
     app.asgi_handler = RequestLog(inside)
     return app

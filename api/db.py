@@ -31,9 +31,16 @@ def house_of(state: State) -> House:
     return house
 
 
-async def transaction(house: NamedDependency[House]) -> AsyncGenerator[AsyncSession, None]:
+def asked(request: Request[Any, Any, Any]) -> str:
+    """The operation a request asks for, never the path a client typed."""
+    return f"{request.method} {request.scope.get('path_template', '-')}"
+
+
+async def transaction(
+    request: Request[Any, Any, Any], house: NamedDependency[House]
+) -> AsyncGenerator[AsyncSession, None]:
     """The request's transaction."""
-    async with house.transaction() as db:
+    async with house.transaction(asked(request)) as db:
         yield db
 
 

@@ -11,15 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live
 from api.ecg_live import EcgLive
+from api.keeper import Keeper
+from api.lesson_desk import Desks
 from api.live import Live
+from api.logs import error_fields, log
 from api.media import Media
 from api.pages import Pages
 from api.reactions import react
 from api.socket_messages import Vitals
 from api.watch import Watch
 from devices.frames import encode
+from people import audit
 from people.facts import take
-from people.refused import Refused
+from people.policy import Thing
+from people.refused import Forbidden, Refused
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from storage.objects import S3Objects
@@ -44,7 +49,10 @@ class House:
         self.sessions = sessions(self.engine)
         self.objects = S3Objects(settings)
         self.live = Live()
-        self.media = Media([settings.link_path(0)])
+        self.keeper = Keeper(self)
+        self.media = Media([settings.link_path(0)], keep=self.keeper.take)
+        self.lessons = Desks(self)
+        self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.watch = Watch(self.engine, self.live)
@@ -56,22 +64,38 @@ class House:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, where: str = "-") -> AsyncIterator[AsyncSession]:
         """One transaction, committed at the end; then its facts get their reactions.
 
-        A refusal rolls back, but for one that says its writes are kept (a counted attempt).
+        A refusal rolls back, but for one that says its writes are kept (a counted attempt). A
+        forbidden act leaves a row that says who tried it `where`.
         """
         refused: Refused | None = None
-        async with self.sessions() as session, session.begin():
-            try:
-                yield session
-            except Refused as error:
-                if not error.keeps_writes:
-                    raise
-                refused = error
+        try:
+            async with self.sessions() as session, session.begin():
+                try:
+                    yield session
+                except Refused as error:
+                    if not error.keeps_writes:
+                        raise
+                    refused = error
+        except Forbidden as forbidden:
+            await self.forbidden(forbidden, where)
+            raise
         self._react(session)
         if refused is not None:
             raise refused
+
+    async def forbidden(self, tried: Forbidden, where: str) -> None:
+        """Keep who tried what; it is refused all the same when that cannot be kept."""
+        if tried.actor_id is None or tried.act is None:
+            return
+        thing = tried.thing or Thing()
+        try:
+            async with self.sessions() as db, db.begin():
+                await audit.refused(db, tried.actor_id, tried.act, thing, self.clock(), where=where)
+        except Exception as error:  # noqa: BLE001 - the answer to the caller is the refusal
+            log.error("refusal not kept", **error_fields(error))
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None, None]:
@@ -80,6 +104,8 @@ class House:
             stack.push_async_callback(self.engine.dispose)
             await stack.enter_async_context(self.readings)
             await stack.enter_async_context(self.frames)
+            await stack.enter_async_context(self.keeper)
+            await stack.enter_async_context(self.lessons)
             await stack.enter_async_context(self.media)
             await stack.enter_async_context(self.watch)
             stack.push_async_callback(_cancelled, asyncio.create_task(self.ecg.run()))

@@ -23,6 +23,7 @@ class Hint(Enum):
     READINGS = "readings"
     STREAMS = "streams"
     VISIT = "visit"
+    LESSON = "lesson"
 
 
 class Close(Enum):
@@ -113,7 +114,7 @@ class Tab:
 
 
 class Live:
-    """Channels by name: `patient/ID` for readings and traces, `visit/ID` for the room."""
+    """Channels by name: `patient/ID` for readings and traces, `visit/ID`, `lesson/ID` for rooms."""
 
     def __init__(self) -> None:
         self._channels: dict[str, set[Tab]] = {}
@@ -140,8 +141,9 @@ class Live:
         return frozenset(self._channels.get(channel, ()))
 
     def pages(self) -> frozenset[Tab]:
-        """Every visit page; recorders' sockets are on no visit's channel."""
-        channels = (tabs for name, tabs in self._channels.items() if name.startswith("visit/"))
+        """Every page of a room; recorders' sockets are on no room's channel."""
+        rooms = ("visit/", "lesson/")
+        channels = (tabs for name, tabs in self._channels.items() if name.startswith(rooms))
         return frozenset(tab for tabs in channels for tab in tabs)
 
     def hint(self, channel: str, hint: Hint) -> None:
@@ -169,6 +171,11 @@ def patient(person_id: UUID) -> str:
 def visit(visit_id: UUID) -> str:
     """Channel of a visit's room."""
     return f"visit/{visit_id}"
+
+
+def lesson(lesson_id: UUID) -> str:
+    """Channel of a lesson's room."""
+    return f"lesson/{lesson_id}"
 
 
 def session(session_id: UUID) -> str:

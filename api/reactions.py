@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 from api import live
 from api.live import Close, Hint
 from people.facts import (
+    ChatSaid,
     DeviceRevoked,
     EcgFramesStored,
     Fact,
+    LessonChanged,
+    LessonEnded,
+    LessonOpened,
     ReadingStored,
+    RecordingChanged,
     SessionEnded,
+    SlideTurned,
     VisitClosed,
     VisitOpened,
 )
@@ -58,6 +64,31 @@ def _frames_stored(house: House, fact: EcgFramesStored) -> None:
         house.live.hint(live.patient(fact.person_id), Hint.STREAMS)
 
 
+def _lesson_changed(house: House, fact: LessonOpened | LessonChanged | RecordingChanged) -> None:
+    desk = house.lessons.of(fact.lesson_id)
+    if desk:
+        desk.changed()
+
+
+def _lesson_ended(house: House, fact: LessonEnded) -> None:
+    house.media.close(fact.lesson_id)
+    desk = house.lessons.of(fact.lesson_id)
+    if desk:
+        desk.changed()
+
+
+def _slide_turned(house: House, fact: SlideTurned) -> None:
+    desk = house.lessons.of(fact.lesson_id)
+    if desk:
+        desk.turned(fact)
+
+
+def _chat_said(house: House, fact: ChatSaid) -> None:
+    desk = house.lessons.of(fact.lesson_id)
+    if desk:
+        desk.said(fact)
+
+
 REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     SessionEnded: _session_ended,
     DeviceRevoked: _device_revoked,
@@ -65,4 +96,10 @@ REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     VisitClosed: _visit_closed,
     ReadingStored: _reading_stored,
     EcgFramesStored: _frames_stored,
+    LessonOpened: _lesson_changed,
+    LessonChanged: _lesson_changed,
+    RecordingChanged: _lesson_changed,
+    LessonEnded: _lesson_ended,
+    SlideTurned: _slide_turned,
+    ChatSaid: _chat_said,
 }

@@ -6,6 +6,7 @@ prints it; the same code gives the same bytes, so that a drift of the UI's types
 """
 
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_args
 
@@ -26,7 +27,14 @@ _SECURITY = {
     "device": {"type": "http", "scheme": "bearer"},
 }
 _BYTES = {"type": "string", "format": "binary"}
-SOCKET_TYPES = ("VisitPageMessage", "VisitServerMessage", "DeviceHello", "DeviceServerMessage")
+SOCKET_TYPES = (
+    "VisitPageMessage",
+    "VisitServerMessage",
+    "LessonPageMessage",
+    "LessonServerMessage",
+    "DeviceHello",
+    "DeviceServerMessage",
+)
 
 
 def document() -> dict[str, Any]:
@@ -47,9 +55,9 @@ def document() -> dict[str, Any]:
         ),
     )
     found = app.openapi_schema.to_schema()
-    acts = {h.operation_id: h.opt["act"] for h in _handlers(app) if h.operation_id}
+    opts = {h.operation_id: h.opt for h in _handlers(app) if h.operation_id}
     for operation in (o for path in found["paths"].values() for o in path.values()):
-        _tidy(operation, acts[operation["operationId"]])
+        _tidy(operation, opts[operation["operationId"]])
     found["components"] = {"schemas": _schemas(app), "securitySchemes": _SECURITY}
     ordered: dict[str, Any] = _ordered(found)
     return ordered
@@ -60,15 +68,21 @@ def _handlers(app: Litestar) -> list[HTTPRouteHandler]:
     return [handler for route in routes for handler in route.route_handlers]
 
 
-def _tidy(operation: dict[str, Any], act: Act) -> None:
-    """Say who may ask, and nothing about bodies that are not there or are bytes."""
+def _tidy(operation: dict[str, Any], opt: Mapping[str, Any]) -> None:
+    """Say who may ask, which bodies are bytes, and nothing about bodies that are not there."""
     del operation["summary"], operation["deprecated"]
+    act = opt["act"]
     if not for_anyone(act):
         operation["security"] = [{"device": []} if act is Act.SEND_READINGS else {"session": []}]
-    operation["responses"].get("204", {}).pop("content", None)
+    if "takes" in opt:  # read from the stream, so Litestar knows of none
+        body = {opt["takes"]: {"schema": _BYTES}}
+        operation["requestBody"] = {"required": True, "content": body}
+    for status in ("204", "416"):
+        operation["responses"].get(status, {}).pop("content", None)
     for answer in operation["responses"].values():
-        if "application/octet-stream" in answer.get("content", {}):
-            answer["content"]["application/octet-stream"]["schema"] = _BYTES
+        for media_type, content in answer.get("content", {}).items():
+            if not media_type.endswith("json"):
+                content["schema"] = _BYTES
 
 
 def _schemas(app: Litestar) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Plain ASGI wrappers, so that they hold for pages, data, sockets and errors alike
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from litestar.exceptions import HTTPException
@@ -30,7 +30,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), display-capture=()",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), "
+    "display-capture=(self)",
 }
 # Two years, the usual floor for preload lists; only said where TLS is in front.
 HSTS = "max-age=63072000; includeSubDomains"
@@ -72,7 +73,9 @@ class BodyDeadline:
     uvicorn waits for ever: fifty half-sent bodies would hold fifty requests.
     """
 
-    def __init__(self, app: ASGIApp, *, seconds: float = BODY_DEADLINE_S) -> None:
+    def __init__(
+        self, app: ASGIApp, *, seconds: Callable[[Any], float] = lambda _: BODY_DEADLINE_S
+    ) -> None:
         self.app = app
         self.seconds = seconds
 
@@ -80,7 +83,7 @@ class BodyDeadline:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        deadline = asyncio.get_running_loop().time() + self.seconds
+        deadline = asyncio.get_running_loop().time() + self.seconds(scope)
         whole = False
 
         async def receive_in_time() -> Any:

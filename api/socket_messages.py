@@ -10,12 +10,17 @@ import msgspec
 
 from devices.ecg.quality import Quality, Reason
 from devices.frames import StreamHeader
+from eschool.chat import ChatMessage
+from eschool.lesson_room import LessonRoom
+from eschool.lessons import LessonSide
+from eschool.slides import Deck
 from people.policy import Act
 from telemed.ecg import EcgStreamInfo
 from telemed.readings import Reading
 from telemed.visits import VisitState
 
 MediaKind = Literal["audio", "video", "screen"]
+Side = Literal["doctor", "patient", "teacher", "pupil"]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 # An offer or answer with a dozen m-lines is about 15 kB; a frame may hold 64 KiB.
 Sdp = Annotated[str, msgspec.Meta(max_length=60_000)]
@@ -23,7 +28,7 @@ Transports = Annotated[list[Text], msgspec.Meta(max_length=8)]
 
 
 class FromPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message of the visit page."""
+    """A message of a visit's or a lesson's page."""
 
 
 class Hello(FromPage, frozen=True, tag="hello"):
@@ -35,10 +40,12 @@ class Hello(FromPage, frozen=True, tag="hello"):
 
 
 class MediaReady(FromPage, frozen=True, tag="media_ready"):
-    """The page can take offers; what it has to publish."""
+    """The page can take offers; what it has to publish, and transports that it keeps."""
 
     audio: bool
     video: bool
+    screen: bool = False
+    resume: Transports = []
 
 
 class Answered(FromPage, frozen=True, tag="answer"):
@@ -68,26 +75,27 @@ class Ping(FromPage, frozen=True, tag="ping"):
 
 
 class ToPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to the visit page."""
+    """A message to a visit's or a lesson's page."""
 
 
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of the visit: online = has the page open; audio, video = arrive at the worker."""
+    """A member of the room: online = has the page open; the kinds = arrive at the worker."""
 
     id: UUID
     name: str
-    side: Literal["doctor", "patient"]
+    side: Side
     online: bool
     audio: bool
     video: bool
+    screen: bool
 
 
 class OfferedTrack(msgspec.Struct, frozen=True):
-    """Whose track the m-line `mid` carries."""
+    """Whose track the m-line `mid` carries: a person's, or the lesson's `floor`."""
 
     mid: str
     kind: MediaKind
-    member: UUID
+    member: str
 
 
 class Welcome(ToPage, frozen=True, tag="welcome"):
@@ -158,6 +166,37 @@ class VisitChanged(ToPage, frozen=True, tag="visit"):
     state: VisitState
 
 
+class LessonWelcome(ToPage, frozen=True, tag="lesson_welcome"):
+    """Answer to a lesson page's hello: who you are, who is here, how the room stands."""
+
+    you: UUID
+    side: LessonSide
+    members: list[MemberState]
+    room: LessonRoom
+    deck: Deck | None
+    server_time: datetime
+
+
+class LessonTold(ToPage, frozen=True, tag="lesson"):
+    """The room has changed; it is told whole."""
+
+    room: LessonRoom
+
+
+class SlideShown(ToPage, frozen=True, tag="slide"):
+    """The teacher turned to a page; told at once, before the room."""
+
+    deck_id: UUID
+    page: int
+    at: datetime
+
+
+class ChatTold(ToPage, frozen=True, tag="chat"):
+    """A message of the chat is new or was decided upon."""
+
+    message: ChatMessage
+
+
 class Pong(ToPage, frozen=True, tag="pong"):
     """Answer to ping."""
 
@@ -215,6 +254,8 @@ ACTS: dict[type, Act] = {
     Ping: Act.JOIN_VISIT,
 }
 
+LESSON_ACTS: dict[type, Act] = dict.fromkeys(ACTS, Act.JOIN_LESSON)
+
 VisitPageMessage = Hello | MediaReady | Answered | RestartMedia | Mute | Ping
 VisitServerMessage = (
     Welcome
@@ -228,6 +269,22 @@ VisitServerMessage = (
     | StoresAway
     | StoresBack
     | VisitChanged
+    | Pong
+    | SocketProblem
+    | SignedOut
+)
+LessonPageMessage = VisitPageMessage
+LessonServerMessage = (
+    LessonWelcome
+    | Presence
+    | Offered
+    | MediaAway
+    | MediaBack
+    | LessonTold
+    | SlideShown
+    | ChatTold
+    | StoresAway
+    | StoresBack
     | Pong
     | SocketProblem
     | SignedOut

@@ -103,7 +103,7 @@ async def test_a_path_or_method_we_do_not_have_is_a_problem_too(as_: Client) -> 
 
 
 async def test_a_body_that_trickles_ends_at_the_deadline(server: Server) -> None:
-    wrapped = BodyDeadline(server.app.asgi_handler, seconds=0.3)
+    wrapped = BodyDeadline(server.app.asgi_handler, seconds=lambda _: 0.3)
     server.app.asgi_handler = wrapped
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(

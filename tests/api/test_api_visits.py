@@ -102,7 +102,7 @@ async def test_a_lesson_is_seen_by_its_teacher_and_its_class(as_: Client, world:
     assert code(await as_().get(url)) == (401, "not_signed_in")
     assert code(await as_("doctor").get(url)) == (404, "not_found")
     assert (await as_("teacher").get(url)).json()["my_side"] == "teacher"
-    assert (await as_("pupil").get(url)).json()["state"] == "running"
+    assert (await as_("pupil").get(url)).json()["state"] == "planned"
 
 
 async def test_one_can_revoke_ones_own_device_and_nobody_elses(as_: Client, world: World) -> None:

@@ -1,0 +1,275 @@
+"""Lessons with a page open in this process: each is read once when it changes, and told to all.
+
+What is the same for everybody in the room costs one reading a process and not one a tab. A desk
+looks by itself every few seconds too: what another process or the clock changed is seen late, but
+it is seen.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.live import Close, Tab
+from api.logs import error_fields, log
+from api.media_room import KINDS, Card, Plan
+from api.socket_messages import ChatTold, LessonTold, Side, SlideShown
+from eschool import chat, hands, lesson_room, takes
+from eschool.lesson_room import LessonRoom
+from eschool.lessons import LessonSide, LessonState
+from people.facts import ChatSaid, SlideTurned
+from people.organisations import Ref
+from people.policy import Actor
+from people.refused import NotFound
+from rtc.messages import Recording
+from storage.db_errors import is_away
+
+if TYPE_CHECKING:
+    from api.house import House
+
+LOOK_AGAIN_S = 3.0
+RETRY_S = 1.0
+# So long the floor waits for a holder whose page is gone.
+FLOOR_WAITS_S = 5.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Who looks through a tab; `actor` is renewed by the tab's own look at its rights."""
+
+    person_id: UUID
+    side: LessonSide
+    actor: Actor
+
+
+class Desk:
+    """One lesson: who looks at it here, and how it stood when it was last read."""
+
+    def __init__(self, house: "House", lesson_id: UUID) -> None:
+        self.lesson_id = lesson_id
+        self.viewers: dict[Tab, Viewer] = {}
+        self.room: LessonRoom | None = None
+        self.plan = Plan(())
+        self._house = house
+        self._changed = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._told: LessonRoom | None = None
+        self._absent: tuple[UUID, asyncio.TimerHandle] | None = None
+        self._gone: UUID | None = None  # the holder whose time is up
+        self._said: dict[UUID, UUID] = {}  # messages to tell → who wrote them
+        self.task = asyncio.create_task(self._run())
+
+    @property
+    def idle(self) -> bool:
+        """Nobody looks, nothing is waited for, nothing is recorded."""
+        recorded = self.room is not None and self.room.recording.on
+        return not (self.viewers or self._absent or self._gone or recorded)
+
+    def changed(self) -> None:
+        """Something was committed: read again."""
+        self._changed.set()
+
+    def said(self, fact: ChatSaid) -> None:
+        """A message is new, or was decided upon."""
+        self._said[fact.message_id] = fact.person_id
+        self._changed.set()
+
+    def turned(self, fact: SlideTurned) -> None:
+        """Another page is shown: told from the fact itself, before anything is read."""
+        self._tell(SlideShown(deck_id=fact.deck_id, page=fact.page, at=fact.at))
+        self._changed.set()
+
+    def enter(self, tab: Tab, viewer: Viewer) -> None:
+        """A page looks at the lesson from now on."""
+        self.viewers[tab] = viewer
+        self._mind_holder()
+
+    def leave(self, tab: Tab) -> None:
+        """A page looks no more."""
+        self.viewers.pop(tab, None)
+        self._mind_holder()
+        self._changed.set()
+
+    async def ready(self, person_id: UUID) -> LessonRoom:
+        """The room, read at least once, with a plan that names this person."""
+        async with self._reading:
+            if self.room is None or self.plan.card(person_id) is None:
+                await self._read()
+        if self.room is None or self.plan.card(person_id) is None:
+            raise NotFound
+        return self.room
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self.task.cancel()
+        if self._absent:
+            self._absent[1].cancel()
+
+    async def _run(self) -> None:
+        """Do what is asked; then look again by itself. Ends when nobody is left."""
+        while not self.idle or self._changed.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._changed.wait()
+            self._changed.clear()
+            for step in (self._drop, self._tell_chat, self._look):
+                await self._try(step)
+        self._house.lessons.forget(self)
+
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except NotFound:
+            return
+        except Exception as error:  # noqa: BLE001 - a desk must outlive whatever it meets
+            if not is_away(error):
+                log.error("lesson", **error_fields(error))
+                return
+            await asyncio.sleep(RETRY_S)
+            self._changed.set()
+
+    async def _look(self) -> None:
+        async with self._reading:
+            await self._read()
+
+    async def _read(self) -> None:
+        now = self._house.clock()
+        async with self._house.transaction("/ws/lessons") as db:
+            room = await lesson_room.room(db, self.lesson_id, now)
+            plan = await self._plan(db, room)
+        self.room, self.plan = room, plan
+        if room != self._told:
+            self._told = room
+            self._tell(LessonTold(room=room))
+        if room.state is LessonState.ENDED:
+            self._house.media.close(self.lesson_id)
+            for tab in self.viewers:
+                tab.end(Close.FORBIDDEN)  # after what it was told
+        else:
+            self._house.media.replan(self.lesson_id, plan)
+        self._mind_holder()
+
+    async def _plan(self, db: AsyncSession, room: LessonRoom) -> Plan:
+        now = self._house.clock()
+        grants = await lesson_room.grants(db, self.lesson_id, now)
+        roster = await lesson_room.roster(db, self.lesson_id, now)
+        take = await takes.current_take(db, self.lesson_id) if room.recording.on else None
+        running = room.state is LessonState.RUNNING
+        cards = [_card(one, room.teacher, grants.get(one.id, []), running) for one in roster]
+        return Plan(
+            tuple(cards),
+            codec="h264",
+            presenter=room.teacher.id,
+            recording=Recording(str(take.id), take.started_at.timestamp(), take.base_ms)
+            if take
+            else None,
+        )
+
+    def _mind_holder(self) -> None:
+        """Count the seconds while the floor's holder has no page here."""
+        floor = self.room.floor if self.room else None
+        here = {viewer.person_id for viewer in self.viewers.values()}
+        absent = floor.person.id if floor and floor.person.id not in here else None
+        if self._absent and self._absent[0] != absent:
+            self._absent[1].cancel()
+            self._absent = None
+        if absent and self._absent is None and self._gone is None:
+            loop = asyncio.get_running_loop()
+            self._absent = (absent, loop.call_later(FLOOR_WAITS_S, self._time_is_up, absent))
+
+    def _time_is_up(self, person_id: UUID) -> None:
+        self._absent, self._gone = None, person_id
+        self._changed.set()
+
+    async def _drop(self) -> None:
+        if self._gone is None:
+            return
+        async with self._house.transaction("/ws/lessons") as db:
+            await hands.drop(db, self.lesson_id, self._gone, self._house.clock())
+        self._gone = None
+
+    async def _tell_chat(self) -> None:
+        """Tell what was said; a message waits here while the database is away."""
+        while self._said:
+            message_id, author_id = next(iter(self._said.items()))
+            try:
+                await self._tell_message(message_id, author_id)
+            except Exception as error:
+                if not is_away(error):
+                    self._said.pop(message_id, None)
+                raise
+            self._said.pop(message_id, None)
+
+    async def _tell_message(self, message_id: UUID, author_id: UUID) -> None:
+        """Judge a message once for each distinct view: who leads, who wrote it, the class."""
+        views: dict[tuple[LessonSide, bool], list[tuple[Tab, Viewer]]] = {}
+        for tab, viewer in self.viewers.items():
+            view = (viewer.side, viewer.person_id == author_id)
+            views.setdefault(view, []).append((tab, viewer))
+        now = self._house.clock()
+        async with self._house.transaction("/ws/lessons") as db:
+            for looking in views.values():
+                actor = looking[0][1].actor
+                message = await chat.message_for(db, actor, self.lesson_id, message_id, now)
+                if message is not None:
+                    told = _encode(ChatTold(message=message))
+                    for tab, _ in looking:
+                        tab.tell(told)
+
+    def _tell(self, message: msgspec.Struct) -> None:
+        encoded = _encode(message)
+        for tab in self.viewers:
+            tab.tell(encoded)
+
+
+def _card(person: Ref, teacher: Ref, granted: Sequence[str], running: bool) -> Card:
+    side: Side = "teacher" if person.id == teacher.id else "pupil"
+    grants = tuple(kind for kind in KINDS if kind in granted)
+    return Card(person.id, person.name, side, grants, watches=running)
+
+
+class Desks:
+    """The desks of this process."""
+
+    def __init__(self, house: "House") -> None:
+        self._house = house
+        self._desks: dict[UUID, Desk] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        desks = list(self._desks.values())
+        for desk in desks:
+            desk.close()
+        await asyncio.gather(*(desk.task for desk in desks), return_exceptions=True)
+
+    def enter(self, lesson_id: UUID, tab: Tab, viewer: Viewer) -> Desk:
+        """Let a page look at a lesson."""
+        desk = self._desks.get(lesson_id)
+        if desk is None:
+            desk = self._desks[lesson_id] = Desk(self._house, lesson_id)
+        desk.enter(tab, viewer)
+        return desk
+
+    def of(self, lesson_id: UUID) -> Desk | None:
+        """The desk of a lesson somebody looks at here."""
+        return self._desks.get(lesson_id)
+
+    def forget(self, desk: Desk) -> None:
+        """Nobody looks at that lesson any more."""
+        if self._desks.get(desk.lesson_id) is desk:
+            del self._desks[desk.lesson_id]

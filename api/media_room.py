@@ -1,0 +1,128 @@
+"""A room's media as this process holds it: who may be in it, whose page is open, what arrives.
+
+Plain state; api/media.py moves it and speaks with the worker.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from api.live import Tab
+from api.socket_messages import MediaKind, MemberState, Side
+from rtc.messages import Codec, Join, Member, MemberPresence, Recording, RoomState
+
+KINDS: tuple[MediaKind, ...] = ("audio", "video", "screen")
+# What a page has to publish.
+Has = frozenset[MediaKind]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A member as the others see him, what he may publish, and whether media come to him."""
+
+    person_id: UUID
+    name: str
+    side: Side
+    grants: tuple[MediaKind, ...] = ()
+    watches: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a room is to be: everybody who may be in it, present or not, and how media go there."""
+
+    cards: tuple[Card, ...]
+    codec: Codec = "vp8"
+    presenter: UUID | None = None
+    recording: Recording | None = None
+
+    def card(self, person_id: UUID) -> Card | None:
+        """The card of a person."""
+        return next((card for card in self.cards if card.person_id == person_id), None)
+
+
+@dataclass(slots=True)
+class Seat:
+    """A member's place, also while he is away."""
+
+    card: Card
+    tab: Tab | None = None
+    has: Has | None = None  # None until the page can take offers
+    resume: list[str] = field(default_factory=list)
+    transports: set[str] = field(default_factory=set)
+    muted: set[MediaKind] = field(default_factory=set)
+    arriving: frozenset[MediaKind] = frozenset()  # kinds whose packets the worker sees
+    failures: int = 0
+    leaving: asyncio.TimerHandle | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Nobody sits here, nor is he expected back in a moment."""
+        return self.tab is None and self.leaving is None
+
+    def publish(self) -> list[MediaKind]:
+        """Kinds that go out from here: granted and not muted."""
+        return [kind for kind in self.card.grants if kind not in self.muted]
+
+    def stay(self) -> None:
+        """He is back, or gone for good: nothing is waited for any more."""
+        if self.leaving:
+            self.leaving.cancel()
+        self.leaving = None
+
+    def see(self, seen: MemberPresence) -> None:
+        """Take over what the worker sees of this member."""
+        arrives = {"audio": seen.audio, "video": seen.video, "screen": seen.screen}
+        self.arriving = frozenset(kind for kind in KINDS if arrives[kind])
+        self.failures = 0 if seen.connected else self.failures
+
+    def join(self, room_id: UUID) -> Join | None:
+        """What asks the worker for offers; None while no page can take them."""
+        if self.tab is None or self.has is None:
+            return None
+        return Join(
+            str(room_id),
+            str(self.card.person_id),
+            "audio" in self.has,
+            "video" in self.has,
+            sorted(self.transports),
+            "screen" in self.has,
+        )
+
+    def state(self) -> MemberState:
+        """The member as pages show him."""
+        flows = self.arriving.intersection(self.publish())
+        return MemberState(
+            id=self.card.person_id,
+            name=self.card.name,
+            side=self.card.side,
+            online=self.tab is not None,
+            audio="audio" in flows,
+            video="video" in flows,
+            screen="screen" in flows,
+        )
+
+
+@dataclass(slots=True)
+class Room:
+    """The seats of a room and the plan they follow."""
+
+    plan: Plan
+    seats: dict[UUID, Seat] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Nobody is here or expected back, and nothing is recorded."""
+        here = any(not seat.empty for seat in self.seats.values())
+        return not here and self.plan.recording is None
+
+    def state(self, room_id: UUID, version: int) -> RoomState:
+        """The whole desired state, as the worker is told it."""
+        members = [
+            Member(str(seat.card.person_id), list(seat.publish()), subscribe=seat.card.watches)
+            for seat in self.seats.values()
+        ]
+        presenter = str(self.plan.presenter) if self.plan.presenter else None
+        return RoomState(
+            str(room_id), version, members, self.plan.codec, presenter, self.plan.recording
+        )
