@@ -19,7 +19,8 @@ export interface Chapter {
   start_ms: number;
   deck_id: string;
   page: number;
-  title: string;
+  /** The first line written on the slide. */
+  title: string | null;
 }
 
 export interface Presentation {
@@ -67,7 +68,7 @@ export function deckOf(chapter: Chapter, chapters: readonly Chapter[], present: 
   const same = chapters.filter((one) => one.deck_id === chapter.deck_id);
   const pages = Math.max(...same.map((one) => one.page));
   const texts = Array.from({ length: pages }, () => '');
-  for (const one of same) texts[one.page - 1] = one.title;
+  for (const one of same) texts[one.page - 1] = one.title ?? '';
   return { id: chapter.deck_id, name: '', pages, texts };
 }
 

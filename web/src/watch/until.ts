@@ -12,8 +12,12 @@ export interface Answers<T> {
   onaway: () => void;
 }
 
-/** Answers how to stop asking. */
-export function untilAnswered<T>(ask: () => Promise<T>, answers: Answers<T>): () => void {
+/** Asks after `afterMs`, and answers how to stop. */
+export function untilAnswered<T>(
+  ask: () => Promise<T>,
+  answers: Answers<T>,
+  afterMs = 0,
+): () => void {
   let stopped = false;
   let pause = FIRST_PAUSE_MS;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -51,6 +55,6 @@ export function untilAnswered<T>(ask: () => Promise<T>, answers: Answers<T>): ()
     window.removeEventListener('online', online);
   };
   window.addEventListener('online', online);
-  void attempt();
+  timer = setTimeout(() => void attempt(), afterMs);
   return stop;
 }
