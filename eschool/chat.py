@@ -118,8 +118,11 @@ async def write(
         .on_conflict_do_nothing()
         .returning(LessonMessages.id)
     )
-    if written is not None:
-        emit(db, ChatSaid(at=now, lesson_id=lesson.id, message_id=written))
+    if written is not None and actor.id is not None:
+        emit(
+            db,
+            ChatSaid(at=now, lesson_id=lesson.id, message_id=written, person_id=actor.id),
+        )
     same = (LessonMessages.person_id == actor.id) & (LessonMessages.client_id == new.client_id)
     return await _one(db, actor, lesson, same, now)
 
@@ -183,7 +186,7 @@ async def _decide(
 ) -> ChatMessage:
     message_id, state = decision
     lesson = await led(db, actor, lesson_id, now)
-    decided = await db.scalar(
+    author_id = await db.scalar(
         update(LessonMessages)
         .where(
             LessonMessages.id == message_id,
@@ -191,10 +194,13 @@ async def _decide(
             LessonMessages.state == MessageState.HELD.value,
         )
         .values(state=state.value, decided_by=actor.id, decided_at=now)
-        .returning(LessonMessages.id)
+        .returning(LessonMessages.person_id)
     )
-    if decided is not None:
-        emit(db, ChatSaid(at=now, lesson_id=lesson.id, message_id=decided))
+    if author_id is not None:
+        emit(
+            db,
+            ChatSaid(at=now, lesson_id=lesson.id, message_id=message_id, person_id=author_id),
+        )
     return await _one(db, actor, lesson, LessonMessages.id == message_id, now)
 
 

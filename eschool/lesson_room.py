@@ -34,7 +34,7 @@ from people.organisations import Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Thing, may, require
 from people.refused import NotFound
-from people.relations import actor_of
+from people.relations import Relations, actor_of, allowed
 
 # A teacher comes before the class does, to put up the slides and to try the camera.
 BEFORE = timedelta(hours=1)
@@ -142,6 +142,27 @@ async def grants(db: AsyncSession, lesson_id: UUID, now: datetime) -> dict[UUID,
     if may(await actor_of(db, row.teacher_id, now), Act.LEAD_LESSON, thing(row), now):
         given[row.teacher_id] = list(TEACHER_MEDIA)
     return given
+
+
+async def roster(db: AsyncSession, lesson_id: UUID, now: datetime) -> list[Ref]:
+    """Everybody who may sit in the room: the teacher first, then the class in order of names."""
+    row, teacher = await _lesson(db, lesson_id)
+    may_sit = allowed(
+        Act.JOIN_LESSON,
+        Persons.id,
+        now,
+        organisation=Lessons.organisation_id,
+        about=(Lessons.id, Lessons.class_id),
+    )
+    named = select(Relations.actor_id).where(Relations.about_id.in_((row.id, row.class_id)))
+    query = (
+        select(Persons)
+        .join(Lessons, Lessons.id == row.id)
+        .where(Persons.id.in_(named), Persons.id != row.teacher_id, may_sit)
+        .order_by(Persons.family_name, Persons.given_name, Persons.id)
+    )
+    people = [teacher, *(await db.scalars(query)).all()]
+    return [Ref(one.id, full_name(one.given_name, one.family_name)) for one in people]
 
 
 async def _lesson(db: AsyncSession, lesson_id: UUID) -> tuple[Lessons, Persons]:

@@ -122,10 +122,11 @@ class SlideTurned(Fact, frozen=True, kw_only=True):
 
 
 class ChatSaid(Fact, frozen=True, kw_only=True):
-    """A message was written, approved or refused."""
+    """A message of this person was written, approved or refused."""
 
     lesson_id: UUID
     message_id: UUID
+    person_id: UUID
 
 
 class RecordingChanged(Fact, frozen=True, kw_only=True):

@@ -80,7 +80,10 @@ async def test_what_a_pupil_writes_waits_and_what_the_teacher_writes_does_not(
     shown = await say(db, s, "teacher", "Дискриминант")
     assert (held.state, held.mine, held.person.id) == (MessageState.HELD, True, s["pupil"])
     assert shown.state is MessageState.APPROVED
-    told = [facts.ChatSaid(at=NOW, lesson_id=s.lesson, message_id=m.id) for m in (held, shown)]
+    told = [
+        facts.ChatSaid(at=NOW, lesson_id=s.lesson, message_id=m.id, person_id=m.person.id)
+        for m in (held, shown)
+    ]
     assert facts.take(db) == told
     mine, theirs = ("Кто это?", "held"), ("Дискриминант", "approved")
     assert await seen_by(db, s, "teacher") == [(*mine, False), (*theirs, True)]
@@ -108,7 +111,10 @@ async def test_the_teacher_decides_and_the_first_decision_stands(db: AsyncSessio
     later = NOW + SECOND
     assert (await approve(db, teacher, s.lesson, yes.id, later)).state is MessageState.APPROVED
     assert (await refuse(db, teacher, s.lesson, no.id, later)).state is MessageState.REFUSED
-    told = [facts.ChatSaid(at=later, lesson_id=s.lesson, message_id=m.id) for m in (yes, no)]
+    told = [
+        facts.ChatSaid(at=later, lesson_id=s.lesson, message_id=m.id, person_id=m.person.id)
+        for m in (yes, no)
+    ]
     assert facts.take(db) == told
     assert (await refuse(db, teacher, s.lesson, yes.id, later)).state is MessageState.APPROVED
     assert (await approve(db, teacher, s.lesson, no.id, later)).state is MessageState.REFUSED
