@@ -60,6 +60,7 @@ class TrackTap(ABC):
         for each in self._reorder.expire(float("inf")):
             self._released(each)
         self._place()
+        self._reorder = Reorder()
         self._clock.restart()
 
     def settle(self, now: float) -> None:

@@ -340,8 +340,7 @@ class Film:
             for frame in file.decode():
                 if isinstance(frame, av.VideoFrame):
                     self.sizes.append((frame.width, frame.height))
-                    plane = np.frombuffer(frame.planes[0], np.uint8)
-                    self.luma.append(float(plane.mean()))
+                    self.luma.append(float(frame.to_ndarray()[: frame.height].mean()))
                     assert not frame.is_corrupt
                 else:
                     self.samples += cast("av.AudioFrame", frame).samples
