@@ -16,7 +16,7 @@ from aiortc.rtp import (
 )
 
 from rtc.forward import Counters
-from rtc.track import OUR_SSRC, PSFB_PLI, RTPFB_NACK, Track
+from rtc.track import MOST_BPS, OUR_SSRC, PSFB_PLI, RTPFB_NACK, Track
 from rtc.transport import Transport
 
 PSFB_FIR = 4
@@ -25,7 +25,6 @@ REMEMBERED_RESENDS = 2048
 LEAST_RTT_S = 0.02
 MOST_RTT_S = 1.0
 
-MOST_BPS = 2_500_000  # what a publisher may send at all
 LEAST_BPS = 150_000  # below this a face is not worth sending
 ALONE_BPS = 500_000  # nobody watches
 LEFT_BEHIND = 0.2  # share of a class whose links may be too weak for what the others get
@@ -114,7 +113,7 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
     link must not blur thirty.
     """
     if not track.legs:
-        return MOST_BPS if track.tap is not None else ALONE_BPS
+        return track.most_bps if track.tap is not None else ALONE_BPS
     shares = sorted(
         leg.estimate_bps
         // max(1, sum(each.is_picture and each.arrives(now) for each in leg.watched.values()))
@@ -122,7 +121,7 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
         if leg.estimate_bps is not None
     )
     carried = shares[int(len(shares) * left_behind)] if shares else MOST_BPS
-    return max(LEAST_BPS, min(MOST_BPS, carried))
+    return max(LEAST_BPS, min(track.most_bps, carried))
 
 
 def report_to_publisher(transport: Transport, now: float, left_behind: float = 0.0) -> None:
@@ -132,9 +131,10 @@ def report_to_publisher(transport: Transport, now: float, left_behind: float = 0
         return
     receptions = [track.reception for track in tracks if track.reception is not None]
     packet = bytes(RtcpRrPacket(OUR_SSRC, [each.report(now) for each in receptions]))
-    targets = [target_bps(each, now, left_behind) for each in tracks if each.is_picture]
-    if targets:  # a browser divides one figure among the pictures it sends
-        total = min(MOST_BPS, sum(targets))
+    pictures = [each for each in tracks if each.is_picture]
+    if pictures:  # a browser divides one figure among the pictures it sends
+        sent = [each for each in pictures if each.arrives(now)] or pictures[:1]
+        total = min(MOST_BPS, sum(target_bps(each, now, left_behind) for each in sent))
         fci = pack_remb_fci(total, [each.ssrc for each in receptions])
         packet += bytes(RtcpPsfbPacket(RTCP_PSFB_APP, OUR_SSRC, 0, fci))
     transport.send_rtcp(packet)

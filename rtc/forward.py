@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtc import srtp
+from rtc.extensions import hide_send_time
 from rtc.key_frames import HEADER_BYTES
 from rtc.tap import Tap
 from rtc.track import Track
@@ -57,17 +58,16 @@ class Forwarder:
         self._counters.packets_in += 1
         sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
         index = track.received(ssrc, sequence, timestamp, now)
+        if index is not None and track.awaits_key:
+            index = track.begin(view[:size], ssrc, sequence, timestamp, now)
         if index is None:
             return
-        if track.awaits_key:
-            if not track.begins_key_frame(view[:size]):
-                track.repeat_key_request(now)
-                return
-            index = track.begin(ssrc, sequence, timestamp, now)
         sequence = (index + track.sequence_offset) & 0xFFFF
         timestamp = (timestamp + track.timestamp_offset) & 0xFFFFFFFF
         _SEQUENCE_TIMESTAMP_SSRC.pack_into(view, 2, sequence, timestamp, track.ssrc)
         track.sent(sequence, timestamp, now)
+        if track.hides_send_time:
+            hide_send_time(view[:size])
         if track.ring is not None:
             track.ring.put(sequence, now, bytes(view[:size]))
             if track.key_wanted and track.begins_key_frame(view[:size]):

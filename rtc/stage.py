@@ -8,6 +8,8 @@ from rtc.seat import KINDS, Seat
 from rtc.tap import Tap
 from rtc.track import Track
 
+FLOOR_BPS = 600_000  # a pupil's face beside the lesson
+
 
 class Stage:
     """Lives as long as the room, so the lines of the viewers' offers never change.
@@ -19,7 +21,9 @@ class Stage:
     def __init__(self, presenter: str, codec: Codec) -> None:
         self.presenter = presenter
         self.presented = {kind: Track(presenter, kind, codec) for kind in PAYLOAD_TYPE[codec]}
-        self.floor = {kind: Track(FLOOR, kind, codec) for kind in KINDS}
+        self.floor = {kind: Track(FLOOR, kind, codec, most_bps=FLOOR_BPS) for kind in KINDS}
+        for track in self.floor.values():
+            track.hides_send_time = True
         self._holder: Seat | None = None
         self._nothing: Mapping[Kind, Track] = {}
 

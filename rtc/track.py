@@ -30,6 +30,8 @@ SDES_CNAME = 1
 CATCH_UP_STEP = 0x1000  # see `catch_up`
 MAX_SOURCES = 32  # a publisher who changes his SSRC more often than this is up to no good
 
+MOST_BPS = 2_500_000  # what a publisher may send at all
+
 _EMPTY_REPORT = bytes(RtcpRrPacket(ssrc=OUR_SSRC))
 
 
@@ -44,10 +46,14 @@ class Track:
     a browser would paint one pupil's movement over another's face.
     """
 
-    def __init__(self, member: str, kind: Kind, codec: Codec = "vp8") -> None:
+    def __init__(
+        self, member: str, kind: Kind, codec: Codec = "vp8", *, most_bps: int = MOST_BPS
+    ) -> None:
         self.member = member
         self.kind = kind
         self.is_picture = kind != "audio"
+        self.most_bps = most_bps
+        self.hides_send_time = False  # another publisher's clock must not be mixed with this one's
         self.payload_type = PAYLOAD_TYPE[codec][kind]
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 2
         self.live = False  # a publish grant is there now
@@ -131,12 +137,17 @@ class Track:
             self.tap.restarted()
         return self.reception
 
-    def begin(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int:
-        """Index of the first packet of the key frame: here the stream begins for the viewers."""
+    def begin(
+        self, packet: memoryview, ssrc: int, sequence: int, timestamp: int, now: float
+    ) -> int | None:
+        """Index of the packet if it begins the key frame where the viewers' stream begins."""
+        if not self.begins_key_frame(packet):
+            self.repeat_key_request(now)
+            return None
         self.reception = None
         index = self.received(ssrc, sequence, timestamp, now)
         self.awaits_key = False
-        return sequence if index is None else index
+        return index
 
     def sent(self, sequence: int, timestamp: int, now: float) -> None:
         """Remembers the newest packet the viewers saw: a new source goes on from it."""

@@ -149,6 +149,13 @@ class MediaHouse:
         await self.until(lambda: sum(isinstance(each, Stats) for each in self.heard) > before)
         return next(each for each in reversed(self.heard) if isinstance(each, Stats))
 
+    async def stats_until(self, true: Callable[[Stats], bool], timeout_s: float = 10.0) -> Stats:
+        """Asks until what the worker does of its own accord is done."""
+        async with asyncio.timeout(timeout_s):
+            while not true(stats := await self.stats()):
+                pass
+        return stats
+
     async def close(self) -> None:
         """Closes all pages."""
         for page in self.all_pages:

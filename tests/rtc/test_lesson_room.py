@@ -204,8 +204,7 @@ async def test_the_floor_taken_stops_with_the_next_packet(house: MediaHouse) -> 
 
 async def dropped(house: MediaHouse, count: int) -> None:
     """Waits until the worker has refused so many packets."""
-    while (await house.stats()).dropped_no_grant < count:
-        pass
+    await house.stats_until(lambda stats: stats.dropped_no_grant >= count)
 
 
 async def test_a_new_holder_is_seen_from_a_key_frame_on(house: MediaHouse) -> None:
