@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-TIMESCALE = 1000
 # Starts with a stream access point of type 1: every segment begins with a key frame.
 _KEY_FRAME_FIRST = 0x9000_0000
 # Version 1, 64-bit times; one reference is a u32 of type and size, a u32 and a u32 of flags.
@@ -32,8 +31,11 @@ class Span(NamedTuple):
     size: int
 
 
-def sidx(spans: Sequence[Span], reference_id: int = 1, timescale: int = TIMESCALE) -> bytes:
+def sidx(spans: Sequence[Span], timescale: int, reference_id: int = 1) -> bytes:
     """Index of segments that follow one another right behind this box.
+
+    `timescale` has to be that of the track: FFmpeg, and with it Chromium, takes the index's ticks
+    for the track's when it says how long the file is.
 
     A segment lasts until the next one begins, as it does for the player, so that a hole in the
     time line (a take somebody may not watch) does not shift what comes after it.

@@ -29,6 +29,8 @@ Edition = Literal["lesson", "audio"]
 GIVE_UP = timedelta(hours=1)
 # Segments are never longer (rtc/recording); the playlist must not promise less.
 TARGET_S = 4
+# Of track 1 of each edition's file, which the index speaks of (rtc/recording/mp4.py).
+TIMESCALES: dict[Edition, int] = {"lesson": 90_000, "audio": 48_000}
 MAX_TITLE = 120
 # How much of an object is in memory at once for one viewer.
 _CHUNK_BYTES = 1 << 20
@@ -213,7 +215,7 @@ async def pieces(
     ]
     return Pieces(
         init=_init_key(film, edition),
-        index=sidx(spans),
+        index=sidx(spans, TIMESCALES[edition]),
         segments=parts,
         etag=hashlib.sha256(repr((spans, parts)).encode()).hexdigest()[:32],
     )
