@@ -21,9 +21,16 @@ const AUDIO: MediaTrackConstraints = {
   noiseSuppression: true,
   autoGainControl: true,
 };
-const VIDEO: MediaTrackConstraints = {
+export const VIDEO: MediaTrackConstraints = {
   width: { ideal: 640 },
   height: { ideal: 480 },
+  frameRate: { ideal: 24, max: 30 },
+  facingMode: 'user',
+};
+/** One picture for a whole class, on tablets too. */
+export const CLASS_VIDEO: MediaTrackConstraints = {
+  width: { ideal: 960 },
+  height: { ideal: 540 },
   frameRate: { ideal: 24, max: 30 },
   facingMode: 'user',
 };
@@ -60,9 +67,9 @@ export function asksFor(choice: JoinChoice): Record<DeviceKind, boolean> {
   return { audio: choice !== 'listen', video: choice === 'camera' };
 }
 
-async function one(kind: DeviceKind): Promise<MediaStreamTrack> {
+async function one(kind: DeviceKind, video: MediaTrackConstraints): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia(
-    kind === 'audio' ? { audio: AUDIO } : { video: VIDEO },
+    kind === 'audio' ? { audio: AUDIO } : { video },
   );
   const track = stream.getTracks()[0];
   if (track === undefined) throw new DOMException('no track', 'NotFoundError');
@@ -72,9 +79,10 @@ async function one(kind: DeviceKind): Promise<MediaStreamTrack> {
 /** One kind, with its trouble instead of an error. */
 export async function openOne(
   kind: DeviceKind,
+  video: MediaTrackConstraints = VIDEO,
 ): Promise<{ track: MediaStreamTrack | null; trouble: MediaTrouble | null }> {
   try {
-    return { track: await one(kind), trouble: null };
+    return { track: await one(kind, video), trouble: null };
   } catch (error) {
     return { track: null, trouble: troubleOf(error) };
   }
@@ -84,12 +92,15 @@ export async function openOne(
  * Camera and microphone by choice: together, so that the browser asks once; when that fails each
  * alone, because a missing camera must not cost the voice.
  */
-export async function openMedia(choice: JoinChoice): Promise<LocalMedia> {
+export async function openMedia(
+  choice: JoinChoice,
+  video: MediaTrackConstraints = VIDEO,
+): Promise<LocalMedia> {
   const wanted = asksFor(choice);
   if (!wanted.audio && !wanted.video) return NOTHING;
   if (wanted.audio && wanted.video) {
     try {
-      const both = await navigator.mediaDevices.getUserMedia({ audio: AUDIO, video: VIDEO });
+      const both = await navigator.mediaDevices.getUserMedia({ audio: AUDIO, video });
       return {
         audio: both.getAudioTracks()[0] ?? null,
         video: both.getVideoTracks()[0] ?? null,
@@ -102,7 +113,7 @@ export async function openMedia(choice: JoinChoice): Promise<LocalMedia> {
   const media: LocalMedia = { audio: null, video: null, trouble: {} };
   for (const kind of ['audio', 'video'] as const) {
     if (!wanted[kind]) continue;
-    const { track, trouble } = await openOne(kind);
+    const { track, trouble } = await openOne(kind, video);
     media[kind] = track;
     if (trouble !== null) media.trouble[kind] = trouble;
   }

@@ -3,6 +3,7 @@
 import type { DeviceKind } from './wire';
 import {
   NOTHING,
+  VIDEO,
   openMedia,
   openOne,
   type JoinChoice,
@@ -15,10 +16,12 @@ export class LocalDevices {
   #micWanted = true;
   #cameraWanted = true;
   readonly #onLost: (kind: DeviceKind) => void;
+  readonly #video: MediaTrackConstraints;
 
   /** `onLost`: a device ended by itself, say a camera pulled out. */
-  constructor(onLost: (kind: DeviceKind) => void) {
+  constructor(onLost: (kind: DeviceKind) => void, video: MediaTrackConstraints = VIDEO) {
     this.#onLost = onLost;
+    this.#video = video;
   }
 
   get has(): Record<DeviceKind, boolean> {
@@ -57,13 +60,13 @@ export class LocalDevices {
 
   async open(choice: JoinChoice): Promise<void> {
     this.release();
-    this.#media = await openMedia(choice);
+    this.#media = await openMedia(choice, this.#video);
     this.#watch();
   }
 
   /** One more device in the middle of a call; false when there is none to be had. */
   async openOne(kind: DeviceKind): Promise<boolean> {
-    const { track, trouble } = await openOne(kind);
+    const { track, trouble } = await openOne(kind, this.#video);
     if (track === null) {
       this.#say(kind, trouble);
       return false;

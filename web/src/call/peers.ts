@@ -66,6 +66,14 @@ export class Peers {
       .map(({ id }) => id);
   }
 
+  /** Connections that need no mending, in one direction or in both. */
+  healthy(direction?: Direction): string[] {
+    return [...this.#transports.values()]
+      .filter((each) => direction === undefined || each.direction === direction)
+      .filter(({ peer }) => peer.connectionState === 'connected')
+      .map(({ id }) => id);
+  }
+
   get words(): Readonly<Record<Direction, LinkWord>> {
     return this.#words;
   }

@@ -7,6 +7,7 @@ import { pluralForm, type PluralForm } from './plurals';
 import ruCommon from './ru/common.json';
 import ruDay from './ru/day.json';
 import ruSignIn from './ru/sign-in.json';
+import type ruLesson from './ru/lesson.json';
 import type ruSlides from './ru/slides.json';
 import type ruVisit from './ru/visit.json';
 import type ruWatch from './ru/watch.json';
@@ -24,6 +25,7 @@ interface Catalogues {
   'sign-in': typeof ruSignIn;
   day: typeof ruDay;
   visit: typeof ruVisit;
+  lesson: typeof ruLesson;
   slides: typeof ruSlides;
   watch: typeof ruWatch;
 }

@@ -9,6 +9,7 @@ import type { Phase } from '../live/link';
 import { RoomSocket } from '../live/socket';
 import { rememberJoin, rememberedJoin, uuid4 } from '../live/tab';
 import { fetchTicket, socketUrl } from '../live/ticket';
+import { followWakes } from '../live/wake';
 import { EcgStreams } from './ecg/streams.svelte';
 import { NoteKeeper, type NoteView } from './note/keeper';
 import { emptyDraft, isTyped, type Draft } from './readings/form';
@@ -117,15 +118,9 @@ export class Room {
   enter(): () => void {
     void this.load();
     this.#retrier = setInterval(() => this.#retry(), RETRY_MS);
-    const wake = (): void => {
-      if (document.visibilityState === 'visible') this.#socket.wake();
-    };
-    const events = ['online', 'focus', 'pageshow'] as const;
-    document.addEventListener('visibilitychange', wake);
-    for (const event of events) window.addEventListener(event, wake);
+    const sleep = followWakes(() => this.#socket.wake());
     return () => {
-      document.removeEventListener('visibilitychange', wake);
-      for (const event of events) window.removeEventListener(event, wake);
+      sleep();
       clearInterval(this.#retrier);
       this.#socket.stop();
       this.calling.leave();

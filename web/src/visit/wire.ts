@@ -25,7 +25,11 @@ export type Reading = Omit<Schemas['Reading'], 'kind' | 'device'> & {
 };
 export type Vitals = Omit<Schemas['Vitals'], 'type'>;
 export type ServerMessage = Schemas['VisitServerMessage'];
-export type ClientMessage = Schemas['VisitPageMessage'];
+/** A visit has no screens to show, and joins whole. */
+type Plain<Message> = Message extends { type: 'media_ready' }
+  ? Omit<Message, 'screen' | 'resume'> & Partial<Message>
+  : Message;
+export type ClientMessage = Plain<Schemas['VisitPageMessage']>;
 
 export const readMessage = readerOf<ServerMessage>([
   'welcome',

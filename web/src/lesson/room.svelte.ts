@@ -1,0 +1,466 @@
+/** The lesson room: the socket, the media, and what the server says is the case for everybody. */
+
+import { problemText, toProblem, type Problem } from '../api/problem';
+import type { Lesson } from '../api/types';
+import type { DeviceKind } from '../call/wire';
+import type { Phase } from '../live/link';
+import { RoomSocket } from '../live/socket';
+import { rememberJoin, rememberedJoin, uuid4 } from '../live/tab';
+import { fetchTicket, socketUrl } from '../live/ticket';
+import { followWakes } from '../live/wake';
+import { signInAgain } from '../session.svelte';
+import type { Deck } from '../slides/deck';
+import { toast } from '../ui/announce.svelte';
+import { LessonCall, type LessonCallView } from './call';
+import { ChatOutbox, mergeMessages, type OutgoingMessage } from './chat';
+import * as rest from './rest';
+import { sendsNow, stageOf, type Sends, type Source } from './stage';
+import { Turner } from './turner';
+import {
+  readMessage,
+  type Audience,
+  type ChatMessage,
+  type ClientMessage,
+  type Member,
+  type RoomNow,
+  type ServerMessage,
+} from './wire';
+
+const RETRY_MS = 2_000;
+/** After media has come back, the teacher's picture may take so long to be known again. */
+const HELD_MS = 8_000;
+const NOTHING_SENT: Sends = { audio: false, video: false, screen: false };
+
+export class LessonRoom {
+  readonly id: string;
+  lesson = $state.raw<Lesson | null>(null);
+  /** Why the lesson itself could not be shown. */
+  problem = $state.raw<Problem | null>(null);
+  phase = $state<Phase>('idle');
+  everOpen = $state(false);
+  you = $state<string | null>(null);
+  now = $state.raw<RoomNow | null>(null);
+  members = $state.raw<readonly Member[]>([]);
+  deck = $state.raw<Deck | null>(null);
+  messages = $state.raw<readonly ChatMessage[]>([]);
+  outgoing = $state.raw<readonly OutgoingMessage[]>([]);
+  mediaAway = $state(false);
+  storesAway = $state(false);
+  signedOut = $state(false);
+  /** What the teacher sends, as far as is known. */
+  sends = $state.raw<Sends>(NOTHING_SENT);
+  /** What this person wants large. */
+  wanted = $state<Source | null>(null);
+  /** The act under way, so that its button says so. */
+  busy = $state<string | null>(null);
+  /** The floor was given without having been asked for: the microphone waits for a tap. */
+  invited = $state(false);
+  call = $state.raw<LessonCallView>() as LessonCallView;
+  #turning = $state<number | null>(null);
+
+  readonly teacher = $derived(this.lesson?.my_side === 'teacher');
+  readonly state = $derived(this.now?.state ?? this.lesson?.state ?? 'planned');
+  readonly presenter = $derived(this.members.find(({ side }) => side === 'teacher') ?? null);
+  readonly pupils = $derived(
+    this.members
+      .filter(({ side }) => side === 'pupil')
+      .toSorted((a, b) => Number(b.online) - Number(a.online) || a.name.localeCompare(b.name)),
+  );
+  readonly floor = $derived(this.now?.floor ?? null);
+  readonly mine = $derived(this.floor !== null && this.floor.person.id === this.you);
+  /** Place in the queue, 0 without a raised hand. */
+  readonly place = $derived(
+    (this.now?.hands ?? []).findIndex(({ person }) => person.id === this.you) + 1,
+  );
+  /** The page on the stage; of a deck this page does not hold there is none. */
+  readonly page = $derived.by((): number | null => {
+    if (this.#turning !== null) return this.#turning;
+    const slide = this.now?.slide ?? null;
+    return slide !== null && slide.deck_id === this.deck?.id ? slide.page : null;
+  });
+  readonly on = $derived.by((): Record<Source, boolean> => {
+    const { call, sends, teacher } = this;
+    const speaker = this.members.find(({ id }) => id === this.floor?.person.id);
+    return {
+      screen: teacher ? call.screen : sends.screen && call.joined,
+      slide: this.deck !== null && this.page !== null,
+      camera: teacher ? call.camera : sends.video && call.joined,
+      floor: speaker?.video === true && (this.mine ? call.camera : true),
+    };
+  });
+  readonly stage = $derived(stageOf(this.on, this.wanted));
+
+  readonly calling: LessonCall;
+  readonly #socket: RoomSocket<ServerMessage, ClientMessage>;
+  readonly #outbox: ChatOutbox;
+  readonly #turner: Turner;
+  #retrier: ReturnType<typeof setInterval> | undefined;
+  #messagesHere = false;
+  #deckAsking = false;
+  /** The newest deck is not the one on the stage: asking again would not help. */
+  #deckUnhad: string | null = null;
+  #heldUntil = 0;
+
+  constructor(id: string) {
+    this.id = id;
+    this.#socket = new RoomSocket({
+      url: socketUrl('lessons', id),
+      tab: uuid4(),
+      ticket: () => fetchTicket('lessons', id),
+      resume: () => this.calling.alive,
+      read: readMessage,
+      welcome: 'lesson_welcome',
+      onMessage: (message) => this.#heard(message),
+      onPhase: (phase) => this.#phase(phase),
+    });
+    this.calling = new LessonCall({
+      send: (message) => this.#socket.send(message),
+      renew: () => this.#socket.renew(),
+      may: () => (this.teacher ? ['audio', 'video', 'screen'] : ['audio', 'video']),
+      expects: () =>
+        this.teacher ? { audio: false, video: false } : { audio: false, video: this.sends.video },
+      onChange: (view) => (this.call = view),
+    });
+    this.call = this.calling.view;
+    this.#outbox = new ChatOutbox({
+      send: (text, clientId) => rest.writeMessage(id, text, clientId),
+      onStored: (message) => (this.messages = mergeMessages(this.messages, [message])),
+      onRefused: (problem) => toast(problemText(problem), 'trouble'),
+      onChange: (outgoing) => (this.outgoing = outgoing),
+    });
+    this.#turner = new Turner({
+      send: async (page) => {
+        const slide = await rest.turnSlide(id, page);
+        this.#slideIs(slide.deck_id, slide.page, slide.pages);
+      },
+      onFailed: (error) => toast(problemText(toProblem(error)), 'trouble'),
+      onChange: (page) => (this.#turning = page),
+    });
+  }
+
+  /** Enter; answers how to leave. */
+  enter(): () => void {
+    void this.load();
+    this.#retrier = setInterval(() => this.#retry(), RETRY_MS);
+    const sleep = followWakes(() => this.#socket.wake());
+    return () => {
+      sleep();
+      clearInterval(this.#retrier);
+      this.#socket.stop();
+      this.calling.leave();
+    };
+  }
+
+  /** Read the lesson and, the first time, start everything that hangs on it. */
+  async load(): Promise<void> {
+    const first = this.lesson === null;
+    try {
+      this.lesson = await rest.loadLesson(this.id);
+      this.problem = null;
+    } catch (error) {
+      if (first) this.problem = toProblem(error);
+      return;
+    }
+    if (!first || this.state === 'ended') return;
+    this.#socket.start();
+    await this.#rejoin();
+  }
+
+  /** Back in as before the reload: with the devices that were open then. */
+  async #rejoin(): Promise<void> {
+    const choice = rememberedJoin('lesson', this.id);
+    if (choice === null) return;
+    if (this.teacher) await this.calling.open(choice);
+    this.calling.join();
+  }
+
+  /** Come into the lesson; only the teacher's devices are asked for. */
+  async join(): Promise<void> {
+    rememberJoin('lesson', this.id, this.teacher ? 'camera' : 'listen');
+    const { localAudio, localVideo } = this.call;
+    if (this.teacher && localAudio === null && localVideo === null) {
+      await this.calling.open('camera');
+    }
+    this.calling.join();
+  }
+
+  /** Open the lesson and come into it. */
+  async open(): Promise<void> {
+    const opened = await this.act('open', async () =>
+      this.#lessonIs(await rest.openLesson(this.id)),
+    );
+    if (opened) await this.join();
+  }
+
+  end(): Promise<boolean> {
+    return this.act('end', async () => this.#lessonIs(await rest.endLesson(this.id)));
+  }
+
+  leave(): void {
+    rememberJoin('lesson', this.id, null);
+    if (this.place > 0) void rest.lowerHand(this.id).catch(() => undefined);
+    if (this.mine) void rest.takeFloor(this.id).catch(() => undefined);
+    this.calling.leave();
+    // Media that ended for us must end at the server too: a new link forgets the old media.
+    this.#socket.renew();
+  }
+
+  toggleHand(): Promise<boolean> {
+    return this.act('hand', () =>
+      this.place > 0 ? rest.lowerHand(this.id) : rest.raiseHand(this.id),
+    );
+  }
+
+  lowerOther(personId: string): Promise<boolean> {
+    return this.act(`lower ${personId}`, () => rest.lowerOther(this.id, personId));
+  }
+
+  giveFloor(personId: string, kinds: DeviceKind[]): Promise<boolean> {
+    return this.act(`floor ${personId}`, async () =>
+      this.#roomIs(await rest.giveFloor(this.id, personId, kinds)),
+    );
+  }
+
+  /** The teacher takes the floor back, or its holder gives it back. */
+  takeFloor(): Promise<boolean> {
+    return this.act('floor', () => rest.takeFloor(this.id));
+  }
+
+  /** Open the microphone: this person has the floor. */
+  async speak(): Promise<void> {
+    this.invited = false;
+    if (!this.call.mic) await this.calling.toggleMic();
+    // Given back while the browser was still asking.
+    if (!this.mine) this.calling.silence();
+    else rememberJoin('lesson', this.id, 'audio');
+  }
+
+  record(on: boolean, audience: Audience | null): Promise<boolean> {
+    return this.act('record', async () => this.#roomIs(await rest.record(this.id, on, audience)));
+  }
+
+  turn(page: number): void {
+    if (this.deck === null || page < 1 || page > this.deck.pages || page === this.page) return;
+    this.#turner.turn(page);
+  }
+
+  deckAdded(deck: Deck): void {
+    this.deck = deck;
+    // The server shows the class the first page of new slides.
+    this.#slideIs(deck.id, 1, deck.pages);
+  }
+
+  write(text: string): void {
+    this.#outbox.write(text);
+  }
+
+  judge(messageId: string, state: 'approved' | 'refused'): Promise<boolean> {
+    return this.act(`message ${messageId}`, async () => {
+      const judged = await rest.judgeMessage(this.id, messageId, state);
+      this.messages = mergeMessages(this.messages, [judged]);
+    });
+  }
+
+  hold(held: boolean): Promise<boolean> {
+    return this.act('hold', () => rest.holdChat(this.id, held));
+  }
+
+  /** Bring the lesson back to this tab. */
+  takeBack(): void {
+    this.#socket.takeBack();
+    void this.#rejoin();
+  }
+
+  /** Ask for signing in over this page; afterwards everything goes on where it was. */
+  async signIn(): Promise<void> {
+    this.signedOut = true;
+    if (!(await signInAgain())) return;
+    this.signedOut = false;
+    this.#socket.signedIn();
+    this.#retry();
+  }
+
+  /** Do something the server must agree to; false, and a word, when it did not. */
+  async act(what: string, verb: () => Promise<unknown>): Promise<boolean> {
+    if (this.busy === what) return false;
+    this.busy = what;
+    try {
+      await verb();
+      return true;
+    } catch (error) {
+      toast(problemText(toProblem(error)), 'trouble');
+      return false;
+    } finally {
+      if (this.busy === what) this.busy = null;
+    }
+  }
+
+  #phase(phase: Phase): void {
+    const before = this.phase;
+    this.phase = phase;
+    if (phase === 'open') {
+      this.everOpen = true;
+      return;
+    }
+    if (before === 'open') {
+      this.calling.linkDown();
+      this.mediaAway = false;
+    }
+    if (phase === 'expired') void this.signIn();
+    if (phase === 'replaced') this.calling.leave();
+    if (phase === 'refused') void this.#refused();
+  }
+
+  /** Ended while we were away, most likely: show it as it is now. */
+  async #refused(): Promise<void> {
+    await this.load();
+    if (this.lesson !== null) this.#lessonIs(this.lesson);
+  }
+
+  #heard(message: ServerMessage): void {
+    switch (message.type) {
+      case 'lesson_welcome':
+        this.you = message.you;
+        this.deck = message.deck;
+        this.calling.ready();
+        this.#present(message.members);
+        this.#roomIs(message.room);
+        void this.#loadMessages();
+        void this.#outbox.retry();
+        return;
+      case 'presence':
+        this.#present(message.members);
+        return;
+      case 'offer':
+        this.#back();
+        this.calling.offer(message);
+        return;
+      case 'media_away':
+        this.mediaAway = true;
+        this.calling.mediaAway();
+        return;
+      case 'media_back':
+        this.#back();
+        this.calling.mediaBack();
+        return;
+      case 'lesson':
+        this.#roomIs(message.room);
+        return;
+      case 'slide':
+        this.#slideIs(message.deck_id, message.page);
+        return;
+      case 'chat':
+        this.messages = mergeMessages(this.messages, [message.message]);
+        return;
+      case 'stores_away':
+        this.storesAway = true;
+        return;
+      case 'stores_back':
+        this.storesAway = false;
+        void this.#loadMessages();
+        void this.#outbox.retry();
+        return;
+      case 'pong':
+      case 'problem':
+      case 'signed_out':
+        return;
+    }
+  }
+
+  #back(): void {
+    if (this.mediaAway) this.#heldUntil = Date.now() + HELD_MS;
+    this.mediaAway = false;
+  }
+
+  #present(members: readonly Member[]): void {
+    this.members = members;
+    const { audio, video, screen } = this.presenter ?? NOTHING_SENT;
+    const held = this.mediaAway || Date.now() < this.#heldUntil;
+    this.sends = sendsNow(this.sends, { audio, video, screen }, held);
+  }
+
+  #lessonIs(lesson: Lesson): void {
+    this.lesson = lesson;
+    if (this.now !== null) this.#roomIs({ ...this.now, state: lesson.state });
+    else if (lesson.state === 'ended') this.#ended();
+  }
+
+  #roomIs(next: RoomNow): void {
+    const asked = this.now?.hands.some(({ person }) => person.id === this.you) ?? false;
+    const had = this.mine;
+    this.now = next;
+    if (next.state === 'ended') {
+      this.#ended();
+      return;
+    }
+    if (next.slide !== null) this.#needDeck(next.slide.deck_id);
+    if (this.teacher || had === this.mine) return;
+    if (!this.mine) {
+      this.invited = false;
+      this.calling.silence();
+      if (this.call.joined) rememberJoin('lesson', this.id, 'listen');
+      return;
+    }
+    // Whoever asked to speak, or spoke before a reload, is heard at once; others say so first.
+    const spoke = rememberedJoin('lesson', this.id) === 'audio';
+    if ((asked || spoke) && this.call.joined) void this.speak();
+    else this.invited = true;
+  }
+
+  #ended(): void {
+    this.calling.leave();
+    this.#socket.stop();
+    rememberJoin('lesson', this.id, null);
+    if (this.lesson !== null) this.lesson = { ...this.lesson, state: 'ended' };
+  }
+
+  #slideIs(deckId: string, page: number, pages?: number): void {
+    if (this.now === null) return;
+    const count = pages ?? (this.deck?.id === deckId ? this.deck.pages : page);
+    this.now = { ...this.now, slide: { deck_id: deckId, page, pages: count } };
+    this.#needDeck(deckId);
+  }
+
+  #needDeck(deckId: string): void {
+    if (this.deck?.id !== deckId && this.#deckUnhad !== deckId) void this.#loadDeck(deckId);
+  }
+
+  async #loadDeck(deckId: string): Promise<void> {
+    if (this.#deckAsking) return;
+    this.#deckAsking = true;
+    try {
+      this.deck = await rest.loadDeck(this.id);
+      this.#deckUnhad = this.deck.id === deckId ? null : deckId;
+    } catch {
+      // Asked for again with the next look.
+    }
+    this.#deckAsking = false;
+  }
+
+  async #loadMessages(): Promise<void> {
+    try {
+      this.messages = mergeMessages([], await rest.loadMessages(this.id));
+      this.#messagesHere = true;
+    } catch {
+      this.#messagesHere = false;
+    }
+  }
+
+  /** What could not be had or sent before: again, every few seconds. */
+  #retry(): void {
+    if (this.signedOut) return;
+    if (this.lesson === null) {
+      if (this.problem?.passing === true) void this.load();
+      return;
+    }
+    if (this.phase !== 'open') return;
+    void this.#outbox.retry();
+    if (!this.#messagesHere) void this.#loadMessages();
+    const slide = this.now?.slide;
+    if (slide) this.#needDeck(slide.deck_id);
+    if (this.#heldUntil > 0 && Date.now() >= this.#heldUntil) {
+      this.#heldUntil = 0;
+      this.#present(this.members);
+    }
+  }
+}
