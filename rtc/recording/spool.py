@@ -6,6 +6,7 @@ it is announced until the index has it. Only then is it forgotten here.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ ANNOUNCED_AT_ONCE = 200
 RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
 ORPHAN_S = 30.0  # after the first link: nobody goes on with what an earlier worker left
+
+_SEGMENT_KEY = re.compile(r"/(\d{10})\.m4s$")
 
 PICTURE_TYPE, VOICE_TYPE = "video/mp4", "audio/mp4"
 
@@ -151,6 +154,19 @@ class Spool:
                 log.exception("a segment could not go up")
                 await asyncio.sleep(LONGEST_RETRY_S)
 
+    async def _is_there(self, folder: TakeFolder, segment: Segment, prefix: str) -> bool:
+        """Whether the store has what this segment only fills.
+
+        A worker that was given another spool than the one before it knows nothing of what that one
+        recorded: it must not write silence over it.
+        """
+        if folder.fresh:
+            keys = await self._objects.keys(f"{prefix}/")
+            starts = [match for key in keys if (match := _SEGMENT_KEY.search(key))]
+            folder.there_ms = max((int(match[1]) for match in starts), default=-1)
+            folder.fresh = False
+        return segment.start_ms <= folder.there_ms
+
     async def _put(self, folder: TakeFolder, segment: Segment) -> None:
         prefix, here = f"lessons/{folder.room}/{folder.take}", (folder.room, folder.take)
         try:
@@ -164,6 +180,10 @@ class Spool:
             await self._objects.put(f"{prefix}/init.mp4", mp4.INIT, PICTURE_TYPE)
             await self._objects.put(f"{prefix}/init.a.mp4", mp4.VOICE_INIT, VOICE_TYPE)
             self._has_init.add(here)
+        if segment.lost_ms and await self._is_there(folder, segment, prefix):
+            folder.waiting.popleft()
+            folder.forget(segment)
+            return
         name = f"{prefix}/{segment.start_ms:010d}"
         await self._objects.put(f"{name}.a.m4s", voice, VOICE_TYPE)
         await self._objects.put(f"{name}.m4s", both, PICTURE_TYPE)

@@ -58,6 +58,8 @@ class TakeFolder:
         self.end_ms: int | None = None  # of the last whole segment
         self.over_ms: int | None = None
         self.recorded = False  # a recorder writes here in this worker's life
+        self.fresh = not path.is_dir()
+        self.there_ms = -1  # the store has segments up to this one, of a spool that is gone
         self._changed = changed
         self._part: Path | None = None
         self._files: tuple[int, int] | None = None  # the part and its voice

@@ -187,11 +187,12 @@ class Studio:
         *,
         base_ms: int = 0,
         spool: Spool | None = None,
+        room: str = "room-1",
         now: float = 1000.0,
         wall: float = 1_700_000_000.0,
         late_s: float = 0.0,
     ) -> None:
-        self.folder = folder
+        self.folder, self.room = folder, room
         self.spool = spool or Spool(folder, cast("Objects", Nobody()), lambda _: None)
         self.now, self.wall = now, wall
         self.began = now
@@ -212,7 +213,7 @@ class Studio:
     def record(self) -> None:
         """A recorder begins, or goes on after the one before was lost."""
         wall = self.wall + self.now - self.began
-        self.recorder = Recorder("room-1", self.recording, self.spool, self._ask, self.now, wall)
+        self.recorder = Recorder(self.room, self.recording, self.spool, self._ask, self.now, wall)
         self.tick_at = self.now + TICK_S
 
     def advance(self, seconds: float) -> None:
@@ -288,7 +289,7 @@ class Studio:
     @property
     def take_folder(self) -> Path:
         """Where the take lies."""
-        return self.folder / "room-1" / "take-1"
+        return self.folder / self.room / "take-1"
 
     @property
     def segments(self) -> list[tuple[int, int, int, Path]]:
