@@ -5,14 +5,22 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from class_world import LESSON, NOW, OVER, STRANGERS, SchoolClass, furnish, opened
+from class_world import LESSON, NOW, OVER, PUPILS, STRANGERS, SchoolClass, furnish, opened
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import eschool.demo
 import people.demo
 from eschool import hands, takes
 from eschool.hands import NewFloor
-from eschool.lesson_room import LessonRoom, end_lesson, grants, open_lesson, require_join, room
+from eschool.lesson_room import (
+    LessonRoom,
+    end_lesson,
+    grants,
+    open_lesson,
+    require_join,
+    room,
+    roster,
+)
 from eschool.lessons import LessonNotRunning, LessonSide, LessonState, get_lesson
 from people import facts
 from people.policy import ANONYMOUS, Act
@@ -143,7 +151,7 @@ async def test_both_sides_take_their_seats_before_and_while_it_runs(
     actor, teacher = await s.actor(db, who), await s.actor(db, "teacher")
     waiting = await require_join(db, actor, s.lesson, NOW)
     assert (waiting.my_side, waiting.lesson.state) == (LessonSide(side), LessonState.PLANNED)
-    assert waiting.teacher.id == s["teacher"]
+    assert (waiting.teacher.id, waiting.thing.about) == (s["teacher"], (s.lesson, s.group))
     await open_lesson(db, teacher, s.lesson, NOW)
     assert (await require_join(db, actor, s.lesson, NOW)).lesson.state is LessonState.RUNNING
     with pytest.raises(LessonNotRunning):
@@ -194,9 +202,20 @@ async def test_who_left_loses_grants_and_seat_at_once(db: AsyncSession, who: str
         await require_join(db, await s.actor(db, who, later), s.lesson, later)
 
 
+async def test_the_roster_is_the_teacher_and_the_class_of_that_moment(db: AsyncSession) -> None:
+    """In order of names; nobody of another class, nobody who left."""
+    s = await furnish(db)
+    told = [one.id for one in await roster(db, s.lesson, NOW)]
+    assert told == [s[word] for word in ("teacher", *PUPILS)]
+    await s.leave(db, "second", NOW + HOUR)
+    assert s["second"] in {one.id for one in await roster(db, s.lesson, NOW)}
+    later = [one.id for one in await roster(db, s.lesson, NOW + HOUR)]
+    assert later == [s["teacher"], s["pupil"], s["third"]]
+
+
 async def test_a_room_that_is_not_there_is_not_found(db: AsyncSession) -> None:
     """As for a message from a worker about a room of another house."""
-    for read in (room, grants):
+    for read in (room, grants, roster):
         with pytest.raises(NotFound):
             await read(db, uuid4(), NOW)
 
