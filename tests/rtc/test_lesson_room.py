@@ -8,6 +8,8 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPacket, RtcpPsfbPacket, unpack_remb_fc
 
 from rtc.messages import FLOOR, Kind, Member, RoomState
 from rtc.seat import GRANT_GRACE_S, MOST_REFUSED
+from rtc.stage import FLOOR_BPS
+from rtc.track import SENDING_S
 from rtc.worker import Worker
 from tests.rtc.media_house import LESSON, ROOM, MediaHouse, both
 from tests.rtc.raw_client import RawPage, RawTransport, Source
@@ -360,21 +362,65 @@ async def test_an_empty_state_closes_the_lesson(house: MediaHouse, worker: Worke
     assert worker.port.sizes == (0, 0)
 
 
+async def estimates(room: Class, name: str, bps: int) -> None:
+    """A page's browser says what its link carries."""
+    subscribe = room.pages[name].subscribe
+    assert subscribe is not None
+    fci = b"REMB" + bytes([1]) + ((bps >> 4) | 4 << 18).to_bytes(3, "big") + bytes(4)
+    subscribe.send_rtcp(bytes(RtcpPsfbPacket(RTCP_PSFB_APP, 9, 0, fci)))
+
+
 async def test_one_pupil_on_a_bad_link_does_not_blur_the_class(house: MediaHouse) -> None:
     """With ten viewers the two weakest estimates do not count; the third weakest does."""
     names = [f"pupil-{n}" for n in range(10)]
     room = await open_class(house, *names)
     publish = await room.pages["teacher"].publishing()
-    camera = Source("video", codec="h264")
     for n, name in enumerate(names):
-        subscribe = room.pages[name].subscribe
-        assert subscribe is not None
-        bps = 160_000 + 100_000 * n
-        fci = b"REMB" + bytes([1]) + ((bps >> 4) | 4 << 18).to_bytes(3, "big") + bytes(4)
-        subscribe.send_rtcp(bytes(RtcpPsfbPacket(RTCP_PSFB_APP, 9, 0, fci)))
-    publish.send_rtp(camera.next(key=True))
+        await estimates(room, name, 160_000 + 100_000 * n)
+    publish.send_rtp(room.sources["video"].next(key=True))
+    await publish.until(lambda: 359_000 < max(told(publish), default=0) < 361_000)
+    assert max(told(publish)) < 361_000
+
+
+async def test_a_screen_no_longer_shared_takes_no_share(house: MediaHouse, worker: Worker) -> None:
+    """A pupil's link is divided among the pictures that arrive, and the teacher told their sum."""
+    room = await open_class(house, "p1")
+    publish = await room.pages["teacher"].publishing()
+    await estimates(room, "p1", 800_000)
+    await room.teach()
+    await publish.until(lambda: 799_000 < max(told(publish), default=0) < 801_000)
+    stage = worker.rooms.rooms[LESSON].stage
+    assert stage is not None
+    stage.presented["screen"].heard_at -= 2 * SENDING_S
+    count = len(told(publish))
+    publish.send_rtp(room.sources["video"].next())
+    await publish.until(lambda: len(told(publish)) > count)
+    assert told(publish)[-1] == pytest.approx(800_000, rel=0.01)
+
+
+async def test_a_pupil_s_picture_is_small_beside_the_lesson(house: MediaHouse) -> None:
+    """Whatever the links carry, the floor's face gets no more than its part."""
+    room = await open_class(house, "p1", "p2")
+    await room.floor("p1", ["audio", "video"])
+    publish = await room.pages["p1"].publishing()
+    publish.send_rtp(Source("video", codec="h264").next(key=True))
     await publish.until(lambda: bool(told(publish)))
-    assert told(publish)[0] == pytest.approx(360_000, rel=0.01)
+    assert told(publish)[0] == pytest.approx(FLOOR_BPS, rel=0.01)
+
+
+async def test_the_floor_s_clock_is_hidden(house: MediaHouse) -> None:
+    """The viewers' estimates are made of the teacher's send times alone."""
+    room = await open_class(house, "p1", "p2")
+    await room.floor("p1")
+    extension = struct.pack("!HH", 0xBEDE, 2) + b"\x10\x80\x22\x01\x02\x03\x00\x00"
+    for name, member in (("p1", FLOOR), ("teacher", "teacher")):
+        plain = Source("audio").next()
+        sent = bytes([plain[0] | 0x10]) + plain[1:12] + extension + plain[12:]
+        (await room.pages[name].publishing()).send_rtp(sent)
+        subscribe, ssrc = await room.pages["p2"].watching(member, "audio")
+        await subscribe.until(lambda: bool(subscribe.received[ssrc].packets))  # noqa: B023
+        got = subscribe.received[ssrc].packets[0][12:24]
+        assert got == (extension.replace(b"\x22", b"\xe2") if member == FLOOR else extension)
 
 
 def told(transport: RawTransport) -> list[int]:

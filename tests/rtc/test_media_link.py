@@ -8,11 +8,26 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from rtc.messages import MAX_MESSAGE_BYTES, Hello, Ping, Pong, Welcome, frame, read_from_worker
+from rtc.link import MediaLink
+from rtc.messages import (
+    MAX_MESSAGE_BYTES,
+    Hello,
+    Ping,
+    Pong,
+    SegmentStored,
+    StatsAsk,
+    TakeStored,
+    ToWorker,
+    Welcome,
+    frame,
+    read_from_worker,
+    read_to_worker,
+)
 from rtc.worker import Worker
 from tests.rtc.media_house import MediaHouse, both, connected_to
 from tests.rtc.raw_client import Source
@@ -134,6 +149,40 @@ async def test_every_link_hears_of_a_room(house: MediaHouse, worker: Worker) -> 
         await other.until(lambda: other.presence("amina") == (True, True, True))
         await house.pages["amina"].close()
         await other.until(lambda: other.presence("amina") == (False, False, False))
+
+
+async def test_what_concerns_a_room_goes_to_its_worker_only(home: Path) -> None:
+    """Of two workers the one that has the room hears that a segment or a take is known."""
+    heard: dict[str, list[ToWorker]] = {"a": [], "b": []}
+    up, down = asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+    async def serve(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(Welcome(name, 0.0)))
+        while not isinstance(message := await read_to_worker(reader), StatsAsk):
+            heard[name].append(message)
+        writer.close()
+
+    paths = [home / each for each in heard]
+    link = MediaLink(paths, lambda _: None, lambda _: up.release(), down.release)
+    async with (
+        await asyncio.start_unix_server(partial(serve, "a"), paths[0]),
+        await asyncio.start_unix_server(partial(serve, "b"), paths[1]),
+        asyncio.timeout(10),
+        link,
+    ):
+        await up.acquire()
+        await up.acquire()
+        rooms = {link.worker_of(f"room-{n}"): f"room-{n}" for n in range(20)}
+        for room in rooms.values():
+            link.send(SegmentStored(room, "take", 0))
+            link.send(TakeStored(room, "take"))
+        link.send(StatsAsk())
+        await down.acquire()
+        await down.acquire()
+    assert rooms.keys() == heard.keys()
+    for name, room in rooms.items():
+        stored = [each for each in heard[str(name)] if not isinstance(each, Hello | Ping)]
+        assert stored == [SegmentStored(room, "take", 0), TakeStored(room, "take")]
 
 
 async def test_media_goes_on_while_the_api_is_away(house: MediaHouse, worker: Worker) -> None:
