@@ -37,11 +37,11 @@ class Pages:
         self._built_ns = 0
 
     def answer(self, path: str, *, packed: bool) -> Response[bytes | str]:
-        """The file at `path`, `index.html` for the root; 404, or 503 when nothing is built."""
+        """The file at `path`, a folder's `index.html`; 404, or 503 when nothing is built."""
         self._refresh()
         if not self._files:
             return Response(_NOT_BUILT, status_code=503, media_type="text/plain")
-        file = self._files.get(path or "index.html")
+        file = self._files.get(path) or self._files.get(f"{path}/index.html".lstrip("/"))
         if file is None:
             raise NotFoundException
         headers = {"Cache-Control": file.cache_control}

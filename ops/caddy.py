@@ -8,11 +8,16 @@ import sys
 from pathlib import Path
 
 from ops.children import Cannot, Child, clean_env
+from ops.trust import write_pages
 from ops.users import owned_file, owned_folder, reachable, server_user
 from storage.settings import Settings
 
 _PRIVILEGED = 1024
 _HTTPS = 443
+_TRUST_CSP = (
+    "\"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'\""
+)
 
 
 def caddy_child(settings: Settings) -> Child:
@@ -28,7 +33,8 @@ def caddy_child(settings: Settings) -> Child:
     config = owned_file(folder / "Caddyfile", caddyfile(settings, folder).encode(), uid)
     argv: tuple[str, ...] = (str(program), "run", "--adapter", "caddyfile", "--config", str(config))
     user = uid
-    if uid is not None and settings.https_port < _PRIVILEGED:
+    ports = [settings.https_port, *([settings.plain_port] if settings.lan else [])]
+    if uid is not None and min(ports) < _PRIVILEGED:
         # Ports below 1024 without being root: one capability survives the change of user.
         user = None
         argv = (
@@ -38,9 +44,13 @@ def caddy_child(settings: Settings) -> Child:
         )
 
     async def ready() -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", settings.https_port)
-        writer.close()
-        await writer.wait_closed()
+        for port in ports:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
+        if settings.lan:
+            # Only now is there an authority: Caddy makes it before it listens.
+            await asyncio.to_thread(write_pages, settings, folder, uid)
 
     return Child(
         name="caddy",
@@ -63,11 +73,13 @@ def caddyfile(settings: Settings, folder: Path) -> str:
         *("servers {", "\tprotocols h1 h2", "}"),
         f"https_port {settings.https_port}",
     ]
-    if settings.https_port != _HTTPS:
+    if settings.lan or settings.https_port != _HTTPS:
         options.append("auto_https disable_redirects")
     if settings.lan:
         options += ["local_certs", "skip_install_trust"]
+        options += ["pki {", "\tca local {", "\t\tname Yanasha", "\t\troot_cn Yanasha", "\t}", "}"]
     site = [
+        *(_trust(folder) if settings.lan else []),
         f"reverse_proxy 127.0.0.1:{settings.http_port} {{",
         "\tflush_interval -1",
         "\ttransport http {",
@@ -78,10 +90,49 @@ def caddyfile(settings: Settings, folder: Path) -> str:
     ]
     if settings.domain is not None:
         site.append('header Strict-Transport-Security "max-age=31536000"')
-    return (
-        "{\n" + "".join(f"\t{line}\n" for line in options) + "}\n"
-        f"{sites} {{\n" + "".join(f"\t{line}\n" for line in site) + "}\n"
+    blocks = [("", options), (sites, site)]
+    if settings.lan:
+        away = f"\tredir https://{{host}}:{settings.https_port}{{uri}} 307"
+        plain = [*_trust(folder), "handle {", away, "}"]
+        blocks.append((f"http://:{settings.plain_port}", plain))
+    return "".join(
+        f"{name} {{\n".lstrip() + "".join(f"\t{line}\n" for line in lines) + "}\n"
+        for name, lines in blocks
     )
+
+
+def _trust(folder: Path) -> list[str]:
+    """Give the lines that serve the pages of ops/trust.py, /trust in the browser's language."""
+    return [
+        "@trust path /trust /trust/*",
+        "handle @trust {",
+        "\troute {",
+        f"\t\troot * {_quoted(folder / 'trust')}",
+        f"\t\theader Content-Security-Policy {_TRUST_CSP}",
+        "\t\theader X-Content-Type-Options nosniff",
+        "\t\theader Referrer-Policy no-referrer",
+        "\t\theader Cache-Control no-cache",
+        "\t\theader Vary Accept-Language",
+        "\t\theader /trust/yanasha.crt Content-Type application/x-x509-ca-cert",
+        "\t\turi strip_prefix /trust",
+        *(
+            line
+            for language in ("tt", "en")
+            for line in (
+                f"\t\t@{language} {{",
+                '\t\t\tpath "" /',
+                f"\t\t\theader_regexp Accept-Language (?i)^{language}",
+                "\t\t}",
+                f"\t\trewrite @{language} /{language}.html",
+            )
+        ),
+        '\t\t@first path "" /',
+        "\t\trewrite @first /ru.html",
+        "\t\ttry_files {path} {path}.html",
+        "\t\tfile_server",
+        "\t}",
+        "}",
+    ]
 
 
 def _quoted(path: Path) -> str:

@@ -12,6 +12,7 @@ from ops.house import ROOT, program_env, stages
 from ops.seed import print_sign_ins, seed
 from ops.stores import stores_up
 from ops.supervisor import Supervisor, on_signals, say
+from ops.trust import trust_lines
 from storage.settings import Settings
 
 
@@ -36,6 +37,8 @@ async def serve(settings: Settings, *, demo: bool) -> None:
                 say(f"Yanasha is ready after {time.monotonic() - began:.1f} s:")
                 for url in settings.urls:
                     say(f"  {url}")
+                for line in trust_lines(settings):
+                    say(line)
                 say("Stop it with Ctrl-C.")
             await supervisor.run()
         finally:

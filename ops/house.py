@@ -97,6 +97,8 @@ def check_ports(settings: Settings) -> None:
     ]
     if settings.caddy:
         wanted.append(("", settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"))
+    if settings.lan:
+        wanted.append(("", settings.plain_port, socket.SOCK_STREAM, "YANASHA_PLAIN_PORT"))
     for host, port, kind, variable in wanted:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, kind) as probe:

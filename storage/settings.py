@@ -47,6 +47,7 @@ class Settings:
     host: str = "127.0.0.1"
     http_port: int = 8000
     https_port: int = 8443
+    plain_port: int = 8080
     rtc_port: int = 8010
     rtc_address: str | None = None
     pg_bin: Path | None = None
@@ -72,6 +73,7 @@ class Settings:
             https_port=_port(
                 environ, "YANASHA_HTTPS_PORT", 443 if domain is not None else cls.https_port
             ),
+            plain_port=_port(environ, "YANASHA_PLAIN_PORT", cls.plain_port),
             rtc_port=_port(environ, "YANASHA_RTC_PORT", cls.rtc_port),
             rtc_address=_text(environ, "YANASHA_RTC_ADDRESS"),
             pg_bin=_folder(environ, "YANASHA_PG_BIN"),
@@ -96,6 +98,7 @@ class Settings:
             "YANASHA_HOST": self.host,
             "YANASHA_HTTP_PORT": str(self.http_port),
             "YANASHA_HTTPS_PORT": str(self.https_port),
+            "YANASHA_PLAIN_PORT": str(self.plain_port),
             "YANASHA_RTC_PORT": str(self.rtc_port),
             "YANASHA_RTC_ADDRESS": self.rtc_address or "",
             "YANASHA_PG_BIN": str(self.pg_bin or ""),
@@ -237,6 +240,14 @@ class Settings:
         if self.host == "0.0.0.0":  # noqa: S104
             urls += [f"http://{address}:{self.http_port}" for address in lan_addresses()]
         return tuple(urls)
+
+    @property
+    def trust_urls(self) -> tuple[str, ...]:
+        """Where a device of the LAN learns to trust our authority: plain HTTP, it cannot else."""
+        if not self.lan:
+            return ()
+        port = "" if self.plain_port == 80 else f":{self.plain_port}"  # noqa: PLR2004
+        return tuple(f"http://{name}{port}/trust" for name in lan_names())
 
     @property
     def rtc_addresses(self) -> tuple[str, ...]:

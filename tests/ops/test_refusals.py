@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops.home import locked, prepare_home
-from tests.ops.running import ROOT, Installation
+from tests.ops.running import ROOT, Installation, free_port
 
 SERVE = f"{sys.executable} -m ops.cli serve"
 # An ordinary user mounts as the root of a namespace of his own, and is himself again afterwards.
@@ -32,16 +32,22 @@ def refused(installation: Installation, *words: str, **env: str) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "variable"),
-    [(socket.SOCK_STREAM, "YANASHA_HTTP_PORT"), (socket.SOCK_DGRAM, "YANASHA_RTC_PORT")],
+    [
+        (socket.SOCK_STREAM, "YANASHA_HTTP_PORT"),
+        (socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"),
+        (socket.SOCK_STREAM, "YANASHA_PLAIN_PORT"),
+        (socket.SOCK_DGRAM, "YANASHA_RTC_PORT"),
+    ],
 )
 def test_a_taken_port(installation: Installation, kind: socket.SocketKind, variable: str) -> None:
     """Names the port and the variable that chooses another one."""
+    lan = {"YANASHA_LAN": "1", "YANASHA_HTTPS_PORT": str(free_port(socket.SOCK_STREAM))}
     with socket.socket(socket.AF_INET, kind) as other:
         other.bind(("127.0.0.1", 0))
         if kind == socket.SOCK_STREAM:
             other.listen()
         port = other.getsockname()[1]
-        said = refused(installation, **{variable: str(port)})
+        said = refused(installation, **{**lan, variable: str(port)})
     assert f"ort {port} is taken" in said
     assert variable in said
 
