@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from eschool.lessons import LessonNotRunning, Lessons, LessonState, led, seen, state_of, thing
-from eschool.pdf_pages import Rendered
+from eschool.pdf_pages import MAX_PAGES, Rendered
 from eschool.takes import watchable_lesson
 from people.facts import SlideTurned, emit
 from people.policy import Act, Actor, require
@@ -193,7 +193,7 @@ async def require_page(
             _shown(actor.id, now),
         )
     )
-    if page < 1 or await db.scalar(query) is None:
+    if not 1 <= page <= MAX_PAGES or await db.scalar(query) is None:
         raise NotFound
     return page_key(deck_id, page)
 
