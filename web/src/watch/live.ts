@@ -98,7 +98,8 @@ export function playByHls(
   events: LiveEvents,
 ): Live {
   const { Events, ErrorTypes } = Player;
-  let mended = 0;
+  let mended = -MEND_ONCE_IN_MS;
+  let resting = false;
   let rest: ReturnType<typeof setTimeout> | undefined;
   let hls = start();
 
@@ -123,11 +124,16 @@ export function playByHls(
 
   const paused = (): void => {
     clearTimeout(rest);
-    rest = setTimeout(() => hls.stopLoad(), REST_AFTER_MS);
+    rest = setTimeout(() => {
+      resting = true;
+      hls.stopLoad();
+    }, REST_AFTER_MS);
   };
   const resumed = (): void => {
     clearTimeout(rest);
-    if (!hls.loadingEnabled) hls.startLoad();
+    // Only after a rest: the player starts by itself, and a second start would break off the first.
+    if (resting) hls.startLoad();
+    resting = false;
   };
   video.addEventListener('pause', paused);
   video.addEventListener('play', resumed);
