@@ -25,6 +25,7 @@ from aiortc.codecs.vpx import Vp8Decoder, Vp8Encoder, vp8_depayload
 from aiortc.jitterbuffer import JitterFrame
 from av import VideoFrame
 
+from bench import recording
 from bench.harness import Row, at_least, report
 from rtc.messages import Stats
 from rtc.sdp import OPUS, VP8
@@ -182,7 +183,7 @@ async def measure() -> list[Row]:
         finally:
             process.terminate()
             await process.communicate()
-    return rows
+    return [*rows, *await recording.measure()]
 
 
 def rows_of(clip: Clip, viewers: int, cpu_us: float, share: float) -> list[Row]:

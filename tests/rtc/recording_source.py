@@ -26,8 +26,11 @@ TICK_S = 0.1
 
 
 @cache
-def clip(width: int, height: int, frames: int = 60, bitrate: int = 300_000) -> list[list[bytes]]:
+def clip(
+    width: int, height: int, frames: int = 60, bitrate: int = 300_000, noise: int = 0
+) -> list[list[bytes]]:
     """NAL units of pictures that begin with a key picture and follow from one another."""
+    grain = np.random.default_rng(7).integers(0, noise + 1, (height, width), dtype=np.uint8)
     encoder = cast("Any", av.CodecContext.create("libx264", "w"))
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.bit_rate = Fraction(1, 30), bitrate
@@ -42,6 +45,7 @@ def clip(width: int, height: int, frames: int = 60, bitrate: int = 300_000) -> l
     out = []
     for n in range(frames):
         luma = (((x[None, :] + 4 * n) // 2 + y // 2) % 200 + 20).astype(np.uint8)
+        luma += np.roll(grain, 7 * n, axis=1)
         chroma = np.full((height // 2, width), 128, dtype=np.uint8)
         frame = av.VideoFrame.from_ndarray(np.vstack([luma, chroma]), format="yuv420p")
         frame.pts = n
@@ -66,6 +70,12 @@ def tone(hertz: int = 440) -> list[bytes]:
         frame.sample_rate, frame.pts = 48_000, n * 960
         out += [bytes(packet) for packet in encoder.encode(frame)]
     return out[:50]
+
+
+def opus_with_mark(packet: bytes, mark: bytes) -> bytes:
+    """The same sound in a packet of code 3 whose padding is the mark (RFC 6716 section 3.2.5)."""
+    assert packet[0] & 3 == 0
+    return bytes([packet[0] | 3, 0x41, len(mark)]) + packet[1:] + mark
 
 
 def rtp(
@@ -165,9 +175,11 @@ class Microphone:
         self.loud: int | None = 20
         self.two_bytes = False
 
-    def next(self, timestamp: int) -> bytes:
-        """The next 20 ms."""
+    def next(self, timestamp: int, mark: bytes = b"") -> bytes:
+        """The next 20 ms; `mark` is written into their padding."""
         payload = self.packets[self.sent % len(self.packets)]
+        if mark:
+            payload = opus_with_mark(payload, mark)
         self.sent += 1
         self.sequence += 1
         extension = b"" if self.loud is None else level(self.loud, two_bytes=self.two_bytes)
@@ -204,6 +216,7 @@ class Studio:
         self.skew: dict[str, float] = {}
         self.ntp_of: dict[str, float] = {}
         self.reports = True
+        self.report_late = 0.0  # so long a report is under way
         self.report_after: dict[str, float] = {}
         self.through: Callable[[str, bytes], list[bytes]] = lambda _, packet: [packet]
         self.mark: Callable[[str, float], bytes] = lambda _name, _now: b""
@@ -254,7 +267,11 @@ class Studio:
             self._send()
             if self.now >= self.tick_at:
                 self.tick_at += TICK_S
-                self.recorder.tick(self.now)
+                self.tick()
+
+    def tick(self) -> None:
+        """What the worker does ten times a second."""
+        self.recorder.tick(self.now)
 
     def _send(self) -> None:
         for name, camera in self.cameras.items():
@@ -268,7 +285,7 @@ class Studio:
             while self.next_at[name] <= self.now:
                 self.next_at[name] += 0.02 / (1 + self.skew.get(name, 0.0))
                 stamp = self.rtp_time(name, 48_000)
-                self._deliver(name, microphone.next(stamp))
+                self._deliver(name, microphone.next(stamp, self.mark(name, self.now)))
                 self._report(name, stamp)
 
     def _deliver(self, name: str, packet: bytes) -> None:
@@ -279,7 +296,9 @@ class Studio:
         if not self.reports or self.now < self.report_after[name]:
             return
         self.report_after[name] = self.now + 1.0
-        ntp = int((self.now + self.ntp_of.get(name, 3.9e9)) * (1 << 32))
+        made = self.now - self.report_late
+        stamp -= round(self.report_late * (90_000 if name in self.cameras else 48_000))
+        ntp = int((made + self.ntp_of.get(name, 3.9e9)) * (1 << 32))
         self.recorder.taps[name].report(ntp, stamp & 0xFFFFFFFF, self.now)
 
     def close(self) -> None:
