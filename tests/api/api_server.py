@@ -79,6 +79,30 @@ class Server:
             yield Page(ws)
 
     @asynccontextmanager
+    async def lesson_page(self, name: str, lesson: str = "lesson") -> AsyncIterator["Page"]:
+        """A lesson's page that has said hello; its welcome is the first message kept."""
+        async with self.client(name) as client:
+            answer = await client.post(f"{API}/lessons/{self.world[lesson]}/ticket")
+            assert answer.status_code == 201, answer.text
+        async with self.lesson_socket(lesson) as page:
+            await page.hello(answer.json()["ticket"])
+            page.kept.append(await page.of("lesson_welcome"))
+            yield page
+
+    @asynccontextmanager
+    async def lesson_socket(self, lesson: str = "lesson") -> AsyncIterator["Page"]:
+        """A lesson's socket before its hello."""
+        url = f"ws://127.0.0.1:{self.port}/ws/lessons/{self.world[lesson]}"
+        async with connect(url, origin=self.origin) as ws:
+            yield Page(ws)
+
+    async def ask(self, name: str | None, method: str, path: str, **more: Any) -> httpx.Response:
+        """Ask for something of the lesson as somebody, or as nobody."""
+        async with self.client(name) as client:
+            url = f"{API}/lessons/{self.world['lesson']}{path}"
+            return await client.request(method, url, **more)
+
+    @asynccontextmanager
     async def recorder(self, name: str = "patient") -> AsyncIterator["Recorder"]:
         """A recorder's socket before its hello."""
         async with connect(f"ws://127.0.0.1:{self.port}/ws/device") as ws:

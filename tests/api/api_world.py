@@ -69,8 +69,11 @@ ROLES = {
     "patient_b": (Kind.ATTACHMENT, "clinic_b"),
     "admin_b": (Kind.ADMINISTRATION, "clinic_b"),
     "teacher": (Kind.DUTY, "school"),
+    "teacher2": (Kind.DUTY, "school"),
     "school_admin": (Kind.ADMINISTRATION, "school"),
     "pupil": (None, "school"),
+    "pupil2": (None, "school"),
+    "pupil_b": (None, "school"),
     "parent": (None, "school"),
 }
 
@@ -155,17 +158,60 @@ async def _visits(db: AsyncSession, world: World, now: datetime) -> None:
 
 
 async def _lesson(db: AsyncSession, world: World, now: datetime) -> None:
+    """A lesson of one class, and one of another class of the same school."""
     admin = await actor_of(db, world["school_admin"], now)
     school = world["school"]
-    world.ids["class"] = await lessons.add_class(db, admin, school, "5А", now)
-    await lessons.enrol(db, admin, world["class"], world["pupil"], now)
-    new = lessons.NewLesson(
-        organisation_id=school,
-        class_id=world["class"],
-        teacher_id=world["teacher"],
-        title="Дроби",
-        subject="Математика",
-        starts_at=now - timedelta(minutes=5),
-        ends_at=now + timedelta(minutes=40),
+    for name, title, teacher, pupils in (
+        ("", "5А", "teacher", ("pupil", "pupil2")),
+        ("_b", "5Б", "teacher2", ("pupil_b",)),
+    ):
+        class_id = world.ids[f"class{name}"] = await lessons.add_class(
+            db, admin, school, title, now
+        )
+        for pupil in pupils:
+            await lessons.enrol(db, admin, class_id, world[pupil], now)
+        new = lessons.NewLesson(
+            organisation_id=school,
+            class_id=class_id,
+            teacher_id=world[teacher],
+            title="Дроби",
+            subject="Математика",
+            starts_at=now - timedelta(minutes=5),
+            ends_at=now + timedelta(minutes=40),
+        )
+        world.ids[f"lesson{name}"] = await lessons.schedule(db, admin, new, now)
+
+
+async def new_pupil(db: AsyncSession, world: World, name: str, class_name: str) -> None:
+    """One more pupil of a class, with a session."""
+    now = datetime.now(UTC)
+    await _person(db, world, name, now)
+    admin = await actor_of(db, world["school_admin"], now)
+    await lessons.enrol(db, admin, world[class_name], world[name], now)
+
+
+def pdf(pages: int) -> bytes:
+    """A PDF with this many pages that have a word each."""
+    kids = " ".join(f"{3 + 2 * n} 0 R" for n in range(pages))
+    things = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>".encode(),
+    ]
+    for n in range(pages):
+        words = f"BT /F1 40 Tf 20 100 Td (page {n + 1}) Tj ET".encode()
+        font = "<< /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"
+        things += [
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 320 180] /Contents {4 + 2 * n} 0 R"
+            f" /Resources << /Font {font} >> >>".encode(),
+            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(words), words),
+        ]
+    body, offsets = b"%PDF-1.4\n", []
+    for number, thing in enumerate(things, start=1):
+        offsets.append(len(body))
+        body += b"%d 0 obj\n%b\nendobj\n" % (number, thing)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    count, start = len(things) + 1, len(body)
+    return body + (
+        b"xref\n0 %d\n0000000000 65535 f \n%btrailer\n<< /Size %d /Root 1 0 R >>\n"
+        b"startxref\n%d\n%%%%EOF\n" % (count, table, count, start)
     )
-    world.ids["lesson"] = await lessons.schedule(db, admin, new, now)

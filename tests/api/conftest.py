@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 from api_server import Server, free_port, serve
+from api_worker import Worker, listening
 from api_world import Client, World, make_world
 from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -78,6 +79,13 @@ async def as_(app: Litestar, world: World) -> AsyncIterator[Client]:
     yield client
     for one in opened:
         await one.aclose()
+
+
+@pytest.fixture
+async def worker(settings: Settings) -> AsyncIterator[Worker]:
+    """A stand-in for the media worker; ask for it before the server."""
+    async with listening(settings) as worker:
+        yield worker
 
 
 @pytest.fixture

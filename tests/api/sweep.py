@@ -43,7 +43,32 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "putNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "getLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "openLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
+    "lessonTicket": {NOBODY: {401}, STRANGER: {404}, TEACHER: {201}, PUPIL: {201}},
+    "getLessonRoom": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "raiseHand": {NOBODY: {401}, STRANGER: {404}, TEACHER: {403, 409}, PUPIL: {204, 409}},
+    "lowerHand": {NOBODY: {401}, STRANGER: {404}, TEACHER: {204, 409}, PUPIL: {204, 409}},
+    "lowerOtherHand": {NOBODY: {401}, STRANGER: {404}, TEACHER: {204, 409}, PUPIL: {403}},
+    "giveFloor": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 404, 409}, PUPIL: {403}},
+    "takeFloor": {NOBODY: {401}, STRANGER: {404}, TEACHER: {204, 409}, PUPIL: {204, 403, 409}},
+    "listMessages": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "writeMessage": {NOBODY: {401}, STRANGER: {404}, TEACHER: {201, 409}, PUPIL: {201, 409}},
+    "decideMessage": {NOBODY: {401}, STRANGER: {404}, TEACHER: {404, 409}, PUPIL: {403}},
+    "holdChat": {NOBODY: {401}, STRANGER: {404}, TEACHER: {204}, PUPIL: {403}},
+    # Nothing that is no PDF is taken, whoever sends it; here it is asked who is asked for one.
+    "addSlides": {NOBODY: {401}, STRANGER: {404}, TEACHER: {415}, PUPIL: {403}},
+    "turnSlide": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {403}},
+    "getSlides": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "getSlide": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "record": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
+    "getRecording": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "getPlaylist": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "getInitSegment": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "getSegment": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "getRecordingFile": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "getRecordingVoice": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     # What ends things comes last.
+    "endLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "closeVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "revokeDevice": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
     "endSession": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
@@ -62,7 +87,16 @@ BODIES: dict[str, Any] = {
         "unit": "%",
     },
     "sendReadings": {"readings": []},
+    "giveFloor": {"person_id": str(uuid4()), "kinds": ["audio"]},
+    "writeMessage": {"text": "-", "client_id": str(uuid4())},
+    "decideMessage": {"state": "approved"},
+    "holdChat": {"held": True},
+    "turnSlide": {"page": 1},
+    "record": {"on": False},
 }
+QUERIES = {"addSlides": "?name=x.pdf"}
+# Operations of a lesson, by what else their path names.
+OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 
 
 # Lists answer anybody with 200: here it counts whose things came back.
@@ -89,6 +123,7 @@ class Region:
     spare_sessions: dict[str, str]  # person → id of another session of theirs
     owned: dict[str, dict[str, set[str]]]  # list operation → person → ids of all that is theirs
     sensors: list[dict[str, Any]]  # devices that send readings, with their tokens
+    decks: dict[str, str]  # lesson → its slides
 
 
 @dataclass(frozen=True)
@@ -114,9 +149,11 @@ def targets(region: Region, operation: str, person: str) -> Iterator[tuple[str, 
     elif "isit" in operation or operation in {"getNote", "putNote"}:
         yield from (_visit(visit, person) for visit in region.visits)
         yield STRANGER, {"visit_id": str(uuid4())}
-    elif operation == "getLesson":
-        yield from (_lesson(lesson, region.classes, person) for lesson in region.lessons)
-        yield STRANGER, {"lesson_id": str(uuid4())}
+    elif operation in OF_LESSON:
+        for lesson in region.lessons:
+            relation, ids = _lesson(lesson, region.classes, person)
+            yield relation, ids | _below(region, lesson["id"])
+        yield STRANGER, {"lesson_id": str(uuid4())} | _below(region, None)
     elif operation == "revokeDevice":
         for device in region.devices:
             mine = SELF if device["person_id"] == person else STRANGER
@@ -128,6 +165,13 @@ def targets(region: Region, operation: str, person: str) -> Iterator[tuple[str, 
         yield STRANGER, {"session_id": str(uuid4())}
     else:
         yield SELF if SELF in MATRIX.get(operation, {}) else STRANGER, {}
+
+
+def _below(region: Region, lesson_id: str | None) -> dict[str, str]:
+    """What the paths below a lesson name: its deck and segment, and somebody's ids."""
+    deck_id = region.decks.get(lesson_id or "", str(uuid4()))
+    one = {"person_id": str(uuid4()), "message_id": str(uuid4())}
+    return {**one, "deck_id": deck_id, "page": "1", "name": "0.m4s"}
 
 
 def _visit(visit: dict[str, Any], person: str) -> tuple[str, dict[str, str]]:
@@ -162,7 +206,9 @@ async def sweep(app: Litestar, document: dict[str, Any], region: Region) -> list
             ) as client:
                 for relation, ids in targets(region, name, person or ""):
                     is_to = relation if person else NOBODY
-                    answer = await client.request(method, path.format(**ids), json=BODIES.get(name))
+                    answer = await client.request(
+                        method, path.format(**ids) + QUERIES.get(name, ""), json=BODIES.get(name)
+                    )
                     expected = MATRIX[name].get(is_to, MATRIX[name].get(STRANGER, set()))
                     if answer.status_code not in expected:
                         login = _login(region, person)

@@ -1,20 +1,19 @@
 """What bounds an open visit page: the visit's window, the right to be here, room for what waits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from api_server import WITHIN_S, Page, Server
+from api_worker import Worker
 from api_world import API, reading
 from sqlalchemy import text
 
 from api import live
 from api.live import Hint
 from devices.frames import decode
-from rtc.messages import Member, RoomState, ToWorker, Welcome, frame, read_to_worker
-from storage.settings import Settings
+from rtc.messages import Member, RoomState, ToWorker
 
 DAY = timedelta(days=1)
 
@@ -112,39 +111,6 @@ async def test_a_trickle_of_readings_does_not_hide_that_the_session_is_over(
             assert await page.closed() == 4401
 
 
-class _Worker:
-    """Stands where a media worker listens and keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[ToWorker] = []
-        self._more = asyncio.Condition()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(frame(Welcome("stand-in", 0.0)))
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                message = await read_to_worker(reader)
-                async with self._more:
-                    self.told.append(message)
-                    self._more.notify_all()
-        writer.close()
-
-    async def until(self, seen: Callable[[list[ToWorker]], bool], within_s: float) -> None:
-        async with asyncio.timeout(within_s), self._more:
-            await self._more.wait_for(lambda: seen(self.told))
-
-
-@pytest.fixture
-async def worker(settings: Settings) -> AsyncIterator[_Worker]:
-    worker = _Worker()
-    path = settings.link_path(0)
-    path.unlink(missing_ok=True)
-    listener = await asyncio.start_unix_server(worker.serve, path)
-    yield worker
-    listener.close()
-    path.unlink(missing_ok=True)
-
-
 def _doctors(server: Server, told: list[ToWorker]) -> Member | None:
     """The doctor as the newest state of the room has him."""
     states = [one for one in told if isinstance(one, RoomState)]
@@ -163,14 +129,14 @@ def _may_nothing(server: Server, told: list[ToWorker]) -> bool:
     return doctor is None or (not doctor.publish and not doctor.subscribe)
 
 
-async def _opened(server: Server, worker: _Worker) -> None:
+async def _opened(server: Server, worker: Worker) -> None:
     async with server.client("doctor") as client:
         await client.post(f"{API}/visits/{server.world['visit']}/open")
     await worker.until(lambda told: _may_publish(server, told), WITHIN_S)
 
 
 async def test_signing_out_ends_what_the_page_sends_and_sees_at_once(
-    worker: _Worker, server: Server
+    worker: Worker, server: Server
 ) -> None:
     async with server.page("doctor") as page:
         await _opened(server, worker)
@@ -181,7 +147,7 @@ async def test_signing_out_ends_what_the_page_sends_and_sees_at_once(
 
 
 async def test_a_right_found_gone_while_reading_ends_media_at_once(
-    worker: _Worker, server: Server
+    worker: Worker, server: Server
 ) -> None:
     async with server.page("doctor") as page:
         await _opened(server, worker)
@@ -196,7 +162,7 @@ async def test_a_right_found_gone_while_reading_ends_media_at_once(
 
 
 async def test_a_page_that_left_by_itself_keeps_its_media_for_the_grace(
-    worker: _Worker, server: Server
+    worker: Worker, server: Server
 ) -> None:
     async with server.page("patient") as patient:
         async with server.page("doctor"):
