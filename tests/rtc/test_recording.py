@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rtc.recording import mp4
 from rtc.recording.opus import SILENCE
 from rtc.recording.programme import BLACK
 from tests.rtc.recording_source import H264_SCREEN, Camera, Film, Microphone, Studio, clip
@@ -220,6 +221,28 @@ def test_a_report_after_the_arrival_counted_moves_nothing_backwards(studio: Stud
     film = studio.film()
     film.assert_whole(0, 12_000)
     assert spoken(film) >= 590
+
+
+def test_a_voice_whose_clock_runs_fast_stays_with_the_picture(studio: Studio) -> None:
+    """Of a clock two in a thousand fast, 240 ms in two minutes, nothing is left."""
+    classroom(studio)
+    studio.skew["voice"] = 0.002
+    studio.run(115)
+    made: dict[str, float] = {}
+
+    def mark(name: str, now: float) -> bytes:
+        if name in made:
+            return b""
+        made[name] = now
+        return b"@@" + name.encode()
+
+    studio.mark = mark
+    studio.run(5)
+    studio.close()
+    film = Film(mp4.INIT + b"".join(path.read_bytes() for *_, path in studio.segments[-4:]))
+    seen = next(at for at, _, _, data in film.pictures if b"@@camera" in data)
+    heard = next(at for at, _, data in film.sounds if b"@@voice" in data)
+    assert abs((seen - made["camera"]) - (heard - made["voice"])) < 0.045
 
 
 def test_a_new_source_with_another_clock_goes_on_in_its_place(studio: Studio) -> None:
