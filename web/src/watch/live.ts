@@ -7,8 +7,8 @@ import type { HlsConfig } from 'hls.js';
 const CODECS = 'video/mp4; codecs="avc3.42e028,opus"';
 const NATIVE = 'application/vnd.apple.mpegurl';
 
-/** So far behind the newest the player tries to be; two segments. */
-export const BEHIND_S = 5;
+/** So far behind the newest piece the player tries to be; it steps back by itself when it stalls. */
+export const BEHIND_S = 4;
 /** Further behind than so, a person has gone back and may want to return. */
 const EDGE_WITHIN_S = 8;
 /** A picture paused so long asks for nothing: a forgotten page must not keep a session alive. */
@@ -55,6 +55,8 @@ export interface LiveNow {
 export interface Live {
   now: () => LiveNow;
   toEdge: () => void;
+  /** Asks for the next piece at once, without the pauses between failures. */
+  hurry: () => void;
   mend: () => void;
   destroy: () => void;
 }
@@ -80,6 +82,7 @@ export function playNatively(video: HTMLVideoElement, url: string, events: LiveE
       };
     },
     toEdge: () => (video.currentTime = target()),
+    hurry: () => {}, // The browser keeps its own times.
     mend: () => video.load(),
     destroy: () => {
       video.removeEventListener('error', broken);
@@ -147,6 +150,7 @@ export function playByHls(
       const target = hls.liveSyncPosition;
       if (target !== null) video.currentTime = target;
     },
+    hurry: () => hls.startLoad(),
     // A new player in the old one's place: whatever was wrong with that one is gone with it.
     mend: () => {
       const at = video.currentTime > 0 ? video.currentTime : -1;
