@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGKILL
 
@@ -99,9 +100,10 @@ def check_ports(settings: Settings) -> None:
         wanted.append(("", settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"))
     if settings.lan:
         wanted.append(("", settings.plain_port, socket.SOCK_STREAM, "YANASHA_PLAIN_PORT"))
-    for host, port, kind, variable in wanted:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, kind) as probe:
+    with ExitStack() as held:  # all at once: two of ours may not want the same one
+        for host, port, kind, variable in wanted:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            probe = held.enter_context(socket.socket(family, kind))
             if kind == socket.SOCK_STREAM:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -122,8 +124,8 @@ def _port_sentence(
     name = f"{'UDP port' if kind == socket.SOCK_DGRAM else 'Port'} {port}"
     if error.errno == errno.EADDRINUSE:
         return (
-            f"{name} is taken by another program: stop that one, or choose another port "
-            f"with {variable}."
+            f"{name} is taken, by another program or another setting: stop that one, or choose "
+            f"another port with {variable}."
         )
     if error.errno in {errno.EACCES, errno.EPERM}:
         return f"{name} is for root only: choose one from 1024 on with {variable}."

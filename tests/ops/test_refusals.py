@@ -52,6 +52,15 @@ def test_a_taken_port(installation: Installation, kind: socket.SocketKind, varia
     assert variable in said
 
 
+def test_one_port_wanted_twice(installation: Installation) -> None:
+    """Names the second setting that wants it."""
+    port = str(installation.settings.http_port)
+    lan = {"YANASHA_LAN": "1", "YANASHA_HTTPS_PORT": str(free_port(socket.SOCK_STREAM))}
+    said = refused(installation, **lan, YANASHA_PLAIN_PORT=port)
+    assert f"Port {port} is taken" in said
+    assert "YANASHA_PLAIN_PORT" in said
+
+
 def test_data_of_another_postgresql(installation: Installation) -> None:
     """Names both versions and the way out."""
     prepare_home(installation.settings)
