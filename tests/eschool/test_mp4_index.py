@@ -24,14 +24,13 @@ class Film:
         found = list(boxes(made))
         self.timescale = timescale
         self.init = found[0][1] + found[1][1]
-        self.segments: list[bytes] = []
+        self.segments = [b""] * (SECONDS // SEGMENT_S)
         for kind, box in found[2:]:
-            if kind == b"moof":
-                self.segments.append(box)
-            elif kind == b"mdat":
-                self.segments[-1] += box
-        last = SECONDS // SEGMENT_S - 1
-        self.segments[last:] = [b"".join(self.segments[last:])]
+            if kind == b"moof":  # several chunks make a segment, as the media worker writes them
+                second = struct.unpack_from(">Q", box, box.index(b"tfdt") + 8)[0] / timescale
+                segment = min(int((second + 0.1) / SEGMENT_S), len(self.segments) - 1)
+            if kind in {b"moof", b"mdat"}:
+                self.segments[segment] += box
 
     def whole(self, *, skip: range = range(0)) -> bytes:
         """Give init, index and segments as one file, without those of `skip`."""
@@ -63,9 +62,9 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def made_film(edition: str) -> Film:
     """Noise on purpose: files as large as real ones, relative to what a reader reads at once."""
     out = io.BytesIO()
-    options = {"movflags": "empty_moov+default_base_moof", "frag_duration": f"{SEGMENT_S}000000"}
+    options = {"movflags": "empty_moov+default_base_moof", "frag_duration": "500000"}
     if edition == "lesson":
-        options = {"movflags": "empty_moov+default_base_moof+frag_keyframe"}
+        options["movflags"] += "+frag_keyframe"
     with av.open(out, "w", format="mp4", options=options) as file:
         if edition == "lesson":
             screen = file.add_stream("libx264", rate=RATE, width=320, height=180)
