@@ -61,7 +61,7 @@ async def answer(
     tag = f'"{etag}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": CACHE_CONTROL}
     if tag in (one.strip() for one in request.headers.get("If-None-Match", "").split(",")):
-        return Response(None, status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     status, part = HTTPStatus.OK, Part(0, size)
     if request.headers.get("If-Range", tag) == tag:
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -49,6 +50,7 @@ class World:
     ids: dict[str, UUID] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     device_tokens: dict[str, str] = field(default_factory=dict)
+    home: Path | None = None  # of the application under test
 
     def __getitem__(self, name: str) -> UUID:
         return self.ids[name]
