@@ -275,16 +275,21 @@ async def read(
 
 
 def gaps(takes: Sequence[_Take]) -> list[Gap]:
-    """What was to be recorded and was not: while the worker was away, or segments were lost."""
+    """What was to be recorded and was not: while the worker was away, or segments were lost.
+
+    Where several touch they are one: a long absence is filled segment by segment.
+    """
     found: list[Gap] = []
     for take in takes:
         end_ms = take.row.base_ms
         for segment in take.segments:
             lost_ms = segment.start_ms - end_ms + segment.lost_ms
             if lost_ms > 0:
-                found.append(Gap(end_ms, lost_ms))
+                touches = found and found[-1].start_ms + found[-1].duration_ms == end_ms
+                start_ms = found.pop().start_ms if touches else end_ms
+                found.append(Gap(start_ms, end_ms + lost_ms - start_ms))
             end_ms = segment.end_ms
-    return _joined(found)
+    return found
 
 
 def chapters(
@@ -359,18 +364,6 @@ def _whole(segments: list[Segment]) -> list[Segment]:
         if one.end_ms != following.start_ms:
             return segments[:n]
     return segments
-
-
-def _joined(found: list[Gap]) -> list[Gap]:
-    """One gap where several touch: a long absence is filled segment by segment."""
-    joined: list[Gap] = []
-    for gap in found:
-        before = joined[-1] if joined else None
-        if before is not None and before.start_ms + before.duration_ms >= gap.start_ms:
-            joined[-1] = Gap(before.start_ms, gap.start_ms + gap.duration_ms - before.start_ms)
-        else:
-            joined.append(gap)
-    return joined
 
 
 def _state(film: _Film) -> Literal["none", "recording", "preparing", "ready"]:
