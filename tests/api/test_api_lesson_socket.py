@@ -3,17 +3,21 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from api_server import WITHIN_S, Page, Server
+from api_faults import program
+from api_server import WITHIN_S, Page, Server, free_port
 from api_worker import Worker
 from api_world import API, new_pupil, pdf
 from sqlalchemy import event, text
 
 from rtc.messages import Member, RoomState
+from storage.settings import Settings
 
 PDF = {"Content-Type": "application/pdf"}
 
@@ -306,3 +310,36 @@ async def _class_of_thirty(server: Server) -> list[str]:
             names.append(name := f"pupil_{n}")
             await new_pupil(db, server.world, name, "class")
     return names
+
+
+async def test_a_real_worker_offers_the_teacher_his_lines_and_the_pupil_only_to_watch(
+    settings: Settings, server: Server, tmp_path: Path
+) -> None:
+    settings = replace(settings, rtc_port=free_port())
+    async with program(settings, "rtc", tmp_path / "log"), asyncio.timeout(60):
+        while not server.house.media.up:  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.02)
+        await server.ask("teacher", "POST", "/open")
+        async with server.lesson_page("teacher") as teacher, server.lesson_page("pupil") as pupil:
+            await teacher.say("media_ready", audio=True, video=True, screen=True)
+            offer = await teacher.of("offer", direction="publish")
+            kinds = {track["kind"] for track in offer["tracks"]} or _lines(offer["sdp"])
+            assert kinds >= {"audio", "video"}
+            assert "H264" in offer["sdp"]
+            assert "VP8" not in offer["sdp"]
+            # The pupil says he has everything and wants to publish: he is asked for nothing.
+            await pupil.say("media_ready", audio=True, video=True, screen=True)
+            watching = await pupil.of("offer", direction="subscribe")
+            lines = [(track["member"], track["kind"]) for track in watching["tracks"]]
+            presenter = str(server.world["teacher"])
+            assert {member for member, _ in lines} == {presenter, "floor"}
+            assert (presenter, "screen") in lines
+            publish = [one for one in pupil.kept if one.get("direction") == "publish"]
+            assert publish == []
+            await _give_floor(server, "pupil")
+            asked = await pupil.of("offer", direction="publish")
+            assert asked["sdp"].count("m=") >= 1
+
+
+def _lines(sdp: str) -> set[str]:
+    return {line[2:].split()[0] for line in sdp.splitlines() if line.startswith("m=")}

@@ -297,14 +297,14 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/v1/lessons/{lesson_id}/recording/segments/{start_ms:int}.m4s': {
+  '/api/v1/lessons/{lesson_id}/recording/segments/{name}': {
     parameters: {
       query?: never;
       header?: never;
       path?: never;
       cookie?: never;
     };
-    /** @description Two or three seconds of picture and voice. */
+    /** @description Two or three seconds of picture and voice, named by where they begin: `4000.m4s`. */
     get: operations['getSegment'];
     put?: never;
     post?: never;
@@ -3520,6 +3520,7 @@ export interface operations {
       header?: never;
       path: {
         lesson_id: string;
+        name: string;
       };
       cookie?: never;
     };
