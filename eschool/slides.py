@@ -253,7 +253,10 @@ def _require_not_ended(lesson: Lessons, now: datetime) -> None:
 
 
 async def _put_pages(objects: Objects, deck_id: UUID, pages: Sequence[Path]) -> None:
-    """Put every page, a few at a time; the first failure ends the others."""
+    """Put every page, a few at a time; returns when nothing is on its way any more.
+
+    A put that were left alone might arrive after its page was taken back.
+    """
     numbers = iter(range(1, len(pages) + 1))
 
     async def put() -> None:
@@ -261,13 +264,10 @@ async def _put_pages(objects: Objects, deck_id: UUID, pages: Sequence[Path]) -> 
             picture = await asyncio.to_thread(pages[page - 1].read_bytes)
             await objects.put(page_key(deck_id, page), picture, MEDIA_TYPE)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_PUTS_AT_ONCE):
-                tasks.create_task(put())
-    except BaseExceptionGroup as group:
-        # Callers know of the store's refusals, not of groups.
-        raise group.exceptions[0] from group
+    ended = await asyncio.gather(*(put() for _ in range(_PUTS_AT_ONCE)), return_exceptions=True)
+    for failure in ended:
+        if failure is not None:
+            raise failure
 
 
 async def _remove_pages(objects: Objects, deck_id: UUID, pages: int) -> None:
