@@ -1,6 +1,6 @@
 import { render, screen } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import App from '../src/App.svelte';
 import { setLanguage } from '../src/i18n/language.svelte';
 import { isoDate } from '../src/i18n/dates';
@@ -39,6 +39,8 @@ const open = (hash: string, replies: Record<string, Reply | Reply[]>) => {
   return sent;
 };
 
+// The page comes when it is first entered; a busy machine needs longer than a test waits for a word.
+beforeAll(() => import('../src/lesson/LessonPage.svelte'));
 beforeEach(() => setLanguage('en'));
 afterEach(() => vi.unstubAllGlobals());
 
