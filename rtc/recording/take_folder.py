@@ -63,7 +63,6 @@ class TakeFolder:
         self._changed = changed
         self._part: Path | None = None
         self._files: tuple[int, int] | None = None  # the part and its voice
-        self._sizes = (0, 0)
         self._start_ms = 0
         self._recover()
 
@@ -75,7 +74,7 @@ class TakeFolder:
             over.unlink()
         self.over_ms = None
         part = self.path / f"{start_ms:010d}.{max(0, lost_until_ms)}.part"
-        self._part, self._sizes, self._start_ms = part, (0, 0), start_ms
+        self._part, self._start_ms = part, start_ms
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         one = os.open(part, flags, 0o600)
         try:
@@ -86,20 +85,12 @@ class TakeFolder:
         self._files = one, other
 
     def append(self, chunk: bytes, voice: bytes) -> None:
-        """Adds a chunk, whole or not at all; raises `OSError` when the disk will not."""
+        """Adds a chunk; after an `OSError` only `salvage` knows what is whole."""
         if self._files is None:
             raise OSError(errno.EBADF, "no segment is open")
         both, alone = self._files
-        done = False
-        try:
-            _write(alone, voice)  # first: a chunk counts when it is in the other file
-            _write(both, chunk)
-            done = True
-        finally:
-            if not done:
-                os.ftruncate(both, self._sizes[0])
-                os.ftruncate(alone, self._sizes[1])
-        self._sizes = self._sizes[0] + len(chunk), self._sizes[1] + len(voice)
+        _write(alone, voice)  # first: a chunk counts when it is in the other file
+        _write(both, chunk)
 
     def finish(self, end_ms: int, lost_ms: int) -> None:
         """Closes the open segment: it is whole."""

@@ -298,6 +298,9 @@ def test_after_the_camera_is_back_pictures_begin_with_a_key_picture(studio: Stud
     film = studio.film()
     film.assert_whole(0, 12_000)
     assert sum(at >= 9 for at, *_ in film.pictures) > 60
+    repeated = max(n for n, (at, *_) in enumerate(film.pictures) if at < 8)
+    follows = film.pictures[repeated + 1]
+    assert follows[2], "the first picture after the repeated ones is a key picture"
 
 
 def test_the_screen_is_the_picture_while_it_arrives(studio: Studio) -> None:
@@ -327,6 +330,7 @@ def test_a_still_screen_of_one_picture_a_second_is_no_absence(studio: Studio) ->
     film.assert_whole(0, 15_000)
     assert set(film.sizes[5:]) == {(640, 480)}
     assert 0.9 < max(length for _, length, *_ in film.pictures[3:]) < 1.6
+    assert len(film.pictures) <= 20
 
 
 def test_the_picture_may_change_its_size_in_the_middle(studio: Studio) -> None:

@@ -19,7 +19,7 @@ from rtc.messages import (
     TakeClosed,
     TakeStored,
 )
-from rtc.recording import mp4, spool
+from rtc.recording import mp4, recovery, spool
 from rtc.recording.spool import Spool
 from storage.objects import Objects, S3Objects
 from storage.settings import S3Place, Settings
@@ -252,6 +252,11 @@ async def test_a_successor_takes_up_what_a_killed_worker_left(
     film, voice = await stored_film(objects, told)
     film.assert_whole(0, 14_300)
     voice.assert_whole(0, 14_300)
+    for each in told.segments:
+        name = f"lessons/{each.room}/{each.take}/{each.start_ms:010d}.m4s"
+        found = recovery.read(await objects.get(name), picture=True)
+        assert found.size == each.size
+        assert found.video_end == 90 * (each.start_ms + each.duration_ms)
     lost = sum(each.lost_ms for each in told.segments)
     assert 2000 <= lost <= 3500
     seen = zip(film.pictures, film.luma, strict=True)
@@ -260,7 +265,7 @@ async def test_a_successor_takes_up_what_a_killed_worker_left(
 
 
 async def test_a_worker_that_stops_in_order_loses_only_its_absence(
-    tmp_path: Path, objects: Objects
+    tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It leaves the take to the next one, and does not call it closed."""
     told = Told()
@@ -271,11 +276,15 @@ async def test_a_worker_that_stops_in_order_loses_only_its_absence(
         count = len(studio.segments)
         await told.until(lambda: len(told.segments) == count)
     assert told.takes == []
+    monkeypatch.setattr(spool, "ORPHAN_S", 0.0)
     async with Spool(tmp_path, objects, told) as told.spool:
         studio.spool = told.spool
         studio.advance(2)
         studio.record()
+        told.spool.announce()
         studio.run(5)
+        await told.until(lambda: len(told.segments) > count)
+        assert told.takes == []
         studio.close()
         await told.until(lambda: bool(told.takes))
     assert_in_order(told, 14_300)
