@@ -1,0 +1,144 @@
+"""From the teacher's camera to the screen of somebody who watches by HLS, in seconds.
+
+The whole product runs with two Chromium. The teacher's camera is a clip whose frames carry their
+number as eight black or white blocks; both screens are read at the same moment, and the difference
+of the numbers is the delay: no clock of ours is believed.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+
+from bench.harness import Row, at_most, percentile
+from tests.e2e.house import House, wait_for
+
+BITS = 8
+FRAME_RATE = 8  # 2^8 numbers at 8 a second: 32 s until they repeat
+WIDTH, HEIGHT = 640, 480
+DELAY_S = 10.0
+SAMPLES = 20
+SAMPLE_EVERY_S = 1.0
+
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--allow-loopback-in-peer-connection",
+]
+READ = """(bits) => {
+    const video = [...document.querySelectorAll('video')].find((v) => v.videoWidth > 0);
+    if (!video) return null;
+    const canvas = document.createElement('canvas');
+    canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+    const context = canvas.getContext('2d');
+    context.drawImage(video, 0, 0);
+    let number = 0;
+    for (let bit = 0; bit < bits; bit += 1) {
+        const x = Math.round(canvas.width * (bit + 0.5) / bits);
+        const [red] = context.getImageData(x, canvas.height / 2, 1, 1).data;
+        number = number * 2 + (red > 127 ? 1 : 0);
+    }
+    return { number, at: Date.now() };
+}"""
+
+
+def write_numbers(path: Path) -> None:
+    """A clip of 2^BITS frames; frame n shows n in BITS blocks (Y4M)."""
+    chroma = np.full(WIDTH * HEIGHT // 2, 128, dtype=np.uint8).tobytes()
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAME_RATE}:1 Ip A1:1 C420jpeg\n".encode())
+        for n in range(1 << BITS):
+            bits = [235 if n >> (BITS - 1 - i) & 1 else 16 for i in range(BITS)]
+            row = np.repeat(np.array(bits, dtype=np.uint8), WIDTH // BITS)
+            file.write(b"FRAME\n" + np.tile(row, HEIGHT).tobytes() + chroma)
+
+
+def measure() -> list[Row]:
+    """The row of the delay."""
+    house = House.fresh()
+    try:
+        house.start()
+        house.seed()
+        with tempfile.TemporaryDirectory(prefix="hls-") as folder, sync_playwright() as driver:
+            clip = Path(folder) / "numbers.y4m"
+            write_numbers(clip)
+            return delays(house, driver, clip)
+    finally:
+        house.stop()
+        house.remove()
+
+
+def delays(house: House, driver: Playwright, clip: Path) -> list[Row]:
+    """Starts a recorded lesson and compares both screens `SAMPLES` times."""
+    lesson = house.world["lessons"][0]
+    pupil = next(one for one in house.world["persons"] if one["login"] == "pupil.sofia")
+    teacher_browser = launch(driver, f"--use-file-for-fake-video-capture={clip}")
+    teacher = signed_in(teacher_browser, house, house.person(lesson["teacher_id"]))
+    begin_lesson(teacher, house, lesson["id"])
+    viewer = signed_in(launch(driver), house, pupil)
+    viewer.goto(f"{house.url}/#/lessons/{lesson['id']}/watch")
+    wait_for("the viewer's first picture", lambda: viewer.evaluate(READ, BITS), 60)
+    expect(viewer.get_by_test_id("watch")).to_have_attribute("data-state", "recording")
+    found: list[float] = []
+    told: list[float] = []
+    while len(found) < SAMPLES:
+        time.sleep(SAMPLE_EVERY_S)
+        here, there = teacher.evaluate(READ, BITS), viewer.evaluate(READ, BITS)
+        found.append(delay_s(here, there))
+        told.append(float(viewer.get_by_test_id("watch").get_attribute("data-delay-ms") or 0) / 1e3)
+    return [
+        at_most("hls.delay", percentile(found, 0.95), "s, p95, camera to screen", bar=DELAY_S),
+        Row("hls.delay_p50", percentile(found, 0.5), "s"),
+        Row("hls.delay_told", percentile(told, 0.5), "s, as the page says"),
+    ]
+
+
+def delay_s(here: dict[str, Any], there: dict[str, Any]) -> float:
+    """Seconds the second screen is behind the first, less what passed between both looks."""
+    behind = (here["number"] - there["number"]) % (1 << BITS) / FRAME_RATE
+    return float(behind + (there["at"] - here["at"]) / 1000)
+
+
+def launch(driver: Playwright, *extra: str) -> Browser:
+    """Debian's chromium with a fake camera."""
+    return driver.chromium.launch(
+        executable_path=shutil.which("chromium"), args=[*CHROMIUM, *extra]
+    )
+
+
+def signed_in(browser: Browser, house: House, person: dict[str, Any]) -> Page:
+    """A page of a person who has signed in by the form."""
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(house.url + "/")
+    page.locator("input[name=login]").fill(person["login"])
+    page.locator("input[name=password]").fill(person["password"])
+    page.locator("form button[type=submit]").click()
+    page.wait_for_url("**/#/day**")
+    return page
+
+
+def begin_lesson(teacher: Page, house: House, lesson_id: str) -> None:
+    """Opens the lesson, joins with the camera and starts the recording."""
+    teacher.goto(f"{house.url}/#/lessons/{lesson_id}")
+    teacher.get_by_test_id("open-lesson").click()
+    expect(teacher.get_by_test_id("lesson")).to_have_attribute("data-state", "running")
+    if teacher.get_by_test_id("join-lesson").count():
+        teacher.get_by_test_id("join-lesson").click()
+    wait_for("the teacher's own picture", lambda: teacher.evaluate(READ, BITS), 30)
+    teacher.get_by_test_id("record").click()
+    teacher.get_by_test_id("confirm-record").click()
+    expect(teacher.get_by_test_id("recording")).to_have_attribute("data-on", "yes")
+
+
+if __name__ == "__main__":
+    for row in measure():
+        sys.stdout.write(f"{row}\n")
