@@ -120,17 +120,16 @@ async def test_what_a_pupil_writes_waits_for_the_teacher(as_: Client, lesson: st
     assert (await pupil.post(f"{lesson}/messages", json=free)).json()["state"] == "approved"
 
 
+LONG = {"text": "x" * 501, "client_id": str(uuid4())}
+SCREEN = {"person_id": str(uuid4()), "kinds": ["screen"]}
+
+
 @pytest.mark.parametrize(
     ("asked", "body", "expected"),
     [
         (("PUT", "/floor"), {"person_id": "x", "kinds": ["audio"]}, (400, "malformed_body")),
         (("PUT", "/floor"), {"person_id": str(uuid4()), "kinds": []}, (400, "malformed_body")),
-        (
-            "PUT",
-            "/floor",
-            {"person_id": str(uuid4()), "kinds": ["screen"]},
-            (400, "malformed_body"),
-        ),
+        (("PUT", "/floor"), SCREEN, (400, "malformed_body")),
         (("PUT", "/floor"), {"person_id": str(uuid4()), "kinds": ["audio"]}, (404, "not_found")),
         (("PUT", "/slide"), {"page": 1}, (404, "no_slides")),
         (("PUT", "/slide"), {"page": "1"}, (400, "malformed_body")),
@@ -138,12 +137,7 @@ async def test_what_a_pupil_writes_waits_for_the_teacher(as_: Client, lesson: st
         (("PUT", "/recording"), {"on": True, "from": 1}, (400, "unknown_field")),
         (("PUT", "/chat"), {}, (400, "malformed_body")),
         (("POST", "/messages"), {"text": " ", "client_id": str(uuid4())}, (422, "out_of_range")),
-        (
-            "POST",
-            "/messages",
-            {"text": "x" * 501, "client_id": str(uuid4())},
-            (422, "out_of_range"),
-        ),
+        (("POST", "/messages"), LONG, (422, "out_of_range")),
         (("PUT", f"/messages/{uuid4()}"), {"state": "held"}, (400, "malformed_body")),
         (("PUT", f"/messages/{uuid4()}"), {"state": "approved"}, (404, "not_found")),
     ],
