@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Locator, expect
 from room import Guest
 
+LAPTOP, TABLET = {"width": 1280, "height": 900}, {"width": 820, "height": 1180}
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 
 
@@ -139,14 +140,14 @@ def lesson_of(house: House, teacher: str) -> str:
 
 @contextmanager
 def in_a_lesson(
-    browser: Browser, house: House, teacher: str, *pupils: str, **context: Any
+    browser: Browser, house: House, teacher: str, *pupils: str
 ) -> Iterator[tuple[Desk, list[Desk]]]:
     """A lesson that has begun: the teacher with camera and microphone, the pupils joined."""
     lesson = lesson_of(house, teacher)
     with ExitStack() as stack:
         desks = [
-            stack.enter_context(Desk(browser, house, login, lesson, **context))
-            for login in (teacher, *pupils)
+            stack.enter_context(Desk(browser, house, login, lesson, viewport=size))
+            for login, size in {teacher: LAPTOP, **dict.fromkeys(pupils, TABLET)}.items()
         ]
         for desk in desks:
             desk.sign_in()

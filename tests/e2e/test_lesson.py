@@ -33,9 +33,9 @@ def school() -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def klass(browser: Browser, school: House) -> Iterator[Klass]:
+def klass(classroom: Browser, school: House) -> Iterator[Klass]:
     """A lesson under way, with slides, recorded from its first second."""
-    with in_a_lesson(browser, school, TEACHER, *PUPILS) as people:
+    with in_a_lesson(classroom, school, TEACHER, *PUPILS) as people:
         record(people[0])
         yield people
 
@@ -112,10 +112,10 @@ def test_a_pupils_message_is_held_until_the_teacher_approves(klass: Klass) -> No
 
 
 @pytest.fixture(scope="module")
-def viewer(browser: Browser, klass: Klass) -> Iterator[Desk]:
+def viewer(classroom: Browser, klass: Klass) -> Iterator[Desk]:
     """A pupil of the class who was late and only watches."""
     teacher, _ = klass
-    with Desk(browser, teacher.house, LATE, teacher.lesson_id) as desk:
+    with Desk(classroom, teacher.house, LATE, teacher.lesson_id) as desk:
         desk.sign_in()
         desk.page.goto(f"{desk.house.url}/#/lessons/{desk.lesson_id}/watch")
         yield desk

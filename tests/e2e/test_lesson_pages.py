@@ -15,9 +15,9 @@ TEACHER, PUPIL = "teacher.marat", "pupil.kamila"
 
 
 @pytest.fixture(scope="module")
-def klass(browser: Browser, house: House) -> Iterator[tuple[Desk, Desk]]:
+def klass(classroom: Browser, house: House) -> Iterator[tuple[Desk, Desk]]:
     """A lesson with slides, a hand up, a message that waits, and the recording on."""
-    with in_a_lesson(browser, house, TEACHER, PUPIL) as (teacher, [pupil]):
+    with in_a_lesson(classroom, house, TEACHER, PUPIL) as (teacher, [pupil]):
         record(teacher)
         upload(teacher, slides("Реки Татарстана", "Идел", "Чулман"))
         wait_for("the slide", lambda: pupil.slide_shown_at_ms(1))
@@ -40,11 +40,11 @@ def test_a_lesson_under_way_has_no_accessibility_violations(
 
 
 def test_a_pupil_joins_and_raises_his_hand_by_keyboard_alone(
-    browser: Browser, house: House, klass: tuple[Desk, Desk]
+    classroom: Browser, house: House, klass: tuple[Desk, Desk]
 ) -> None:
     """The day's link, the one button, the hand: never a mouse."""
     teacher, _ = klass
-    with Desk(browser, house, "pupil.artem", lesson_of(house, TEACHER)) as pupil:
+    with Desk(classroom, house, "pupil.artem", lesson_of(house, TEACHER)) as pupil:
         pupil.sign_in()
         for selector in (
             f'a[href="#/lessons/{pupil.lesson_id}"]',

@@ -280,6 +280,28 @@ async def test_signing_in_oneself_does_not_pay_for_guesses_at_others(
         await sign_in(db, "doctor.amina", RIGHT, HOME, now)
 
 
+@pytest.mark.parametrize("typed", ["while it waits", "elsewhere", "long ago"])
+async def test_a_success_never_takes_others_guesses_from_the_network(
+    db: AsyncSession, patient: Persons, now: datetime, typed: str
+) -> None:
+    """Only what the network got from that person and still holds is taken back."""
+    await set_password(db, patient.id, "rinat", RIGHT, now)
+    later = now + timedelta(minutes=10)
+    if typed == "while it waits":
+        await sign_in(db, "rinat", RIGHT, HOME, now)
+    else:
+        await fail(db, 4, now, HOME if typed == "long ago" else ELSEWHERE, "rinat")
+    others = NETWORK_FREE + (typed == "while it waits")
+    for guess in range(others):
+        await fail(db, 1, later, HOME, login=f"guess {guess}")
+    for _ in range(3):
+        if typed == "while it waits":
+            for _ in range(ACCOUNT_FREE):
+                assert (await answer_to(db, "rinat", WRONG, HOME, later))[0] == "too_many_attempts"
+        await sign_in(db, "rinat", RIGHT, HOME, later)
+        assert await failures_of(db, HOME) == others
+
+
 async def test_whoever_keeps_guessing_is_held_to_one_guess_a_minute(
     db: AsyncSession, now: datetime
 ) -> None:
