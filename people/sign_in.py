@@ -8,7 +8,8 @@ wrong one is answered as it would be for any login, so that nobody learns who si
 
 The network's counter is for guesses, not for typos: it loses what a person mistyped before getting
 in, and one failure every LEAK. Never more than that, so that somebody with an account cannot guess
-at others by signing in now and then.
+at others by signing in now and then: what the network got from each login, and has not lost since,
+is counted as well, and no more is taken back.
 """
 
 import asyncio
@@ -166,6 +167,7 @@ async def sign_in(
     credentials = await db.scalar(select(Credentials).where(Credentials.login == login))
     known_here = await _known_here(db, login, prefix, now)
     account, crowd = _key("account", login), _key("network", prefix)
+    share = _key("share", login, prefix)
     own = _key("account", login, prefix) if known_here else account
     mistyped = await _locked_failures(db, own, now)
     own_s = _wait_s(mistyped, ACCOUNT_FREE, ACCOUNT_CAP_S, now)
@@ -186,11 +188,11 @@ async def sign_in(
         await _count_failure(db, own, now)
         if others_s:
             raise TooManyAttemptsCounted(others_s)
-        await _count_failure(db, crowd, now, leak=LEAK)
+        for key in (share, crowd):
+            await _count_failure(db, key, now, leak=LEAK)
         raise WrongLoginOrPassword
     person_id = credentials.person_id
-    if now - mistyped.last_at <= FORGET_AFTER:
-        await _take_back(db, crowd, mistyped.failures)
+    await _take_back(db, share, crowd, now)
     await db.execute(delete(SignInFailures).where(SignInFailures.key == own))
     who = await me(db, person_id, now)
     session = await start_session(db, person_id, prefix, now, staff=who.staff)
@@ -237,9 +239,7 @@ async def _count_failure(
     stale = SignInFailures.last_at < now - FORGET_AFTER
     before: ColumnElement[int] = SignInFailures.failures.expression
     if leak is not None:
-        quiet_s = func.extract("epoch", now - SignInFailures.last_at)
-        leaked = cast(func.floor(quiet_s / leak.total_seconds()), Integer)
-        before = func.greatest(before - leaked, 0)
+        before = _left(now, leak)
     counted = query.on_conflict_do_update(
         index_elements=[SignInFailures.key],
         set_={"failures": case((stale, 1), else_=before + 1), "last_at": now},
@@ -247,14 +247,22 @@ async def _count_failure(
     await db.execute(counted)
 
 
-async def _take_back(db: AsyncSession, key: bytes, failures: int) -> None:
-    """Uncount failures that a success has shown to be a person's own."""
-    await db.execute(
-        update(SignInFailures)
-        .where(SignInFailures.key == key)
-        .values(failures=func.greatest(SignInFailures.failures - failures, 0))
-        .execution_options(synchronize_session=False)
-    )
+def _left(now: datetime, leak: timedelta) -> ColumnElement[int]:
+    """SQL: failures that have not leaked yet. Who waited for a lock may come with an older now."""
+    quiet_s = func.extract("epoch", now - SignInFailures.last_at)
+    leaked = cast(func.floor(quiet_s / leak.total_seconds()), Integer)
+    return func.greatest(SignInFailures.failures - func.greatest(leaked, 0), 0)
+
+
+async def _take_back(db: AsyncSession, share: bytes, crowd: bytes, now: datetime) -> None:
+    """Uncount what a success has shown to be a person's own: what the crowd still holds of it."""
+    untouched = {"synchronize_session": False}
+    counted = delete(SignInFailures).where(SignInFailures.key == share)
+    mine = await db.scalar(counted.returning(_left(now, LEAK)).execution_options(**untouched))
+    if mine:
+        of_crowd = update(SignInFailures).where(SignInFailures.key == crowd)
+        rest = func.greatest(SignInFailures.failures - mine, 0)
+        await db.execute(of_crowd.values(failures=rest).execution_options(**untouched))
 
 
 def _key(*parts: str) -> bytes:
