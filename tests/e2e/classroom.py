@@ -89,13 +89,40 @@ class Desk(Guest):
         text = slide.get_attribute("data-shown-at")
         return float(text) if text else None
 
-    def turn_to(self, page: int) -> float:
+    def watch_slides(self) -> None:
+        """Let the page itself note when it painted each slide: looking from outside costs it time."""
+        self.page.evaluate(
+            """() => {
+                const painted = (window.painted = {});
+                const note = () => {
+                    for (const { dataset } of document.querySelectorAll('[data-testid=slide]'))
+                        if (dataset.shownAt) painted[dataset.page] ??= Number(dataset.shownAt);
+                };
+                note();
+                new MutationObserver(note).observe(document.body, {
+                    attributes: true, attributeFilter: ['data-shown-at'], subtree: true });
+            }"""
+        )
+
+    def painted_at_ms(self, page: int) -> float:
+        """When this screen painted the page, by the machine's clock; waits until it has."""
+        self.page.wait_for_function("page => window.painted[page]", arg=page, timeout=10_000)
+        return float(self.page.evaluate("page => window.painted[page]", page))
+
+    def holds_neighbours(self) -> None:
+        """Wait until the pages around the one on screen are here: nobody leafs before he has read."""
+        self.page.wait_for_function(
+            """() => [...document.querySelectorAll('[data-testid=slide] img')]
+                .every(image => image.complete && image.naturalWidth > 0)""",
+            timeout=10_000,
+        )
+
+    def turn(self) -> float:
         """Turn one page on by the button; when it was pressed (ms)."""
         expect(self.at("next-slide")).to_be_enabled()
         pressed = self.at("next-slide").evaluate(
             "button => { const at = Date.now(); button.click(); return at; }"
         )
-        wait_for(f"slide {page} at the teacher", lambda: self.slide_shown_at_ms(page))
         return float(pressed)
 
     def hands(self) -> list[str]:
