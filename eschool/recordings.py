@@ -7,7 +7,7 @@ Nothing is ever put together: the playlist and the file are views of the index o
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -154,6 +154,8 @@ async def presentation(
         for take in film.takes
         if take.segments
     ]
+    turned = await turns(db, film.lesson.id)
+    # In this order: whatever was turned to meanwhile, each turn's deck is there.
     written = await texts(db, film.lesson.id)
     return Presentation(
         state=_state(film),
@@ -164,7 +166,7 @@ async def presentation(
         audio_size=sum(segment.audio_size for segment in segments),
         takes=shown,
         gaps=gaps(film.takes),
-        chapters=chapters(shown, await turns(db, film.lesson.id), written),
+        chapters=chapters(shown, turned, written),
     )
 
 
@@ -320,20 +322,25 @@ async def _film(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) 
     if lesson is None:
         raise NotFound
     ended = state_of(lesson, now) is LessonState.ENDED
-    takes = await db.scalars(
-        select(LessonTakes)
+    query = (
+        select(LessonTakes, watchable(actor.id, now))
         .join(Lessons, Lessons.id == LessonTakes.lesson_id)
-        .where(LessonTakes.lesson_id == lesson_id, watchable(actor.id, now))
+        .where(LessonTakes.lesson_id == lesson_id)
         .order_by(LessonTakes.base_ms, LessonTakes.started_at)
     )
+    takes = (await db.execute(query)).all()
     index = await _index(db, lesson_id)
     film: list[_Take] = []
-    for row in takes:
+    for (row, visible), following in zip_longest(takes, takes[1:]):
+        if not visible:
+            continue
         stopped_at = row.stopped_at
         if stopped_at is None and ended:  # nobody said stop, or end
             stopped_at = lesson.ended_at or lesson.ends_at + OVERTIME
         over = stopped_at is not None and (row.complete or now >= stopped_at + GIVE_UP)
         segments = index.get(row.id, [])
+        if following is not None:
+            segments = _before(segments, following.LessonTakes.base_ms)
         film.append(_Take(row, stopped_at is None, over, segments if over else _whole(segments)))
     return _Film(lesson, ended, film)
 
@@ -356,6 +363,15 @@ async def _index(db: AsyncSession, lesson_id: UUID) -> dict[UUID, list[Segment]]
     for row in (await db.execute(query)).all():
         index.setdefault(row.take_id, []).append(Segment(*row))
     return index
+
+
+def _before(segments: list[Segment], end_ms: int) -> list[Segment]:
+    """Without what a worker that heard late of the stop put into the next take's time."""
+    return [
+        segment._replace(duration_ms=min(segment.duration_ms, end_ms - segment.start_ms))
+        for segment in segments
+        if segment.start_ms < end_ms
+    ]
 
 
 def _whole(segments: list[Segment]) -> list[Segment]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from eschool.lessons import Lessons, led
 from people.facts import RecordingChanged, emit
@@ -186,12 +186,31 @@ async def current_take(db: AsyncSession, lesson_id: UUID) -> Take | None:
     return None if running is None else Take(running.id, running.started_at, running.base_ms)
 
 
+async def unstopped(db: AsyncSession) -> list[UUID]:
+    """Lessons with a take nobody has stopped, whatever became of the lesson."""
+    query = select(LessonTakes.lesson_id).where(LessonTakes.stopped_at.is_(None))
+    return list((await db.scalars(query)).all())
+
+
 async def segment_closed(db: AsyncSession, info: SegmentInfo, now: datetime) -> bool:
-    """Put a stored segment into the index, as often as it is told of. False: no such take."""
-    of_lesson = select(LessonTakes.id).where(
-        LessonTakes.id == info.take_id, LessonTakes.lesson_id == info.lesson_id
+    """Put a stored segment into the index, as often as it is told of.
+
+    False: no such take, or the place is another's. A worker that heard late of a stop has gone on
+    into the next take's time.
+    """
+    following = aliased(LessonTakes)
+    overtaken = exists().where(
+        following.lesson_id == LessonTakes.lesson_id,
+        following.started_at > LessonTakes.started_at,
+        following.base_ms <= info.start_ms,
     )
-    if await db.scalar(of_lesson) is None:
+    of_take = select(LessonTakes.id).where(
+        LessonTakes.id == info.take_id,
+        LessonTakes.lesson_id == info.lesson_id,
+        LessonTakes.base_ms <= info.start_ms,
+        ~overtaken,
+    )
+    if await db.scalar(of_take) is None:
         return False
     row = {
         "take_id": info.take_id,
@@ -204,7 +223,13 @@ async def segment_closed(db: AsyncSession, info: SegmentInfo, now: datetime) -> 
         lesson_id=info.lesson_id, start_ms=info.start_ms, stored_at=now, **row
     )
     # The object of this key was replaced, too: the index says what lies in the store.
-    await db.execute(new.on_conflict_do_update(index_elements=["lesson_id", "start_ms"], set_=row))
+    put = new.on_conflict_do_update(
+        index_elements=["lesson_id", "start_ms"],
+        set_=row,
+        where=LessonSegments.take_id == info.take_id,
+    )
+    if await db.scalar(put.returning(LessonSegments.start_ms)) is None:
+        return False
     # A room that was closed and opened again while the take ran: the take goes on.
     await db.execute(
         update(LessonTakes)

@@ -5,12 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
+import psycopg
 import pytest
 from class_world import LESSON, NOW, OVER, PUPILS, STRANGERS, SchoolClass, furnish, opened
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from eschool.lesson_room import end_lesson, room
 from eschool.lessons import LessonNotRunning
@@ -38,6 +40,7 @@ from eschool.recordings import (
 from eschool.slides import LessonTurns, add_deck, turn
 from eschool.takes import (
     LessonSegments,
+    LessonTakes,
     RecordingNow,
     SegmentInfo,
     Take,
@@ -51,7 +54,9 @@ from eschool.takes import (
 from people import facts
 from people.policy import ANONYMOUS, Actor
 from people.refused import Forbidden, NotFound
+from storage.engine import libpq_url, sessions
 from storage.objects import Objects, ObjectsAway
+from storage.settings import Settings
 
 SECOND = timedelta(seconds=1)
 
@@ -223,6 +228,97 @@ async def test_a_segment_told_of_twice_is_one_segment(r: Recorded) -> None:
         select(LessonSegments.size).where(LessonSegments.lesson_id == r.s.lesson)
     )
     assert sizes.all() == [4000]
+
+
+async def test_a_take_that_ran_into_the_next_one_is_cut_off_there(r: Recorded) -> None:
+    """Its worker heard late of the stop: what lies in another take's time is not shown."""
+    first = await r.begin()
+    await r.segment(first, 4000)
+    await stop(r.db, r.teacher, r.s.lesson, NOW + 5 * SECOND)
+    second = await r.begin(20, "school")
+    assert second.base_ms == 6000
+    await r.segment(second, 3000)
+    await r.end(second, 23)
+    for start_ms, lasts_ms in ((4000, 2500), (6500, 4000)):
+        row = LessonSegments(
+            lesson_id=r.s.lesson,
+            take_id=first.id,
+            start_ms=start_ms,
+            duration_ms=lasts_ms,
+            size=10,
+            audio_size=10,
+            lost_ms=0,
+            stored_at=NOW,
+        )
+        r.db.add(row)
+    await r.db.flush()
+    assert await take_closed(r.db, first.id, 10_500, NOW)
+    seen = await seen_by(r, "pupil", LESSON)
+    assert [(take.base_ms, take.duration_ms) for take in seen.takes] == [(0, 6000), (6000, 3000)]
+    assert (seen.duration_ms, seen.gaps) == (9000, [])
+    listed = (await playlist(r.db, r.teacher, r.s.lesson, NOW)).split("\n")
+    assert [line for line in listed if line.startswith("#EXTINF")] == [
+        "#EXTINF:4.000,",
+        "#EXTINF:2.000,",
+        "#EXTINF:3.000,",
+    ]
+    for edition in ("lesson", "audio"):
+        whole = await pieces(
+            r.db, r.teacher, r.s.lesson, "audio" if edition == "audio" else "lesson", NOW
+        )
+        assert [int(piece.key.split("/")[3][:10]) for piece in whole.segments] == [0, 4000, 6000]
+
+
+async def test_the_end_of_a_take_is_the_same_for_who_may_not_watch_the_next(r: Recorded) -> None:
+    """A take hidden from the school ends the one it may watch all the same."""
+    first = await r.begin(0, "school")
+    await stop(r.db, r.teacher, r.s.lesson, NOW + 1 * SECOND)
+    await r.begin(20)
+    r.end_ms = 0
+    await r.segment(first, 4000)
+    assert (await seen_by(r, "colleague", LESSON)).duration_ms == 2000
+
+
+async def test_a_segment_never_takes_another_takes_place(r: Recorded) -> None:
+    """Whichever comes first: the time line from its base on is the later take's."""
+    first = await r.begin()
+    await stop(r.db, r.teacher, r.s.lesson, NOW + 4 * SECOND)
+    second = await r.begin(20)
+    assert second.base_ms == 5000
+    rows = select(LessonSegments.take_id, LessonSegments.start_ms).where(
+        LessonSegments.lesson_id == r.s.lesson
+    )
+
+    def told(take: Take, start_ms: int) -> SegmentInfo:
+        return SegmentInfo(
+            lesson_id=r.s.lesson,
+            take_id=take.id,
+            start_ms=start_ms,
+            duration_ms=2500,
+            size=9,
+            audio_size=9,
+        )
+
+    assert not await segment_closed(r.db, told(first, 5000), NOW)
+    assert not await segment_closed(r.db, told(second, 4000), NOW)
+    assert (await r.db.execute(rows)).all() == []
+    assert await segment_closed(r.db, told(second, 5000), NOW)
+    assert not await segment_closed(r.db, told(first, 5000), NOW)
+    assert await segment_closed(r.db, told(second, 5000), NOW)
+    assert (await r.db.execute(rows)).all() == [(second.id, 5000)]
+
+
+async def test_a_row_keeps_the_take_it_was_written_for(r: Recorded) -> None:
+    """Though the later take began in the same moment as the segment came."""
+    first = await r.begin()
+    info = await r.segment(first)
+    other = LessonTakes(
+        lesson_id=r.s.lesson, audience="class", started_at=NOW, base_ms=0, stopped_at=NOW
+    )
+    r.db.add(other)
+    await r.db.flush()
+    assert not await segment_closed(r.db, msgspec.structs.replace(info, take_id=other.id), NOW)
+    assert await r.db.scalar(select(LessonSegments.take_id)) == first.id
 
 
 async def test_what_no_take_of_ours_is_does_not_reach_the_index(r: Recorded) -> None:
@@ -504,6 +600,45 @@ async def test_chapters_are_the_turns_of_the_slides(
         Chapter(2250, deck.id, 2, None),
         Chapter(5000, deck.id, 3, "Соңгы"),
     ]
+
+
+async def test_a_deck_added_while_somebody_looks_is_no_fault(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    """The viewer asks again and again; the teacher shows new slides between two of our reads."""
+    new_session = sessions(engine)
+    async with new_session() as db, db.begin():
+        s = await opened(db)
+        r = Recorded(db, s, await s.actor(db, "teacher"))
+        await r.segment(await r.begin())
+    read: list[str] = []
+
+    def add_between(*said: object) -> None:
+        statement = str(said[2])
+        if "FROM lesson_decks" not in statement and "FROM lesson_turns" not in statement:
+            return
+        read.append(statement)
+        if len(read) == 1:
+            row = {"lesson": s.lesson, "deck": uuid4(), "turn": uuid4(), "at": NOW}
+            with psycopg.connect(libpq_url(settings.database_url)) as other:
+                other.execute(
+                    "INSERT INTO lesson_decks (id, lesson_id, name, pages, added_at, texts)"
+                    " VALUES (%(deck)s, %(lesson)s, 'x', 1, %(at)s, '{a}')",
+                    row,
+                )
+                other.execute(
+                    "INSERT INTO lesson_turns (id, lesson_id, deck_id, page, at)"
+                    " VALUES (%(turn)s, %(lesson)s, %(deck)s, 1, %(at)s)",
+                    row,
+                )
+
+    event.listen(engine.sync_engine, "after_cursor_execute", add_between)
+    async with new_session() as db:
+        pupil = await s.actor(db, "pupil")
+        assert (await presentation(db, pupil, s.lesson, NOW)).chapters == []
+        assert len(read) == 2
+        [chapter] = (await presentation(db, pupil, s.lesson, NOW)).chapters
+        assert chapter.title == "a"
 
 
 DECK = UUID(int=7)
