@@ -27,7 +27,7 @@ from people.policy import Thing
 from people.refused import Forbidden, Refused
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
-from storage.objects import S3Objects
+from storage.s3 import S3Objects
 from storage.settings import Settings
 from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame

@@ -31,7 +31,7 @@ from rtc.messages import FromWorker, Recording, SegmentClosed, SegmentStored, Ta
 from rtc.recording import mp4
 from rtc.recording.recorder import Recorder
 from rtc.recording.spool import Spool
-from storage.objects import S3Objects
+from storage.s3 import S3Objects
 from storage.settings import Settings
 from tests.rtc.recording_live import kill_and_restart, recorded_lesson
 from tests.rtc.recording_source import Camera, Film, Microphone, Studio, clip
@@ -90,7 +90,7 @@ async def remux(settings: Settings, frames: list[list[bytes]]) -> tuple[float, f
     objects = S3Objects(settings)
     with tempfile.TemporaryDirectory(prefix="rec-") as folder:
         tape = Tape(Path(folder) / "tape", frames)
-        async with (spool := Spool(Path(folder) / "spool", objects, tell)):
+        async with (spool := Spool(Path(folder) / "spool", lambda: objects, tell)):
             recording = Recording(f"bench-{uuid4().hex}", tape.wall, 0)
             began = time.process_time()
             recorder = Recorder("bench", recording, spool, lambda _: None, tape.began, tape.wall)

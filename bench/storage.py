@@ -27,7 +27,7 @@ from storage import migrate
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from storage.jobs import enqueue
-from storage.objects import S3Objects
+from storage.s3 import S3Objects
 from storage.settings import Settings
 
 TURNS = 5

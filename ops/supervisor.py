@@ -23,6 +23,7 @@ from ops.home import write_state
 T = TypeVar("T")
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S, _STEADY_S = 0.5, 30.0, 60.0
+_STEADY_DELAY_S = 0.1  # after a steady run: a class waits for its media worker
 _POLL_S = 0.05
 _TRY_S = 5.0
 _START_S = 60.0
@@ -236,12 +237,12 @@ class Supervisor:
                     )
                 )
                 return
-            if time.monotonic() - began > _STEADY_S:
-                delay_s = _FIRST_DELAY_S
-            self.tell(f"{kept.child.name} {_ended(code)}; starting it again in {delay_s:g} s.")
+            steady = time.monotonic() - began > _STEADY_S
+            wait_s = _STEADY_DELAY_S if steady else delay_s
+            self.tell(f"{kept.child.name} {_ended(code)}; starting it again in {wait_s:g} s.")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), delay_s)
-            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+                await asyncio.wait_for(self.stopping.wait(), wait_s)
+            delay_s = _FIRST_DELAY_S if steady else min(delay_s * 2, _LONGEST_DELAY_S)
 
     async def _once(self, kept: Kept) -> int:
         """Run the child from fork to exit; give its return code."""

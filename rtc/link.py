@@ -32,7 +32,7 @@ from rtc.messages import (
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.05
-LAST_RETRY_S = 0.5  # a unix socket on this machine; a recording loses what we wait here
+LAST_RETRY_S = 0.1  # a unix socket on this machine; a recording loses what we wait here
 PING_EVERY_S = 5.0
 SILENCE_S = 15.0  # a worker that says nothing for this long is taken for hung
 MAX_UNSENT_BYTES = 8 << 20

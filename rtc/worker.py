@@ -34,7 +34,7 @@ from rtc.recording.recorder import Recorder
 from rtc.recording.spool import Spool
 from rtc.rooms import Rooms
 from rtc.transport import wait_last_words
-from storage.objects import S3Objects
+from storage.objects import Objects
 from storage.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -196,8 +196,13 @@ async def run(settings: Settings) -> None:
     host = bind_host(settings)
     path = settings.link_path(0)
 
+    def open_objects() -> Objects:
+        from storage.s3 import S3Objects  # noqa: PLC0415 - a lesson waits for us to come back
+
+        return S3Objects(settings)
+
     def open_spool(tell: Callable[[FromWorker], None]) -> Spool:
-        return Spool(settings.home / "spool", S3Objects(settings), tell)
+        return Spool(settings.home / "spool", open_objects, tell)
 
     serving = Worker(path, host, settings.rtc_port, settings.rtc_addresses, open_spool=open_spool)
     async with serving as worker:

@@ -31,7 +31,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from storage.db_errors import is_away
 from storage.engine import libpq_url, make_engine, sessions
-from storage.objects import Objects, ObjectsAway, S3Objects
+from storage.objects import Objects, ObjectsAway
+from storage.s3 import S3Objects
 from storage.settings import Settings
 
 log = logging.getLogger(__name__)

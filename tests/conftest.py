@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from storage import migrate
 from storage.engine import make_engine
-from storage.objects import Objects, S3Objects
+from storage.objects import Objects
+from storage.s3 import S3Objects
 from storage.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,8 @@
 """Segments on their way to the object store: a folder that outlives the worker.
 
-A segment goes up when it is whole, in its order, as often as it takes; when it lies in the store
-it is announced until the index has it. Only then is it forgotten here.
+A segment goes up when it is whole, in the order of its take, as often as it takes; when it lies in
+the store it is announced until the index has it. Only then is it forgotten here. The takes go up
+side by side: one that does not go up keeps no other waiting.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ ANNOUNCE_EVERY_S = 2.0
 ANNOUNCED_AT_ONCE = 200
 RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
+PUTS_AT_ONCE = 6  # segments; the store has a thread for each of their two files
 ORPHAN_S = 30.0  # after the first link: nobody goes on with what an earlier worker left
 
 _SEGMENT_KEY = re.compile(r"/(\d{10})\.m4s$")
@@ -32,16 +34,26 @@ PICTURE_TYPE, VOICE_TYPE = "video/mp4", "audio/mp4"
 
 
 class Spool:
-    """One a worker: owns the folder, uploads in the background and announces."""
+    """One a worker: owns the folder, uploads in the background and announces.
 
-    def __init__(self, folder: Path, objects: Objects, tell: Callable[[FromWorker], None]) -> None:
+    `open_objects` may take its time: it is called in a thread, when the first segment waits.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        open_objects: Callable[[], Objects],
+        tell: Callable[[FromWorker], None],
+    ) -> None:
         self._folder = folder
-        self._objects = objects
+        self._open_objects = open_objects
         self._tell = tell
         self._takes: dict[tuple[str, str], TakeFolder] = {}
         self._stored: dict[tuple[str, str, int], tuple[SegmentClosed, Segment]] = {}
         self._has_init: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
+        self._uploads: dict[TakeFolder, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(PUTS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
         self._left: list[TakeFolder] = []
         self._closing: asyncio.TimerHandle | None = None
@@ -50,7 +62,7 @@ class Spool:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in sorted(self._folder.glob("*/*")):
             if path.is_dir():
-                self._left.append(self.take(path.parent.name, path.name))
+                self._take_up(path)
         self._tasks = [asyncio.create_task(self._upload()), asyncio.create_task(self._repeat())]
         return self
 
@@ -62,9 +74,16 @@ class Spool:
     ) -> None:
         if self._closing is not None:
             self._closing.cancel()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._uploads.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _take_up(self, path: Path) -> None:
+        try:
+            self._left.append(self.take(path.parent.name, path.name))
+        except Exception:  # the lessons of today must not wait for what is wrong with this one
+            log.exception("a take in the spool is left as it is")
 
     def take(self, room: str, take: str) -> TakeFolder:
         """The folder of a take, with what an earlier worker left of it."""
@@ -107,7 +126,7 @@ class Spool:
     def _tell_again(self) -> None:
         for closed, _ in list(self._stored.values())[:ANNOUNCED_AT_ONCE]:
             self._tell(closed)
-        for folder in self._takes.values():
+        for folder in list(self._takes.values()):
             self._tell_over(folder)
 
     def _close_left(self, left: list[TakeFolder]) -> None:
@@ -134,40 +153,59 @@ class Spool:
             self._tell_again()
 
     async def _upload(self) -> None:
-        retry_s = RETRY_S
+        objects: Objects | None = None
         while True:
             self._changed.clear()
-            folder = next((each for each in self._takes.values() if each.waiting), None)
-            if folder is None:
-                for each in self._takes.values():
-                    self._tell_over(each)
-                await self._changed.wait()
-                continue
+            for folder in list(self._takes.values()):
+                self._tell_over(folder)
+                if folder.waiting and folder not in self._uploads:
+                    objects = objects or await self._opened()
+                    self._uploads[folder] = asyncio.create_task(self._upload_take(folder, objects))
+            await self._changed.wait()
+
+    async def _opened(self) -> Objects:
+        while True:
             try:
-                await self._put(folder, folder.waiting[0])
-                retry_s = RETRY_S
-            except ObjectsError as away:
-                log.warning("a segment waits in the spool: %s", away)
-                await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+                return await asyncio.to_thread(self._open_objects)
             except Exception:
-                log.exception("a segment could not go up")
+                log.exception("the object store could not be opened")
                 await asyncio.sleep(LONGEST_RETRY_S)
 
-    async def _is_there(self, folder: TakeFolder, segment: Segment, prefix: str) -> bool:
+    async def _upload_take(self, folder: TakeFolder, objects: Objects) -> None:
+        retry_s = RETRY_S
+        try:
+            while folder.waiting:
+                try:
+                    async with self._slots:
+                        await self._put(folder, folder.waiting[0], objects)
+                    retry_s = RETRY_S
+                except ObjectsError as away:
+                    log.warning("a segment waits in the spool: %s", away)
+                    await asyncio.sleep(retry_s)
+                    retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+                except Exception:
+                    log.exception("a segment could not go up")
+                    await asyncio.sleep(LONGEST_RETRY_S)
+        finally:
+            del self._uploads[folder]
+        self._tell_over(folder)
+
+    async def _is_there(
+        self, folder: TakeFolder, segment: Segment, prefix: str, objects: Objects
+    ) -> bool:
         """Whether the store has what this segment only fills.
 
         A worker that was given another spool than the one before it knows nothing of what that one
         recorded: it must not write silence over it.
         """
         if folder.fresh:
-            keys = await self._objects.keys(f"{prefix}/")
+            keys = await objects.keys(f"{prefix}/")
             starts = [match for key in keys if (match := _SEGMENT_KEY.search(key))]
             folder.there_ms = max((int(match[1]) for match in starts), default=-1)
             folder.fresh = False
         return segment.start_ms <= folder.there_ms
 
-    async def _put(self, folder: TakeFolder, segment: Segment) -> None:
+    async def _put(self, folder: TakeFolder, segment: Segment, objects: Objects) -> None:
         prefix, here = f"lessons/{folder.room}/{folder.take}", (folder.room, folder.take)
         try:
             both = (folder.path / segment.name).read_bytes()
@@ -177,16 +215,20 @@ class Spool:
             folder.waiting.popleft()
             return
         if here not in self._has_init:
-            await self._objects.put(f"{prefix}/init.mp4", mp4.INIT, PICTURE_TYPE)
-            await self._objects.put(f"{prefix}/init.a.mp4", mp4.VOICE_INIT, VOICE_TYPE)
+            await asyncio.gather(
+                objects.put(f"{prefix}/init.mp4", mp4.INIT, PICTURE_TYPE),
+                objects.put(f"{prefix}/init.a.mp4", mp4.VOICE_INIT, VOICE_TYPE),
+            )
             self._has_init.add(here)
-        if segment.lost_ms and await self._is_there(folder, segment, prefix):
+        if segment.lost_ms and await self._is_there(folder, segment, prefix, objects):
             folder.waiting.popleft()
             folder.forget(segment)
             return
         name = f"{prefix}/{segment.start_ms:010d}"
-        await self._objects.put(f"{name}.a.m4s", voice, VOICE_TYPE)
-        await self._objects.put(f"{name}.m4s", both, PICTURE_TYPE)
+        await asyncio.gather(
+            objects.put(f"{name}.a.m4s", voice, VOICE_TYPE),
+            objects.put(f"{name}.m4s", both, PICTURE_TYPE),
+        )
         folder.waiting.popleft()
         closed = SegmentClosed(
             folder.room,

@@ -31,7 +31,8 @@ from eschool.slides import (
 from people import facts
 from people.policy import ANONYMOUS
 from people.refused import Forbidden, NotFound, OutOfRange
-from storage.objects import Objects, ObjectsAway, S3Objects
+from storage.objects import Objects, ObjectsAway
+from storage.s3 import S3Objects
 from storage.settings import Settings
 
 TEXTS = [f"{TATAR}\nбер", "Дискриминант", ""]

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from storage.objects import S3Objects
+from storage.s3 import S3Objects
 from tests.ops.running import Installation, wait_for
 
 

@@ -58,6 +58,20 @@ async def test_a_child_that_ends_is_started_again(folder: Path) -> None:
     ]
 
 
+async def test_a_child_that_ran_steadily_is_back_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever falls again right after that waits as long as any other."""
+    row = child(folder, "one", "import time; time.sleep(60)")
+    async with supervised(folder, [row]) as (supervisor, lines):
+        await supervisor.start()
+        for count, steady_s in enumerate((0.0, 60.0, 60.0), 1):
+            monkeypatch.setattr("ops.supervisor._STEADY_S", steady_s)
+            supervisor.named("one").signal(signal.SIGKILL)
+            await until(lambda n=count: read_state(folder)["children"][0]["restarts"] == n)
+    assert [line.partition("again in ")[2] for line in lines] == ["0.1 s.", "0.5 s.", "1 s."]
+
+
 async def test_a_child_that_never_comes_up_ends_the_start(folder: Path) -> None:
     """After three deaths: one sentence, and the child's own words above it."""
     broken = "import sys; print('no such thing'); sys.exit(7)"

@@ -25,7 +25,7 @@ from tests.rtc.media_house import LESSON, MediaHouse
 from tests.rtc.raw_client import RawTransport
 from tests.rtc.recording_source import Camera, Microphone
 
-SUPERVISOR_DELAY_S = 0.5  # ops/supervisor.py waits so long before it starts a child again
+SUPERVISOR_DELAY_S = 0.1  # so long ops/supervisor.py waits with a worker that ran steadily
 REPORT_EVERY_S = 1.0
 CAMERA_SSRC, VOICE_SSRC = 1001, 1002
 NTP_EPOCH = 2_208_988_800  # 1970 in seconds of NTP

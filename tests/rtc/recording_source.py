@@ -205,7 +205,7 @@ class Studio:
         late_s: float = 0.0,
     ) -> None:
         self.folder, self.room = folder, room
-        self.spool = spool or Spool(folder, cast("Objects", Nobody()), lambda _: None)
+        self.spool = spool or Spool(folder, lambda: cast("Objects", Nobody()), lambda _: None)
         self.now, self.wall = now, wall
         self.began = now
         self.asked: list[tuple[str, float]] = []

@@ -19,7 +19,7 @@ from rtc.messages import (
 )
 from rtc.recording.spool import Spool
 from rtc.worker import Worker
-from storage.objects import S3Objects
+from storage.s3 import S3Objects
 from tests.rtc.media_house import LESSON, MediaHouse, connected_to
 from tests.rtc.raw_client import Source
 
@@ -108,7 +108,7 @@ async def recording_stage(objects: S3Objects) -> AsyncIterator[tuple[Worker, Med
             "127.0.0.1",
             0,
             ("127.0.0.1",),
-            open_spool=lambda tell: Spool(Path(folder) / "spool", objects, tell),
+            open_spool=lambda tell: Spool(Path(folder) / "spool", lambda: objects, tell),
         )
         async with worker, connected_to(path) as house:
             yield worker, house

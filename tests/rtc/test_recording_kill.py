@@ -1,5 +1,7 @@
 """`kill -9` of a real worker in the middle of a recording, with a real teacher's media."""
 
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -10,6 +12,13 @@ from storage.objects import Objects
 from storage.settings import Settings
 from tests.rtc.recording_live import kill_and_restart, recorded_lesson
 from tests.rtc.recording_source import Film
+
+
+def test_a_worker_is_back_before_it_loads_the_store_s_client() -> None:
+    """That takes a quarter of a second of the lesson, and the first segment can wait for it."""
+    look = "import sys, rtc.worker; print({'minio', 'urllib3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 async def test_a_killed_worker_costs_a_few_seconds_and_says_so(

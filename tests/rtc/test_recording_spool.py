@@ -21,7 +21,8 @@ from rtc.messages import (
 )
 from rtc.recording import mp4, recovery, spool
 from rtc.recording.spool import Spool
-from storage.objects import Objects, S3Objects
+from storage.objects import Objects
+from storage.s3 import S3Objects
 from storage.settings import S3Place, Settings
 from tests.rtc.recording_source import Camera, Film, Microphone, Studio
 
@@ -157,7 +158,7 @@ async def test_segments_lie_in_the_store_in_order_and_then_the_take_is_closed(
 ) -> None:
     """Acknowledged, nothing of it is left on the disk."""
     told = Told()
-    async with Spool(tmp_path, objects, told) as told.spool:
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
         studio = lesson(tmp_path, told.spool)
         studio.run(9)
         studio.close()
@@ -172,7 +173,7 @@ async def test_segments_lie_in_the_store_in_order_and_then_the_take_is_closed(
 async def test_what_is_not_acknowledged_is_told_again(tmp_path: Path, objects: Objects) -> None:
     """By itself, and at once at a new link; the take is not closed before its segments."""
     told = Told(acknowledges=False)
-    async with Spool(tmp_path, objects, told) as told.spool:
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
         studio = lesson(tmp_path, told.spool)
         studio.run(5)
         studio.close()
@@ -202,7 +203,7 @@ async def test_a_store_away_for_a_minute_gets_everything_later(
     async with road.laid() as port:
         place = S3Place(f"http://127.0.0.1:{port}", stores.s3_access_key, stores.s3_secret_key)
         far = S3Objects(replace(stores, outside_objects=place), call_within_s=0.5)
-        async with Spool(tmp_path, far, told) as told.spool:
+        async with Spool(tmp_path, lambda: far, told) as told.spool:
             studio = lesson(tmp_path, told.spool)
             studio.run(5)
             await told.until(lambda: bool(told.segments))
@@ -229,14 +230,14 @@ async def test_a_successor_takes_up_what_a_killed_worker_left(
 ) -> None:
     """The half chunk is cut off, the hole is black and told, the line goes on."""
     first = Told()
-    abandoned = Spool(tmp_path, objects, first)
+    abandoned = Spool(tmp_path, lambda: objects, first)
     studio = lesson(tmp_path, abandoned)
     studio.run(7.3)
     part = next(studio.take_folder.glob("*.part"))
     with part.open("ab") as file:
         file.write(b"\0\0\4\0moof" + bytes(99))
     told = Told()
-    async with Spool(tmp_path, objects, told) as told.spool:
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
         studio.spool = told.spool
         studio.off("camera")
         studio.off("voice")
@@ -269,7 +270,7 @@ async def test_a_worker_that_stops_in_order_loses_only_its_absence(
 ) -> None:
     """It leaves the take to the next one, and does not call it closed."""
     told = Told()
-    async with Spool(tmp_path, objects, told) as told.spool:
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
         studio = lesson(tmp_path, told.spool)
         studio.run(7.3)
         studio.recorder.suspend(studio.now)
@@ -277,7 +278,7 @@ async def test_a_worker_that_stops_in_order_loses_only_its_absence(
         await told.until(lambda: len(told.segments) == count)
     assert told.takes == []
     monkeypatch.setattr(spool, "ORPHAN_S", 0.0)
-    async with Spool(tmp_path, objects, told) as told.spool:
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
         studio.spool = told.spool
         studio.advance(2)
         studio.record()
@@ -296,10 +297,10 @@ async def test_a_take_that_nobody_goes_on_with_is_closed_as_it_lies(
 ) -> None:
     """The teacher stopped while the worker was away."""
     monkeypatch.setattr(spool, "ORPHAN_S", 0.1)
-    studio = lesson(tmp_path, Spool(tmp_path, objects, Told()))
+    studio = lesson(tmp_path, Spool(tmp_path, lambda: objects, Told()))
     studio.run(7.3)
     told = Told()
-    async with Spool(tmp_path, objects, told) as told.spool:
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
         await told.until(lambda: bool(told.segments))
         assert told.takes == []
         told.spool.announce()
@@ -314,14 +315,14 @@ async def test_a_worker_without_the_spool_of_the_one_before_overwrites_nothing(
 ) -> None:
     """Its filling for what it did not record gives way to what the store has."""
     told = Told()
-    async with Spool(tmp_path / "one", objects, told) as told.spool:
+    async with Spool(tmp_path / "one", lambda: objects, told) as told.spool:
         studio = lesson(tmp_path / "one", told.spool)
         studio.run(9)
         count = len(studio.segments)
         await told.until(lambda: len(told.segments) == count)
     kept = await stored_film(objects, told)
     first = list(told.segments)
-    async with Spool(tmp_path / "two", objects, told) as told.spool:
+    async with Spool(tmp_path / "two", lambda: objects, told) as told.spool:
         studio.spool, studio.folder = told.spool, tmp_path / "two"
         studio.record()
         studio.run(5)
@@ -340,7 +341,7 @@ def test_a_take_has_no_folder_outside_the_spool(
     tmp_path: Path, objects: Objects, name: str
 ) -> None:
     """These names are allowed on the link."""
-    here = Spool(tmp_path, objects, Told())
+    here = Spool(tmp_path, lambda: objects, Told())
     with pytest.raises(ValueError, match="has no folder"):
         here.take(name, "take")
     with pytest.raises(ValueError, match="has no folder"):

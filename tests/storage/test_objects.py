@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from storage.objects import ObjectMissing, Objects, ObjectsAway, S3Objects
+from storage.objects import ObjectMissing, Objects, ObjectsAway
+from storage.s3 import S3Objects
 from storage.settings import S3Place, Settings
 
 

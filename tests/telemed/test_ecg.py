@@ -15,7 +15,8 @@ from people import facts
 from people.audit import WRITE_PATH, AuditReads
 from people.refused import Forbidden, NotFound
 from storage.jobs import Work
-from storage.objects import Objects, ObjectsAway, S3Objects
+from storage.objects import Objects, ObjectsAway
+from storage.s3 import S3Objects
 from storage.settings import Settings
 from telemed.ecg import (
     AppliedFrame,

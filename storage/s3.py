@@ -1,0 +1,149 @@
+"""Objects in any S3 store.
+
+minio is blocking and costs about 1.3 ms of CPU a call, so every call runs in one of a few threads
+of our own and has a bounded time: an unreachable store is an error in seconds, not a hanging page.
+
+Its import takes a quarter of a second: `storage.objects` knows nothing of it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+
+from storage.objects import ObjectMissing, ObjectsAway
+from storage.settings import Settings
+
+T = TypeVar("T")
+
+# 8-16 threads saturate one SeaweedFS; the pool keeps a connection for each.
+_THREADS = 12
+_CONNECT_S = 2.0
+_READ_S = 10.0
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
+_THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+_PAST_END = "InvalidRange"
+
+
+class S3Objects:
+    """Objects in one bucket of the settings' S3 store; no call takes longer than its limit."""
+
+    def __init__(self, settings: Settings, *, call_within_s: float = 20.0) -> None:
+        endpoint = settings.s3_endpoint
+        parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
+        self._bucket = settings.s3_bucket
+        self._region = settings.s3_region
+        self._pool = urllib3.PoolManager(
+            maxsize=_THREADS,
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+            # One quick retry: a kept connection may have died with a restarted server. Every
+            # call here may be repeated safely.
+            retries=urllib3.Retry(total=1, backoff_factor=0.1, status_forcelist=[500, 502, 503]),
+        )
+        # Without `region` minio asks the server for it before the first call.
+        self._client = Minio(
+            parts.netloc,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+            secure=parts.scheme == "https",
+            region=settings.s3_region,
+            http_client=self._pool,
+        )
+        self._call_within_s = call_within_s
+        self._threads = anyio.CapacityLimiter(_THREADS)
+
+    async def make_bucket(self) -> None:
+        """Create the bucket when it is not there."""
+        await self._run(self._make_bucket)
+
+    async def put(
+        self, key: str, data: bytes, content_type: str = "application/octet-stream"
+    ) -> None:
+        """See Objects.put."""
+        await self._run(
+            partial(
+                self._client.put_object,
+                self._bucket,
+                key,
+                BytesIO(data),
+                len(data),
+                content_type=content_type,
+            )
+        )
+
+    async def get(self, key: str) -> bytes:
+        """See Objects.get."""
+        return await self._run(partial(self._read, key, 0, 0))
+
+    async def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See Objects.get_range."""
+        if start < 0 or length < 0:
+            raise ValueError("a range begins at 0 or later and has no negative length")
+        if length == 0:
+            return b""
+        return await self._run(partial(self._read, key, start, length))
+
+    async def exists(self, key: str) -> bool:
+        """See Objects.exists."""
+        try:
+            await self._run(partial(self._client.stat_object, self._bucket, key))
+        except ObjectMissing:
+            return False
+        return True
+
+    async def delete(self, key: str) -> None:
+        """See Objects.delete."""
+        await self._run(partial(self._client.remove_object, self._bucket, key))
+
+    async def keys(self, prefix: str) -> list[str]:
+        """See Objects.keys."""
+        return await self._run(partial(self._list, prefix))
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._pool.clear()
+
+    def _make_bucket(self) -> None:
+        try:
+            self._client.make_bucket(self._bucket, self._region)
+        except S3Error as error:
+            if error.code not in _THERE:
+                raise
+
+    def _read(self, key: str, start: int, length: int) -> bytes:
+        try:
+            response = self._client.get_object(self._bucket, key, offset=start, length=length)
+        except S3Error as error:
+            if error.code == _PAST_END:
+                return b""
+            raise
+        try:
+            return bytes(response.read())
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _list(self, prefix: str) -> list[str]:
+        found = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
+        return [entry.object_name for entry in found if entry.object_name is not None]
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        """Run a blocking call in a thread; when time is up the caller goes on without it."""
+        try:
+            with anyio.fail_after(self._call_within_s):
+                return await anyio.to_thread.run_sync(
+                    call, abandon_on_cancel=True, limiter=self._threads
+                )
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise ObjectMissing(error.object_name or "") from error
+            raise ObjectsAway(f"object store: {error.code}: {error.message}") from error
+        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise ObjectsAway(f"object store: {error}") from error
