@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from eschool.lessons import LessonNotRunning, Lessons, LessonState, led, seen, state_of, thing
 from eschool.pdf_pages import MAX_PAGES, Rendered
-from eschool.takes import watchable_lesson
+from eschool.takes import LessonTakes, watchable, watchable_lesson
 from people.facts import SlideTurned, emit
 from people.policy import Act, Actor, require
 from people.refused import NotFound, OutOfRange, Refused
@@ -139,13 +139,26 @@ async def add_deck(  # noqa: PLR0917 - two stores, who, where, what and when
 
 
 async def deck(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> Deck | None:
-    """Give the lesson's slides to who may sit in it or watch it. Raises NotFound."""
+    """Give the lesson's slides to who may sit in it or watch it. Raises NotFound.
+
+    Who may only watch is given the newest of which a page was recorded, and those pages' texts.
+    """
     if actor.id is None:
         raise NotFound
-    if await db.scalar(select(Lessons.id).where(Lessons.id == lesson_id, _shown(actor.id, now))):
+    sits = await db.scalar(
+        select(_sits(actor.id, now)).where(Lessons.id == lesson_id, _shown(actor.id, now))
+    )
+    if sits is None:
+        raise NotFound
+    if sits:
         row = await _newest(db, lesson_id)
         return None if row is None else _deck(row)
-    raise NotFound
+    pages = await _recorded(db, actor.id, lesson_id, now)
+    row = await _newest(db, lesson_id, LessonDecks.id.in_({deck_id for deck_id, _ in pages}))
+    if row is None:
+        return None
+    written = [text if (row.id, n) in pages else "" for n, text in enumerate(row.texts, start=1)]
+    return Deck(row.id, row.name, row.pages, written)
 
 
 async def turn(
@@ -181,11 +194,11 @@ async def slide_now(db: AsyncSession, lesson_id: UUID) -> SlideNow | None:
 async def require_page(
     db: AsyncSession, actor: Actor, deck_id: UUID, page: int, now: datetime
 ) -> str:
-    """Give the key of a page's picture to who may sit in the lesson or watch it."""
+    """Give the key of a page's picture to who may sit in the lesson or watch that page."""
     if actor.id is None:
         raise NotFound
     query = (
-        select(LessonDecks.id)
+        select(LessonDecks.lesson_id, _sits(actor.id, now))
         .join(Lessons, Lessons.id == LessonDecks.lesson_id)
         .where(
             LessonDecks.id == deck_id,
@@ -193,7 +206,11 @@ async def require_page(
             _shown(actor.id, now),
         )
     )
-    if not 1 <= page <= MAX_PAGES or await db.scalar(query) is None:
+    found = (await db.execute(query)).one_or_none() if 1 <= page <= MAX_PAGES else None
+    if found is None:
+        raise NotFound
+    lesson_id, sits = found
+    if not sits and (deck_id, page) not in await _recorded(db, actor.id, lesson_id, now):
         raise NotFound
     return page_key(deck_id, page)
 
@@ -214,10 +231,12 @@ async def texts(db: AsyncSession, lesson_id: UUID) -> dict[UUID, list[str]]:
     return {row.id: row.texts for row in (await db.execute(query)).all()}
 
 
-async def _newest(db: AsyncSession, lesson_id: UUID) -> LessonDecks | None:
+async def _newest(
+    db: AsyncSession, lesson_id: UUID, *among: ColumnElement[bool]
+) -> LessonDecks | None:
     query = (
         select(LessonDecks)
-        .where(LessonDecks.lesson_id == lesson_id)
+        .where(LessonDecks.lesson_id == lesson_id, *among)
         .order_by(LessonDecks.added_at.desc(), LessonDecks.id.desc())
         .limit(1)
     )
@@ -235,14 +254,40 @@ async def _turn(db: AsyncSession, deck: LessonDecks, page: int, now: datetime) -
     emit(db, SlideTurned(at=at, lesson_id=deck.lesson_id, deck_id=deck.id, page=page))
 
 
-def _shown(person_id: UUID, now: datetime) -> ColumnElement[bool]:
-    """SQL over lessons: this person sits in the lesson or may watch it."""
+async def _recorded(
+    db: AsyncSession, person_id: UUID, lesson_id: UUID, now: datetime
+) -> set[tuple[UUID, int]]:
+    """Pages (deck, number) the class saw while a take ran that this person may watch."""
+    order = (LessonTurns.at, LessonTurns.id)
+    columns = (LessonTurns.lesson_id, LessonTurns.deck_id, LessonTurns.page, LessonTurns.at)
+    shown = (
+        select(*columns, func.lead(LessonTurns.at).over(order_by=order).label("until"))
+        .where(LessonTurns.lesson_id == lesson_id)
+        .subquery()
+    )
+    query = (
+        select(shown.c.deck_id, shown.c.page)
+        .join(Lessons, Lessons.id == shown.c.lesson_id)
+        .join(LessonTakes, LessonTakes.lesson_id == Lessons.id)
+        .where(
+            watchable(person_id, now),
+            or_(LessonTakes.stopped_at.is_(None), shown.c.at < LessonTakes.stopped_at),
+            or_(shown.c.until.is_(None), shown.c.until > LessonTakes.started_at),
+        )
+    )
+    return {(deck_id, page) for deck_id, page in (await db.execute(query)).all()}
+
+
+def _sits(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL over lessons: this person sits in the lesson."""
     about = (Lessons.id, Lessons.class_id)
     organisation = Lessons.organisation_id
-    return or_(
-        allowed(Act.JOIN_LESSON, person_id, now, organisation=organisation, about=about),
-        watchable_lesson(person_id, now),
-    )
+    return allowed(Act.JOIN_LESSON, person_id, now, organisation=organisation, about=about)
+
+
+def _shown(person_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL over lessons: this person sits in the lesson or may watch some of it."""
+    return or_(_sits(person_id, now), watchable_lesson(person_id, now))
 
 
 def _require_not_ended(lesson: Lessons, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Slides of a lesson: who may show them, who sees them, and that nothing is half stored."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from eschool.lesson_room import end_lesson, room
 from eschool.lessons import LessonNotRunning
 from eschool.pdf_pages import Rendered, render
 from eschool.slides import (
+    Deck,
     LessonDecks,
     LessonTurns,
     NoSlides,
@@ -263,6 +264,53 @@ async def test_the_school_sees_the_slides_of_what_it_may_watch(
     for who in ("head", "foreign_pupil"):
         with pytest.raises(NotFound):
             await require_page(db, await s.actor(db, who), deck_id, 1, later)
+
+
+async def test_the_school_sees_only_pages_shown_while_a_take_for_it_ran(
+    db: AsyncSession, objects: Objects, s: SchoolClass, rendered: Rendered
+) -> None:
+    """The page on the screen at its start included; the class sees all of them."""
+    first = await lay_out(db, objects, s, rendered)
+    teacher, later = await s.actor(db, "teacher"), NOW + LESSON
+
+    def at(second: int) -> datetime:
+        return NOW + timedelta(seconds=second)
+
+    await turn(db, teacher, s.lesson, 2, at(10))
+    await takes.start(db, teacher, s.lesson, "school", at(20))
+    await takes.start(db, teacher, s.lesson, "class", at(21))
+    await turn(db, teacher, s.lesson, 3, at(30))
+    await turn(db, teacher, s.lesson, 1, at(40))
+    second = (await add_deck(db, objects, teacher, s.lesson, "y", rendered, at(50))).id
+    for who in ("colleague", "neighbour"):
+        viewer = await s.actor(db, who, later)
+        assert await require_page(db, viewer, first, 2, later) == page_key(first, 2)
+        for deck_id, page in ((first, 1), (first, 3), (second, 1), (second, 2)):
+            with pytest.raises(NotFound):
+                await require_page(db, viewer, deck_id, page, later)
+        assert await deck(db, viewer, s.lesson, later) == Deck(
+            first, "урок 1.pdf", 3, ["", "Дискриминант", ""]
+        )
+    for who in ("teacher", "pupil"):
+        member = await s.actor(db, who, later)
+        for deck_id, page in ((first, 1), (first, 3), (second, 2)):
+            assert await require_page(db, member, deck_id, page, later) == page_key(deck_id, page)
+        assert await deck(db, member, s.lesson, later) == Deck(second, "y", 3, TEXTS)
+
+
+async def test_the_school_sees_a_page_as_long_as_a_take_for_it_runs(
+    db: AsyncSession, objects: Objects, s: SchoolClass, rendered: Rendered
+) -> None:
+    """Turned to in the take that still runs; without one there are no slides for the school."""
+    teacher, colleague = await s.actor(db, "teacher"), await s.actor(db, "colleague")
+    await takes.start(db, teacher, s.lesson, "school", NOW)
+    assert await deck(db, colleague, s.lesson, NOW) is None
+    deck_id = await lay_out(db, objects, s, rendered)
+    for page in (1, 2):
+        await turn(db, teacher, s.lesson, page, NOW + timedelta(seconds=page))
+        assert await require_page(db, colleague, deck_id, page, NOW) == page_key(deck_id, page)
+    with pytest.raises(NotFound):
+        await require_page(db, colleague, deck_id, 3, NOW)
 
 
 @pytest.mark.parametrize(
