@@ -108,8 +108,11 @@ class Keeper:
         take_id = _uuid(told.take)
         known = False
         if take_id:
+            now = self._house.clock()
             async with self._house.transaction("media") as db:
-                known = await takes.take_closed(db, take_id, told.end_ms, self._house.clock())
+                if await takes.goes_on(db, take_id, now):
+                    return  # the worker tells it again, unless its room comes back before that
+                known = await takes.take_closed(db, take_id, told.end_ms, now)
         if not known:
             log.warning("end of an unknown take")
         self._house.media.acknowledge(TakeStored(told.room, told.take))

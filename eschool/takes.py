@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from eschool.lessons import Lessons, led
+from eschool.lessons import Lessons, LessonState, led, state_of
 from people.facts import RecordingChanged, emit
 from people.policy import Act, Actor
 from people.relations import allowed
@@ -237,6 +237,18 @@ async def segment_closed(db: AsyncSession, info: SegmentInfo, now: datetime) -> 
         .values(end_ms=None, complete=False)
     )
     return True
+
+
+async def goes_on(db: AsyncSession, take_id: UUID, now: datetime) -> bool:
+    """Say whether a take still runs: nobody has stopped it, nor is its lesson over.
+
+    A worker that came back before its room did takes it for closed.
+    """
+    query = select(Lessons).join(LessonTakes, LessonTakes.lesson_id == Lessons.id)
+    lesson = await db.scalar(
+        query.where(LessonTakes.id == take_id, LessonTakes.stopped_at.is_(None))
+    )
+    return lesson is not None and state_of(lesson, now) is LessonState.RUNNING
 
 
 async def take_closed(db: AsyncSession, take_id: UUID, end_ms: int, now: datetime) -> bool:

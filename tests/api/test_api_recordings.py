@@ -238,7 +238,26 @@ async def test_a_segment_is_acknowledged_once_it_is_in_the_index(
     async with server.world.sessions() as db:
         found = (await db.execute(text("SELECT start_ms, size FROM lesson_segments"))).all()
     assert [tuple(row) for row in found] == [(0, 1000)]
+    await server.ask("teacher", "PUT", "/recording", json={"on": False})
     worker.say(TakeClosed(room, take, 2500))
+    await worker.until(lambda told: TakeStored(room, take) in told, WITHIN_S)
+    async with server.world.sessions() as db:
+        assert await db.scalar(text("SELECT complete FROM lesson_takes"))
+
+
+async def test_a_take_is_not_closed_while_it_runs(worker: Worker, server: Server) -> None:
+    """The worker came back before the room did: what it keeps of the take must stay with it."""
+    await _until_up(server)
+    take, room = await _take(server), str(server.world["lesson"])
+    worker.say(_segment(server, take, 0))
+    worker.say(TakeClosed(room, take, 2500))
+    worker.say(_segment(server, take, 2500))
+    await worker.until(lambda told: SegmentStored(room, take, 2500) in told, WITHIN_S)
+    async with server.world.sessions() as db:
+        assert not await db.scalar(text("SELECT complete FROM lesson_takes"))
+    assert TakeStored(room, take) not in worker.told
+    await server.ask("teacher", "PUT", "/recording", json={"on": False})
+    worker.say(TakeClosed(room, take, 5000))
     await worker.until(lambda told: TakeStored(room, take) in told, WITHIN_S)
     async with server.world.sessions() as db:
         assert await db.scalar(text("SELECT complete FROM lesson_takes"))
