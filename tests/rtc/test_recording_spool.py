@@ -4,8 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -13,8 +11,6 @@ from uuid import uuid4
 import pytest
 
 from rtc.messages import (
-    FromWorker,
-    SegmentClosed,
     SegmentStored,
     TakeClosed,
     TakeStored,
@@ -25,90 +21,10 @@ from storage.objects import Objects
 from storage.s3 import S3Objects
 from storage.settings import S3Place, Settings
 from tests.rtc.recording_source import Camera, Film, Microphone, Studio
+from tests.rtc.recording_store import Distant, Moody, Road, Told
 
 ROOT = Path(__file__).parents[2]
 MOUNTS = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
-
-
-class Told:
-    """What the spool says; acknowledges it like the API when asked to."""
-
-    def __init__(self, *, acknowledges: bool = True) -> None:
-        self.messages: list[FromWorker] = []
-        self.acknowledges = acknowledges
-        self.spool: Spool | None = None
-        self._changed = asyncio.Event()
-
-    def __call__(self, message: FromWorker) -> None:
-        self.messages.append(message)
-        self._changed.set()
-        if self.acknowledges and self.spool is not None:
-            if isinstance(message, SegmentClosed):
-                self.spool.stored(SegmentStored(message.room, message.take, message.start_ms))
-            elif isinstance(message, TakeClosed):
-                self.spool.stored(TakeStored(message.room, message.take))
-
-    @property
-    def segments(self) -> list[SegmentClosed]:
-        return [each for each in self.messages if isinstance(each, SegmentClosed)]
-
-    @property
-    def takes(self) -> list[TakeClosed]:
-        return [each for each in self.messages if isinstance(each, TakeClosed)]
-
-    async def until(self, true: Callable[[], bool], timeout_s: float = 20.0) -> None:
-        async with asyncio.timeout(timeout_s):
-            while not true():
-                self._changed.clear()
-                await self._changed.wait()
-
-
-class Road:
-    """The way to the object store: a relay that can be cut, or swallow everything."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self.state = "open"
-        self.refused = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        if self.state != "open":
-            self.refused.set()
-        if self.state == "cut":
-            writer.transport.abort()
-            return
-        onward = await asyncio.open_connection("127.0.0.1", self._to)
-        self._writers.add(onward[1])
-        await asyncio.gather(self._pump(reader, onward[1]), self._pump(onward[0], writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(1 << 16):
-                if self.state == "open":
-                    writer.write(data)
-                else:
-                    self.refused.set()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    def change(self, state: str) -> None:
-        """ "open", "cut" or "hanging"; connections of before do not survive."""
-        self.state = state
-        for writer in self._writers:
-            if state != "hanging":
-                writer.transport.abort()
-
-    @asynccontextmanager
-    async def laid(self) -> AsyncIterator[int]:
-        """The port at which it begins."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        yield server.sockets[0].getsockname()[1]
-        self.change("cut")
-        server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +41,15 @@ def lesson(folder: Path, spool: Spool) -> Studio:
     studio.on("camera", Camera())
     studio.on("voice", Microphone())
     return studio
+
+
+def make_segments(spool: Spool, room: str, count: int) -> None:
+    """As many segments of 2.5 s; what is in them is of no matter."""
+    folder = spool.take(room, "take-1")
+    for n in range(count):
+        folder.begin(2500 * n, 0)
+        folder.append(b"picture and voice", b"voice")
+        folder.finish(2500 * (n + 1), 0)
 
 
 async def stored_film(objects: Objects, told: Told) -> tuple[Film, Film]:
@@ -223,6 +148,77 @@ async def test_a_store_away_for_a_minute_gets_everything_later(
     film, _ = await stored_film(objects, told)
     film.assert_whole(0, 70_000)
     assert {each.lost_ms for each in told.segments} == {0}
+
+
+async def test_twenty_lessons_keep_up_with_a_distant_store(
+    tmp_path: Path, stores: Settings
+) -> None:
+    """What they record in some seconds is there before these are over, each take in its order."""
+    told, far = Told(), Distant(stores)
+    rooms = [f"room-{uuid4().hex}" for _ in range(20)]
+    async with Spool(tmp_path, lambda: far, told) as told.spool:
+        for room in rooms:
+            make_segments(told.spool, room, 3)
+        await told.until(lambda: len(told.segments) == 60, timeout_s=7.5)
+    far.close()
+    for room in rooms:
+        starts = [each.start_ms for each in told.segments if each.room == room]
+        assert starts == [0, 2500, 5000]
+
+
+async def test_a_take_that_does_not_go_up_keeps_no_other_waiting(
+    tmp_path: Path, stores: Settings
+) -> None:
+    """Not even when there are more of them than go up at once."""
+    told, moody = Told(), Moody(stores)
+    async with Spool(tmp_path, lambda: moody, told) as told.spool:
+        for n in range(spool.PUTS_AT_ONCE + 2):
+            make_segments(told.spool, f"bad-{n}", 1)
+        good = f"room-{uuid4().hex}"
+        make_segments(told.spool, good, 3)
+        await told.until(lambda: len(told.segments) == 3)
+    moody.close()
+    assert {each.room for each in told.segments} == {good}
+
+
+async def test_a_take_that_cannot_be_taken_up_is_left_as_it_is(
+    tmp_path: Path, objects: Objects
+) -> None:
+    """The worker starts, and the other takes go up."""
+    bad = tmp_path / "room" / "bad" / "0000000000.0.part"
+    bad.mkdir(parents=True)
+    good = f"room-{uuid4().hex}"
+    make_segments(Spool(tmp_path, lambda: objects, Told()), good, 2)
+    told = Told()
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
+        await told.until(lambda: len(told.segments) == 2)
+    assert {each.room for each in told.segments} == {good}
+    assert bad.is_dir()
+
+
+async def test_a_take_called_closed_goes_on_where_it_ended(
+    tmp_path: Path, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API knows better, and the room comes late."""
+    monkeypatch.setattr(spool, "ORPHAN_S", 0.0)
+    told = Told()
+    told.take_runs = True
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
+        studio = lesson(tmp_path, told.spool)
+        studio.run(7.3)
+        studio.recorder.suspend(studio.now)
+    async with Spool(tmp_path, lambda: objects, told) as told.spool:
+        told.spool.announce()
+        await told.until(lambda: bool(told.takes))
+        studio.spool = told.spool
+        studio.advance(40)
+        studio.record()
+        studio.run(5)
+        told.take_runs = False
+        studio.close()
+        await told.until(lambda: not list(tmp_path.glob("*/*")))
+    assert_in_order(told, told.takes[-1].end_ms)
+    assert told.takes[-1].end_ms == 52_300
 
 
 async def test_a_successor_takes_up_what_a_killed_worker_left(
