@@ -7,7 +7,7 @@ tracks of it begin and end together. A picture lasts until the next one.
 from collections import deque
 from typing import NamedTuple
 
-from rtc.recording import mp4
+from rtc.recording import mp4, opus
 from rtc.recording.mp4 import AUDIO_MS, Picture, Sound
 from rtc.recording.take_folder import TakeFolder
 
@@ -79,6 +79,10 @@ class Line:
         """Ends the last segment where the voice ends; gives that moment."""
         self.flush()
         end = self.voice // AUDIO_MS
+        if end > self._segment_ms == self._chunk_ms and not self._sounds:
+            # The last packet began before the cut, and a segment without a sound is none.
+            self.say(opus.SILENCE_TICKS, opus.SILENCE)
+            end = self.voice // AUDIO_MS
         while self._pictures and self._pictures[-1].at_ms >= end:
             self._pictures.pop()  # begun after the end
         self._pictures.append(_Shown(end, key=True, data=b""))

@@ -3,7 +3,7 @@
 START.LOST.part          being made; pictures and voice
 START.a.m4s              the voice alone
 START.DURATION.LOST.m4s  whole, waits for the object store or for the index
-START.DURATION.done      empty: the newest segment that is in the index
+START.DURATION.done      empty: the newest segment that is in the index; renamed, then emptied
 END.over                 empty: the take is complete
 
 Closing, forgetting and ending only rename, truncate and remove: they work on a full disk too.
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtc.recording import recovery
+
+LEAST_FREE_BYTES = 1 << 30  # the database is on the same disk, and without room it stops the house
 
 _WHOLE = re.compile(r"^(\d{10})\.(\d+)\.(\d+)\.m4s$")
 _PART = re.compile(r"^(\d{10})\.(\d+)\.part$")
@@ -62,21 +64,30 @@ class TakeFolder:
         self.there_ms = -1  # the store has segments up to this one, of a spool that is gone
         self._changed = changed
         self._part: Path | None = None
+        self._parts: list[Path] = []  # the open one, and those that a failure left
+        self._overs: list[Path] = []
+        self._done: Path | None = None
         self._files: tuple[int, int] | None = None  # the part and its voice
         self._start_ms = 0
         self._recover()
 
     def begin(self, start_ms: int, lost_until_ms: int) -> None:
-        """Opens the next segment; raises `OSError` when the disk will not."""
+        """Opens the next segment; raises `OSError` when the disk will not or is nearly full."""
         self.recorded = True
         self.path.mkdir(parents=True, exist_ok=True)
-        for over in self.path.glob("*.over"):
-            over.unlink()
+        disk = os.statvfs(self.path)
+        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        while self._overs:
+            self._overs[-1].unlink(missing_ok=True)
+            self._overs.pop()
         self.over_ms = None
         part = self.path / f"{start_ms:010d}.{max(0, lost_until_ms)}.part"
-        self._part, self._start_ms = part, start_ms
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         one = os.open(part, flags, 0o600)
+        self._part, self._start_ms = part, start_ms
+        if part not in self._parts:
+            self._parts.append(part)
         try:
             other = os.open(self.path / f"{start_ms:010d}.a.m4s", flags, 0o600)
         except OSError:
@@ -103,20 +114,24 @@ class TakeFolder:
         else:
             part.unlink()
             (self.path / f"{self._start_ms:010d}.a.m4s").unlink()
+        self._parts.remove(part)
 
     def salvage(self) -> None:
         """Closes the open segment after a failure, with what is whole of it."""
         self._close_files()
         self._part = None
-        for part in self.path.glob("*.part"):
-            self._salvage(part)
+        while self._parts:
+            self._salvage(self._parts[0])
+            del self._parts[0]
 
     def over(self, end_ms: int) -> None:
         """The take is complete."""
         self.over_ms = end_ms
         self.recorded = False
         if self.path.is_dir():
-            (self.path / f"{end_ms}.over").touch(mode=0o600)
+            over = self.path / f"{end_ms}.over"
+            over.touch(mode=0o600)
+            self._overs.append(over)
         self._changed()
 
     def forget(self, segment: Segment) -> None:
@@ -124,12 +139,12 @@ class TakeFolder:
         done = self.path / f"{segment.start_ms:010d}.{segment.duration_ms}.done"
         path = self.path / segment.name
         if path.exists():
-            os.truncate(path, 0)
             path.rename(done)
+            os.truncate(done, 0)
+            older, self._done = sorted([self._done or done, done])
+            if older != self._done:
+                older.unlink(missing_ok=True)
         (self.path / segment.voice_name).unlink(missing_ok=True)
-        for other in self.path.glob("*.done"):
-            if other.name < done.name:
-                other.unlink()
 
     def remove(self) -> None:
         """Everything of the take is stored elsewhere."""
@@ -147,15 +162,26 @@ class TakeFolder:
     def _recover(self) -> None:
         for each in sorted(self.path.glob("*")):
             if match := _WHOLE.match(each.name):
-                segment = Segment(*map(int, match.groups()))
-                if each.stat().st_size:
-                    self.waiting.append(segment)
-                self._reaches(segment.end_ms)
+                self._recover_whole(each, Segment(*map(int, match.groups())))
             elif match := _DONE.match(each.name):
+                self._done = each
                 self._reaches(int(match[1]) + int(match[2]))
             elif match := _OVER.match(each.name):
                 self.over_ms = int(match[1])
+                self._overs.append(each)
+            elif _PART.match(each.name):
+                self._parts.append(each)
         self.salvage()
+
+    def _recover_whole(self, path: Path, segment: Segment) -> None:
+        """After a power cut a file may be empty, though it was renamed: then nothing is there."""
+        voice = self.path / segment.voice_name
+        if path.stat().st_size and voice.exists() and voice.stat().st_size:
+            self.waiting.append(segment)
+            self._reaches(segment.end_ms)
+        else:
+            path.unlink()
+            voice.unlink(missing_ok=True)
 
     def _reaches(self, end_ms: int) -> None:
         self.end_ms = max(self.end_ms or 0, end_ms)
@@ -169,7 +195,8 @@ class TakeFolder:
         data, alone = part.read_bytes(), voice.read_bytes() if voice.exists() else b""
         found = recovery.read(data, picture=True)
         heard = recovery.read(alone, picture=False, upto=found.sequence)
-        if found.sequence < 0 or found.last_duration_at is None or found.end_ms <= start_ms:
+        nothing = found.last_duration_at is None or found.end_ms <= start_ms
+        if nothing or not heard.size:
             part.unlink()
             voice.unlink(missing_ok=True)
             return
