@@ -10,6 +10,7 @@ from collections import deque
 HOLD_S = 2.0
 SLEW = 0.05  # seconds of correction per second: nobody sees or hears it
 STEP_S = 1.0  # a greater difference is a clock that was set, not a slow packet
+LEAST_STEP_S = 0.3  # the same, where the track's own RTP clock says so
 _WINDOW_S = 30.0
 _MOST_REPORTS = 64
 _MOST_EARLY_S, _MOST_LATE_S = 0.5, 3.0  # against the arrival; beyond it nothing is believed
@@ -36,13 +37,19 @@ class Sender:
     def __init__(self) -> None:
         self._offset: _Offset | None = None
 
-    def heard(self, ntp_s: float, now: float) -> _Offset:
+    def restart(self) -> None:
+        """Perhaps somebody else: the next report begins the offset anew."""
+        self._offset = None
+
+    def heard(self, ntp_s: float, now: float, set_by_s: float = 0.0) -> _Offset:
         """Takes a report's time; after a step of the clock the offset is a new one.
 
-        The tracks that have not reported since go on with the old.
+        A clock set back looks like a slow report; `set_by_s` tells them apart. The tracks that
+        have not reported since go on with the old offset.
         """
         offset = now - ntp_s
-        if self._offset is None or abs(offset - self._offset.value) > STEP_S:
+        step_s = LEAST_STEP_S if abs(set_by_s) > LEAST_STEP_S else STEP_S
+        if self._offset is None or abs(offset - self._offset.value) > step_s:
             self._offset = _Offset(offset, now)
         self._offset.take(offset, now)
         return self._offset
@@ -65,6 +72,7 @@ class TrackClock:
     def restart(self) -> None:
         """Another source: its reports and its arrival count anew."""
         self._report = self._pending = self._first_at = self._zero = None
+        self._sender.restart()
 
     def report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
         """Takes a sender report."""
@@ -72,7 +80,12 @@ class TrackClock:
         if self._last is None:
             self._pending = (ntp_s, rtp_timestamp, now)
             return
-        self._report = (ntp_s, self._unwrapped(rtp_timestamp), self._sender.heard(ntp_s, now))
+        ticks = self._unwrapped(rtp_timestamp)
+        set_by_s = 0.0
+        if self._report is not None:
+            before_s, before, _ = self._report
+            set_by_s = (ntp_s - before_s) - (ticks - before) / self._rate
+        self._report = (ntp_s, ticks, self._sender.heard(ntp_s, now, set_by_s))
 
     def seen(self, timestamp: int, arrived: float) -> int:
         """Takes a packet's RTP time; gives it without wrapping."""

@@ -124,6 +124,8 @@ class Recorder:
             return None
         self._tried_at = now
         self._lost_until_ms = round(self._moment(now))
+        for track in self._tracks:
+            track.drop()
         return self._open()
 
     def _advance(self, line: Line, until_ms: float, now: float) -> None:

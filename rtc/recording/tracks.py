@@ -70,6 +70,10 @@ class TrackTap(ABC):
         if self._clock.ready(now):
             self._place()
 
+    @abstractmethod
+    def drop(self) -> None:
+        """Forgets what is ready: nobody has taken it in its time."""
+
     @property
     @abstractmethod
     def held_since(self) -> float | None:
@@ -89,6 +93,10 @@ class VoiceTap(TrackTap):
         super().__init__(AUDIO_SCALE, sender)
         self.ready: deque[Word] = deque(maxlen=MOST_VOICE)
         self._held: deque[tuple[int, int, Packet]] = deque(maxlen=MOST_VOICE)
+
+    def drop(self) -> None:
+        """See TrackTap."""
+        self.ready.clear()
 
     @property
     def held_since(self) -> float | None:
@@ -143,6 +151,11 @@ class PictureTap(TrackTap):
         view = self.ready.popleft()
         self._bytes -= len(view.data)
         return view
+
+    def drop(self) -> None:
+        """See TrackTap."""
+        while self.ready:
+            self.next()
 
     def want_key(self, now: float) -> None:
         """From now on a key picture is needed."""

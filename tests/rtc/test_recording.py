@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rtc.recording import mp4
+from rtc.recording import mp4, take_folder
 from rtc.recording.opus import SILENCE
 from rtc.recording.programme import BLACK
+from rtc.recording.tracks import PictureTap
 from tests.rtc.recording_source import H264_SCREEN, Camera, Film, Microphone, Studio, clip
 
 
@@ -266,6 +267,41 @@ def test_a_new_source_with_another_clock_goes_on_in_its_place(studio: Studio) ->
     assert sizes_at(film, 7) == (640, 360)
 
 
+@pytest.mark.parametrize("behind_s", [0.9, 0.5])
+def test_the_next_one_on_the_floor_is_heard_though_his_clock_is_behind(
+    studio: Studio, behind_s: float
+) -> None:
+    """His reports are not taken for slow ones of the pupil before him."""
+    studio.on("floor", Microphone())
+    studio.run(5)
+    studio.off("floor")
+    studio.run(1)
+    studio.recorder.taps["floor"].restarted()
+    studio.ntp_of["floor"] = 3.9e9 - behind_s
+    studio.on("floor", Microphone(timestamp=88, sequence=99))
+    studio.run(10)
+    studio.close()
+    film = studio.film()
+    film.assert_whole(0, 16_000)
+    assert spoken(film, 0, 5) >= 245
+    assert spoken(film, 6, 16) >= 495
+
+
+@pytest.mark.parametrize("set_s", [-3600, -0.9, -0.5, 0.5, 3600])
+def test_a_clock_that_is_set_in_the_middle_moves_nothing(studio: Studio, set_s: float) -> None:
+    """Neither picture nor voice: their own clocks go on."""
+    classroom(studio)
+    studio.run(5)
+    for name in ("camera", "voice"):
+        studio.ntp_of[name] = 3.9e9 + set_s
+    studio.run(10)
+    studio.close()
+    film = studio.film()
+    film.assert_whole(0, 15_000)
+    assert spoken(film) >= 745
+    assert max(length for _, length, *_ in film.pictures) < 0.06
+
+
 def test_camera_off_repeats_the_last_key_picture_and_mute_is_silence(studio: Studio) -> None:
     """About once a second, so that there is always something to start a segment with."""
     classroom(studio)
@@ -366,6 +402,27 @@ def test_a_take_lies_behind_the_takes_before_it(tmp_path: Path) -> None:
     studio.close()
     studio.film().assert_whole(61_234, 66_234)
     studio.voice().assert_whole(61_234, 66_234)
+
+
+def test_a_minute_in_which_no_segment_can_be_opened_is_told_as_lost(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the taps kept of it, oldest pictures and newest voice, is not half recorded."""
+    classroom(studio)
+    studio.run(6)
+    with monkeypatch.context() as full:
+        full.setattr(take_folder, "LEAST_FREE_BYTES", 1 << 62)
+        studio.run(60)
+    studio.run(9)
+    studio.close()
+    camera = studio.recorder.taps["camera"]
+    assert isinstance(camera, PictureTap)
+    assert camera._bytes == sum(len(view.data) for view in camera.ready)
+    assert 58_000 <= sum(lost for _, _, lost, _ in studio.segments) <= 64_000
+    film = studio.film()
+    film.assert_whole(0, 75_000)
+    assert spoken(film, 8.5, 65.9) == 0
+    assert spoken(film, 68, 75) >= 345
 
 
 def test_a_take_of_no_time_leaves_nothing(studio: Studio) -> None:

@@ -209,3 +209,15 @@ def test_a_lie_about_the_time_is_not_believed() -> None:
     clock.seen(0, 10.0)
     clock.report(1000 * NTP_S, 48_000 * 3600, 10.0)
     assert abs(clock.place(clock.seen(960, 10.02), 10.02) - 10.02) < 0.1
+
+
+def test_a_slow_report_is_no_clock_that_was_set() -> None:
+    """Half a second under way it moves nothing; nor does a clock set back half a second."""
+    clock = TrackClock(48_000, Sender())
+    clock.seen(0, 10.0)
+    clock.report(1000 * NTP_S, 0, 10.0)
+    assert clock.place(clock.seen(48_000, 11.0), 11.0) == 11.0
+    clock.report(1001 * NTP_S, 48_000, 11.5)
+    assert clock.place(clock.seen(96_000, 12.0), 12.0) == 12.0
+    clock.report(1002 * NTP_S - NTP_S // 2, 96_000, 12.0)
+    assert clock.place(clock.seen(144_000, 13.0), 13.0) == 13.0
