@@ -3,11 +3,12 @@
 import asyncio
 
 from api import logs
+from eschool import lost_slides
 from storage.jobs import run_worker
 from storage.settings import Settings
 from telemed import ecg_chunks
 
-JOBS = (ecg_chunks,)
+JOBS = (ecg_chunks, lost_slides)
 
 
 def main() -> None:

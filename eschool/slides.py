@@ -29,6 +29,7 @@ from storage.objects import Objects, ObjectsError
 
 MAX_NAME = 200
 MEDIA_TYPE = "image/webp"
+PAGES = "slides/"  # where all pages lie in the object store
 _PUTS_AT_ONCE = 4
 
 
@@ -93,7 +94,7 @@ class SlideNow(msgspec.Struct, frozen=True):
 
 def page_key(deck_id: UUID, page: int) -> str:
     """Key of a page's picture in the object store."""
-    return f"slides/{deck_id}/{page:03d}.webp"
+    return f"{PAGES}{deck_id}/{page:03d}.webp"
 
 
 async def require_lead(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> None:
@@ -316,7 +317,7 @@ async def _put_pages(objects: Objects, deck_id: UUID, pages: Sequence[Path]) -> 
 
 
 async def _remove_pages(objects: Objects, deck_id: UUID, pages: int) -> None:
-    """Take back what was put. What the store will not delete is left: no row points to it."""
+    """Take back what was put. What the store will not delete is left to eschool/lost_slides.py."""
     with anyio.CancelScope(shield=True):
         for page in range(1, pages + 1):
             try:

@@ -1,15 +1,19 @@
-"""The job runner: frames a minute old go into objects, and are read back as if nothing happened."""
+"""The job runner: frames go into objects and are read back as before; lost slides are removed."""
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 from api_faults import program
 from api_server import Server
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from test_api_device_socket import frames
 
+from eschool.slides import page_key
 from people.audit import WRITE_PATH
 from storage.jobs import enqueue
+from storage.objects import Objects
 from storage.settings import Settings
 
 
@@ -32,3 +36,18 @@ async def test_frames_moved_into_objects_are_read_back_whole(
                     break
             await asyncio.sleep(0.1)
     assert await frames(server, recorder) == list(range(30))
+
+
+async def test_slides_that_no_deck_names_are_removed(
+    settings: Settings, engine: AsyncEngine, objects: Objects, tmp_path: Path
+) -> None:
+    """By the job of every day, asked for at once here."""
+    lost = page_key(UUID("01890000-0000-7000-8000-000000000000"), 1)  # of 2023
+    await objects.put(lost, b"RIFF")
+    async with AsyncSession(engine) as db, db.begin():
+        await enqueue(db, "eschool.lost_slides")
+    async with program(settings, "api.runner", tmp_path / "log"), asyncio.timeout(60):
+        while True:
+            if not await objects.exists(lost):
+                break
+            await asyncio.sleep(0.1)
