@@ -49,7 +49,7 @@ async def list_messages(
     "/lessons/{lesson_id:uuid}/messages",
     operation_id="writeMessage",
     act=Act.JOIN_LESSON,
-    responses=refuses(400, 401, 403, 404, 409, 413, 415, 422),
+    responses=refuses(400, 401, 403, 404, 409, 413, 415, 422, 429),
 )
 async def write_message(
     lesson_id: FromPath[UUID],

@@ -3,7 +3,8 @@
 The first decision about a message stands: nobody's screen has to take back what it showed.
 """
 
-from datetime import datetime
+import math
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -38,13 +39,16 @@ from people.facts import ChatSaid, LessonChanged, emit
 from people.organisations import Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor
-from people.refused import NotFound, OutOfRange
+from people.refused import NotFound, OutOfRange, Refused
 from people.relations import allowed
 from storage.engine import Base, new_id
 
 MAX_SIGNS = 500
 # Far more than a class writes in a lesson; the newest are shown.
 MAX_SHOWN = 500
+# Nobody writes faster by hand; each message costs every page of the lesson something.
+MAX_AT_ONCE = 10
+AT_ONCE = timedelta(seconds=10)
 
 
 class LessonMessages(Base):
@@ -95,14 +99,26 @@ class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_id: UUID
 
 
+class TooManyMessages(Refused):
+    """One person writes faster than anybody reads; `params["retry_after_s"]` says when again."""
+
+    status = 429
+    code = "too_many_messages"
+
+
 async def write(
     db: AsyncSession, actor: Actor, lesson_id: UUID, new: NewMessage, now: datetime
 ) -> ChatMessage:
-    """Say something to the class. Raises OutOfRange for an empty or too long text."""
+    """Say something to the class.
+
+    Raises OutOfRange for an empty or too long text, TooManyMessages for too many at once.
+    """
     lesson = await joined(db, actor, lesson_id, now)
     words = new.text.strip()
     if not 1 <= len(words) <= MAX_SIGNS:
         raise OutOfRange("text", 1, MAX_SIGNS)
+    same = (LessonMessages.person_id == actor.id) & (LessonMessages.client_id == new.client_id)
+    await _require_calm(db, lesson.id, actor, same, now)
     waits = lesson.chat_held and side_of(actor, lesson, now) is LessonSide.PUPIL
     written = await db.scalar(
         insert(LessonMessages)
@@ -123,7 +139,6 @@ async def write(
             db,
             ChatSaid(at=now, lesson_id=lesson.id, message_id=written, person_id=actor.id),
         )
-    same = (LessonMessages.person_id == actor.id) & (LessonMessages.client_id == new.client_id)
     return await _one(db, actor, lesson, same, now)
 
 
@@ -202,6 +217,26 @@ async def _decide(
             ChatSaid(at=now, lesson_id=lesson.id, message_id=message_id, person_id=author_id),
         )
     return await _one(db, actor, lesson, LessonMessages.id == message_id, now)
+
+
+async def _require_calm(
+    db: AsyncSession, lesson_id: UUID, actor: Actor, same: ColumnElement[bool], now: datetime
+) -> None:
+    """Refuse what comes too fast. The lesson's lock is held, so nobody counts beside us."""
+    newest = (
+        select(LessonMessages.sent_at, same.label("again"))
+        .where(
+            LessonMessages.lesson_id == lesson_id,
+            LessonMessages.person_id == actor.id,
+            LessonMessages.sent_at > now - AT_ONCE,
+        )
+        .order_by(LessonMessages.sent_at.desc())
+        .limit(MAX_AT_ONCE)
+    )
+    lately = (await db.execute(newest)).all()
+    if len(lately) == MAX_AT_ONCE and not any(again for _, again in lately):
+        oldest = lately[-1][0]
+        raise TooManyMessages(retry_after_s=math.ceil((oldest + AT_ONCE - now).total_seconds()))
 
 
 def _visible(actor: Actor, lesson_id: UUID, now: datetime) -> Select[LessonMessages, Persons]:

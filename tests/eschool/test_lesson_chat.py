@@ -9,11 +9,14 @@ from class_world import NOW, STRANGERS, SchoolClass, furnish, opened
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from eschool.chat import (
+    AT_ONCE,
+    MAX_AT_ONCE,
     MAX_SHOWN,
     ChatMessage,
     LessonMessages,
     MessageState,
     NewMessage,
+    TooManyMessages,
     approve,
     hold,
     message_for,
@@ -225,6 +228,23 @@ async def test_a_repeat_at_the_same_moment_is_one_message(engine: AsyncEngine) -
     assert len(set(await asyncio.gather(*(send() for _ in range(5))))) == 1
     async with make() as db:
         assert len(await seen_by(db, s, "teacher")) == 1
+
+
+async def test_one_person_writes_ten_messages_in_ten_seconds_at_most(db: AsyncSession) -> None:
+    """A repeat is no message more, others are not held up, and time heals."""
+    s = await opened(db)
+    actor, first = await s.actor(db, "pupil"), uuid4()
+    for n in range(MAX_AT_ONCE):
+        new = NewMessage("Сәлам", uuid4() if n else first)
+        await write(db, actor, s.lesson, new, NOW + n * SECOND / 2)
+    with pytest.raises(TooManyMessages) as refused:
+        await write(db, actor, s.lesson, NewMessage("Сәлам", uuid4()), NOW + 5 * SECOND)
+    assert refused.value.params == {"retry_after_s": 5}
+    await write(db, actor, s.lesson, NewMessage("Сәлам", first), NOW + 5 * SECOND)
+    await say(db, s, "second")
+    await write(db, actor, s.lesson, NewMessage("Сәлам", uuid4()), NOW + AT_ONCE)
+    with pytest.raises(TooManyMessages):
+        await write(db, actor, s.lesson, NewMessage("Сәлам", uuid4()), NOW + AT_ONCE)
 
 
 async def test_the_newest_messages_are_shown_in_order(db: AsyncSession) -> None:
