@@ -34,7 +34,7 @@ async def sign_out(
     return Response(
         None,
         cookies=[session_cookie(house.settings, "", 0)],
-        headers={"Clear-Site-Data": '"cookies", "storage"'},
+        headers={"Clear-Site-Data": '"cache", "cookies", "storage"'},
     )
 
 

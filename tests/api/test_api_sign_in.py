@@ -90,7 +90,7 @@ async def test_sign_out_ends_the_session_and_clears_the_browser(as_: Client) -> 
     client = as_("patient")
     answer = await client.post(f"{API}/sign-out")
     assert answer.status_code == 204
-    assert answer.headers["Clear-Site-Data"] == '"cookies", "storage"'
+    assert answer.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
     assert "Max-Age=0" in answer.headers["set-cookie"]
     assert code(await as_("patient").get(f"{API}/me")) == (401, "not_signed_in")
 
