@@ -6,7 +6,6 @@ of the numbers is the delay: no clock of ours is believed.
 """
 
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -137,8 +136,3 @@ def begin_lesson(teacher: Page, house: House, lesson_id: str) -> None:
     teacher.get_by_test_id("record").click()
     teacher.get_by_test_id("confirm-record").click()
     expect(teacher.get_by_test_id("recording")).to_have_attribute("data-on", "yes")
-
-
-if __name__ == "__main__":
-    for row in measure():
-        sys.stdout.write(f"{row}\n")
