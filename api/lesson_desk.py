@@ -37,6 +37,8 @@ LOOK_AGAIN_S = 3.0
 RETRY_S = 1.0
 # So long the floor waits for a holder whose page is gone.
 FLOOR_WAITS_S = 5.0
+# So many messages are told before the room is looked at again: the lock waits for no chat.
+CHAT_A_ROUND = 20
 
 _encode = msgspec.json.Encoder().encode
 
@@ -120,7 +122,7 @@ class Desk:
                 async with asyncio.timeout(LOOK_AGAIN_S):
                     await self._changed.wait()
             self._changed.clear()
-            for step in (self._drop, self._tell_chat, self._look):
+            for step in (self._drop, self._look, self._tell_chat):
                 await self._try(step)
         self._house.lessons.forget(self)
 
@@ -178,6 +180,8 @@ class Desk:
         floor = self.room.floor if self.room else None
         here = {viewer.person_id for viewer in self.viewers.values()}
         absent = floor.person.id if floor and floor.person.id not in here else None
+        if self._gone in here:
+            self._gone = None  # he came back before his floor could be dropped
         if self._absent and self._absent[0] != absent:
             self._absent[1].cancel()
             self._absent = None
@@ -190,23 +194,27 @@ class Desk:
         self._changed.set()
 
     async def _drop(self) -> None:
-        if self._gone is None:
+        gone = self._gone
+        if gone is None:
             return
         async with self._house.transaction("/ws/lessons") as db:
-            await hands.drop(db, self.lesson_id, self._gone, self._house.clock())
+            await hands.drop(db, self.lesson_id, gone, self._house.clock())
         self._gone = None
+        self._house.media.send_away(self.lesson_id, gone)
 
     async def _tell_chat(self) -> None:
         """Tell what was said; a message waits here while the database is away."""
-        while self._said:
-            message_id, author_id = next(iter(self._said.items()))
+        for message_id, author_id in list(self._said.items())[:CHAT_A_ROUND]:
+            # What is decided about it meanwhile is told by the next round.
+            self._said.pop(message_id, None)
             try:
                 await self._tell_message(message_id, author_id)
             except Exception as error:
-                if not is_away(error):
-                    self._said.pop(message_id, None)
+                if is_away(error):
+                    self._said.setdefault(message_id, author_id)
                 raise
-            self._said.pop(message_id, None)
+        if self._said:
+            self._changed.set()
 
     async def _tell_message(self, message_id: UUID, author_id: UUID) -> None:
         """Judge a message once for each distinct view: who leads, who wrote it, the class."""
@@ -217,12 +225,16 @@ class Desk:
         now = self._house.clock()
         async with self._house.transaction("/ws/lessons") as db:
             for looking in views.values():
-                actor = looking[0][1].actor
-                message = await chat.message_for(db, actor, self.lesson_id, message_id, now)
-                if message is not None:
-                    told = _encode(ChatTold(message=message))
-                    for tab, _ in looking:
-                        tab.tell(told)
+                for n, (_, viewer) in enumerate(looking):
+                    message = await chat.message_for(
+                        db, viewer.actor, self.lesson_id, message_id, now
+                    )
+                    if message is not None:
+                        told = _encode(ChatTold(message=message))
+                        # Those before him may see nothing here any more.
+                        for tab, _ in looking[n:]:
+                            tab.tell(told)
+                        break
 
     def _tell(self, message: msgspec.Struct) -> None:
         encoded = _encode(message)
@@ -244,6 +256,7 @@ class Desks:
         self._desks: dict[UUID, Desk] = {}
 
     async def __aenter__(self) -> Self:
+        self._resuming = asyncio.create_task(self._resume())
         return self
 
     async def __aexit__(
@@ -252,18 +265,22 @@ class Desks:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._resuming.cancel()
         desks = list(self._desks.values())
         for desk in desks:
             desk.close()
-        await asyncio.gather(*(desk.task for desk in desks), return_exceptions=True)
+        tasks = (self._resuming, *(desk.task for desk in desks))
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def enter(self, lesson_id: UUID, tab: Tab, viewer: Viewer) -> Desk:
         """Let a page look at a lesson."""
-        desk = self._desks.get(lesson_id)
-        if desk is None:
-            desk = self._desks[lesson_id] = Desk(self._house, lesson_id)
+        desk = self._desk(lesson_id)
         desk.enter(tab, viewer)
         return desk
+
+    def changed(self, lesson_id: UUID) -> None:
+        """A lesson is to be read again, also one nobody looks at: the worker may hold its room."""
+        self._desk(lesson_id).changed()
 
     def of(self, lesson_id: UUID) -> Desk | None:
         """The desk of a lesson somebody looks at here."""
@@ -273,3 +290,25 @@ class Desks:
         """Nobody looks at that lesson any more."""
         if self._desks.get(desk.lesson_id) is desk:
             del self._desks[desk.lesson_id]
+
+    def _desk(self, lesson_id: UUID) -> Desk:
+        desk = self._desks.get(lesson_id)
+        if desk is None:
+            desk = self._desks[lesson_id] = Desk(self._house, lesson_id)
+        return desk
+
+    async def _resume(self) -> None:
+        """Mind what an earlier process was recording: its pages may never come back."""
+        while True:
+            try:
+                async with self._house.transaction("/ws/lessons") as db:
+                    recorded = await takes.unstopped(db)
+            except Exception as error:  # noqa: BLE001 - a start must not fail for it
+                if not is_away(error):
+                    log.error("lesson", **error_fields(error))
+                    return
+                await asyncio.sleep(RETRY_S)
+            else:
+                for lesson_id in recorded:
+                    self.changed(lesson_id)
+                return

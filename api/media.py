@@ -65,6 +65,7 @@ class Media:
     ) -> None:
         self._link = MediaLink(paths, self._heard, self._up, self._down)
         self._rooms: dict[UUID, Room] = {}
+        self._closing: set[UUID] = set()  # to be told to a worker that is away
         self._version = 0
         self._keep = keep
         self._grace_s = grace_s
@@ -93,11 +94,11 @@ class Media:
 
         Of others who sit here already only they themselves, or `replan`, change the cards.
         """
-        room = self._rooms.setdefault(room_id, Room(plan))
+        room = self._rooms.get(room_id) or self._make(room_id, plan)
         for card in plan.cards:
             room.seats.setdefault(card.person_id, Seat(card))
         seat = room.seats.setdefault(me.person_id, Seat(me))
-        seat.card = me
+        seat.deal(me)
         if seat.tab:
             seat.tab.end(Close.REPLACED)
         seat.stay()
@@ -114,20 +115,26 @@ class Media:
         """
         seat = self._seat(room_id, me.person_id)
         if seat is not None and seat.tab is tab and seat.card != me:
-            seat.card = me
+            seat.deal(me)
             self._state(room_id)
             self._presence(room_id)
 
     def replan(self, room_id: UUID, plan: Plan) -> None:
-        """Take over a whole new plan; whoever it does not name is out at once."""
+        """Take over a whole new plan; whoever it does not name is out at once.
+
+        A room that is recorded is kept although nobody has entered it here.
+        """
         room = self._rooms.get(room_id)
+        if room is None and plan.recording is not None:
+            self._make(room_id, plan)
+            self._state(room_id)
         if room is None or room.plan == plan:
             return
         room.plan = plan
         for person_id in [one for one in room.seats if plan.card(one) is None]:
             room.seats.pop(person_id).stay()
         for card in plan.cards:
-            room.seats.setdefault(card.person_id, Seat(card)).card = card
+            room.seats.setdefault(card.person_id, Seat(card)).deal(card)
         if room.empty:
             self.close(room_id)
         else:
@@ -135,13 +142,15 @@ class Media:
             self._presence(room_id)
 
     def close(self, room_id: UUID) -> None:
-        """End a room's media at once and for everybody."""
+        """End a room's media at once and for everybody, also those of a room not known here.
+
+        A worker keeps its rooms while we are restarted.
+        """
         room = self._rooms.pop(room_id, None)
-        if room is None:
-            return
-        for seat in room.seats.values():
+        for seat in room.seats.values() if room else ():
             seat.stay()
-        self._link.send(RoomState(str(room_id), self._next_version(), []))
+        if not self._link.send(RoomState(str(room_id), self._next_version(), [])):
+            self._closing.add(room_id)
 
     def leave(self, room_id: UUID, person_id: UUID, tab: Tab) -> None:
         """A page's socket is gone: offline at once, media only after the grace."""
@@ -149,15 +158,19 @@ class Media:
         if seat is None or seat.tab is not tab:
             return
         seat.tab, seat.has = None, None
-        loop = asyncio.get_running_loop()
-        seat.leaving = loop.call_later(self._grace_s, self._forget, room_id, person_id)
+        self._expect(room_id, seat)
         self._presence(room_id)
+
+    def send_away(self, room_id: UUID, person_id: UUID) -> None:
+        """End the media of somebody whose page has been gone too long, unless it is back."""
+        seat = self._seat(room_id, person_id)
+        if seat is not None and seat.tab is None:
+            self._forget(room_id, person_id)
 
     def dismiss(self, room_id: UUID, person_id: UUID, tab: Tab) -> None:
         """A page may not be here any more: its media end at once."""
         seat = self._seat(room_id, person_id)
         if seat is not None and seat.tab is tab:
-            seat.tab, seat.has = None, None
             self._forget(room_id, person_id)
 
     def ready(self, room_id: UUID, person_id: UUID, has: Has, resume: Sequence[str] = ()) -> None:
@@ -182,9 +195,11 @@ class Media:
         seat = self._seat(room_id, person_id)
         if seat is None:
             return
+        before = seat.publish()
         (seat.muted.add if muted else seat.muted.discard)(kind)
-        self._state(room_id)
-        self._presence(room_id)
+        if seat.publish() != before:
+            self._state(room_id)
+            self._presence(room_id)
 
     def members(self, room_id: UUID) -> list[MemberState]:
         """Who is in the room, as its pages show it."""
@@ -195,15 +210,31 @@ class Media:
         """Tell the workers that something of a recording is in the index."""
         self._link.send(stored)
 
+    def _make(self, room_id: UUID, plan: Plan) -> Room:
+        """A room new to this process; whoever does not come has media of an earlier one no more."""
+        room = self._rooms[room_id] = Room(plan)
+        self._closing.discard(room_id)
+        for card in plan.cards:
+            seat = room.seats[card.person_id] = Seat(card)
+            self._expect(room_id, seat)
+        return room
+
+    def _expect(self, room_id: UUID, seat: Seat) -> None:
+        """Wait for a page for as long as the grace is."""
+        loop, who = asyncio.get_running_loop(), seat.card.person_id
+        seat.leaving = loop.call_later(self._grace_s, self._forget, room_id, who)
+
     def _forget(self, room_id: UUID, person_id: UUID) -> None:
         room = self._rooms[room_id]
         seat = room.seats[person_id]
+        shown = seat.state()
         seat.stay()
+        seat.tab, seat.has = None, None
         seat.transports, seat.arriving = set(), frozenset()
         self._link.send(Leave(str(room_id), str(person_id)))
         if room.empty:
             self.close(room_id)
-        else:
+        elif seat.state() != shown:
             self._presence(room_id)
 
     def _next_version(self) -> int:
@@ -226,6 +257,10 @@ class Media:
             self._link.send(join)
 
     def _up(self, worker_id: str) -> None:
+        for room_id in [*self._closing]:
+            if self._link.worker_of(str(room_id)) == worker_id:
+                self._closing.discard(room_id)
+                self.close(room_id)
         for room_id, room in self._rooms.items():
             if self._link.worker_of(str(room_id)) != worker_id:
                 continue
@@ -253,7 +288,9 @@ class Media:
             self._arrivals(message)
         elif isinstance(message, TransportFailed):
             self._failed(message)
-        elif isinstance(message, SegmentClosed | TakeClosed | Trespass):
+        elif isinstance(message, Trespass):
+            self._trespass(message)
+        elif isinstance(message, SegmentClosed | TakeClosed):
             self._keep(message)
 
     def _offer(self, offer: Offer) -> None:
@@ -289,6 +326,11 @@ class Media:
         seat.failures += 1
         delay_s = min(_LAST_REJOIN_S, 0.1 * 2**seat.failures)
         asyncio.get_running_loop().call_later(delay_s, self._join, room_id, seat)
+
+    def _trespass(self, trespass: Trespass) -> None:
+        seat = self._seat(UUID(trespass.room), UUID(trespass.member))
+        if seat is not None and seat.trespasses(trespass.kind, self._grace_s):
+            self._keep(trespass)
 
     def _seat(self, room_id: UUID, person_id: UUID) -> Seat | None:
         room = self._rooms.get(room_id)

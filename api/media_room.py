@@ -54,11 +54,25 @@ class Seat:
     arriving: frozenset[MediaKind] = frozenset()  # kinds whose packets the worker sees
     failures: int = 0
     leaving: asyncio.TimerHandle | None = None
+    lost: dict[MediaKind, float] = field(default_factory=dict)  # when he last lost a grant
 
     @property
     def empty(self) -> bool:
         """Nobody sits here, nor is he expected back in a moment."""
         return self.tab is None and self.leaving is None
+
+    def deal(self, card: Card) -> None:
+        """Give him a new card."""
+        now_s = asyncio.get_running_loop().time()
+        self.lost.update((kind, now_s) for kind in self.card.grants if kind not in card.grants)
+        self.card = card
+
+    def trespasses(self, kind: MediaKind, grace_s: float) -> bool:
+        """Whether packets without a grant are his doing: his page is here and has long known."""
+        if self.tab is None or kind in self.card.grants:
+            return False
+        lost_s = self.lost.get(kind)
+        return lost_s is None or asyncio.get_running_loop().time() - lost_s > grace_s
 
     def publish(self) -> list[MediaKind]:
         """Kinds that go out from here: granted and not muted."""

@@ -65,9 +65,7 @@ def _frames_stored(house: House, fact: EcgFramesStored) -> None:
 
 
 def _lesson_changed(house: House, fact: LessonOpened | LessonChanged | RecordingChanged) -> None:
-    desk = house.lessons.of(fact.lesson_id)
-    if desk:
-        desk.changed()
+    house.lessons.changed(fact.lesson_id)
 
 
 def _lesson_ended(house: House, fact: LessonEnded) -> None:

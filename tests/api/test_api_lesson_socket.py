@@ -16,7 +16,7 @@ from api_worker import Worker
 from api_world import API, new_pupil, pdf
 from sqlalchemy import event, text
 
-from rtc.messages import Member, RoomState
+from rtc.messages import Leave, Member, RoomState
 from storage.settings import Settings
 
 PDF = {"Content-Type": "application/pdf"}
@@ -172,8 +172,8 @@ async def test_signing_out_ends_the_page_and_its_media_at_once(
         async with server.client("pupil") as client:
             await client.post("/api/v1/sign-out")
         assert await pupil.closed() == 4401
-        # A leave without the fifteen seconds of grace, or the room closed with its last page.
-        await worker.until_state(lambda state: not state.members, 2)
+        gone = Leave(str(server.world["lesson"]), str(server.world["pupil"]))
+        await worker.until(lambda told: gone in told, 2)  # without the fifteen seconds of grace
 
 
 async def test_a_pupil_who_left_the_class_is_out_within_three_seconds(

@@ -82,6 +82,31 @@ async def test_a_reading_stored_while_a_page_could_not_look_is_not_lost_to_it(
         assert (await page.of("reading"))["reading"]["sequence"] == 1
 
 
+async def test_a_holder_who_is_back_when_the_database_is_keeps_the_floor(
+    gated: Server, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.lesson_desk.FLOOR_WAITS_S", 0.2)
+    monkeypatch.setattr("api.lesson_desk.RETRY_S", 4.0)
+    pupil = gated.world["pupil"]
+    await gated.ask("teacher", "POST", "/open")
+    async with gated.lesson_page("teacher"):
+        async with gated.lesson_page("pupil"):
+            floor = {"person_id": str(pupil), "kinds": ["audio"]}
+            assert (await gated.ask("teacher", "PUT", "/floor", json=floor)).is_success
+            desk = gated.house.lessons.of(gated.world["lesson"])
+            assert desk is not None
+            async with asyncio.timeout(30):
+                await _until(lambda: desk.room is not None and desk.room.floor is not None)
+            await gate.shut()
+        async with asyncio.timeout(30):
+            await _until(lambda: desk._gone == pupil)
+        await gate.open()
+        async with gated.lesson_page("pupil"):
+            await asyncio.sleep(5)  # longer than until the next try to drop the floor
+            room = (await gated.ask("teacher", "GET", "/room")).json()
+    assert room["floor"]["person"]["id"] == str(pupil)
+
+
 async def test_a_recorder_is_told_and_goes_on_where_it_was_stored(
     gated: Server, gate: Gate
 ) -> None:
