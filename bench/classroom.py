@@ -1,8 +1,8 @@
 """A class of thirty at the media worker: a Chromium teacher, a Chromium pupil and 28 raw pupils.
 
-The teacher sends a noisy picture at 1 Mbit/s (H264) and a voice, and is recorded. The share delivered is what all
-pupils received of what the teacher's browser says it sent; the cores are the worker's own CPU time
-over the time of the wall. Everything runs where only loopback exists.
+The teacher sends a noisy picture at 1 Mbit/s (H264) and a voice, and is recorded. The share
+delivered is what the pupils received of what the teacher's browser says it sent; the cores are the
+worker's own CPU time over the time of the wall. Everything runs where only loopback exists.
 """
 
 import asyncio
