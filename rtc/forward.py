@@ -30,6 +30,7 @@ class Counters:
     packets_out: int = 0
     dropped_no_grant: int = 0
     dropped_send: int = 0
+    dropped_surplus: int = 0
     resent: int = 0
     refused_datagrams: int = 0
 
@@ -55,6 +56,9 @@ class Forwarder:
             self._counters.dropped_no_grant += 1
             transport.refused[payload_type] = transport.refused.get(payload_type, 0) + 1
             return
+        if not track.affords(size, now):
+            self._counters.dropped_surplus += 1
+            return
         self._counters.packets_in += 1
         sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
         index = track.received(ssrc, sequence, timestamp, now)
@@ -70,10 +74,7 @@ class Forwarder:
             hide_send_time(view[:size])
         if track.ring is not None:
             track.ring.put(sequence, now, bytes(view[:size]))
-            if track.key_wanted and track.begins_key_frame(view[:size]):
-                track.key_wanted = False
-            if track.reception is not None and track.reception.missing:
-                track.ask_missing(now)
+            track.seen(view[:size], now)
         self._fan_out(track, size)
         if track.tap is not None:
             self._record(track.tap, bytes(view[:size]), now)

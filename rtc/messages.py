@@ -252,6 +252,7 @@ class Stats(Message, frozen=True):
     packets_out: int
     dropped_no_grant: int
     dropped_send: int
+    dropped_surplus: int
     resent: int
     refused_datagrams: int
     cpu_s: float

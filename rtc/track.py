@@ -31,6 +31,8 @@ CATCH_UP_STEP = 0x1000  # see `catch_up`
 MAX_SOURCES = 32  # a publisher who changes his SSRC more often than this is up to no good
 
 MOST_BPS = 2_500_000  # what a publisher may send at all
+TOLERANCE = 2  # a browser obeys on average; what is more than so many times its figure is dropped
+BURST_S = 1.0  # a key frame comes at once
 
 _EMPTY_REPORT = bytes(RtcpRrPacket(ssrc=OUR_SSRC))
 
@@ -53,6 +55,8 @@ class Track:
         self.kind = kind
         self.is_picture = kind != "audio"
         self.most_bps = most_bps
+        self._s_per_byte = 8 / (TOLERANCE * most_bps)
+        self._used_until = 0.0  # so far its share of the time is used up by what it sent
         self.hides_send_time = False  # another publisher's clock must not be mixed with this one's
         self.payload_type = PAYLOAD_TYPE[codec][kind]
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 2
@@ -105,6 +109,14 @@ class Track:
             self.reception = None
         self.live = live
 
+    def affords(self, size: int, now: float) -> bool:
+        """Takes a packet's bytes from what may be sent; False: the packet is surplus."""
+        used = max(self._used_until, now - BURST_S) + size * self._s_per_byte
+        if used > now:
+            return False
+        self._used_until = used
+        return True
+
     def received(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int | None:
         """Index of a packet in its stream; None for one from before the anchor."""
         self.heard_at = now
@@ -154,6 +166,13 @@ class Track:
         last = self._last_sequence
         if last is None or (sequence - last) & 0xFFFF < 0x8000:  # noqa: PLR2004 - half the circle
             self._last_sequence, self._last_timestamp, self.last_at = sequence, timestamp, now
+
+    def seen(self, packet: memoryview, now: float) -> None:
+        """A picture's packet came: the key frame that was asked for, or one behind a gap."""
+        if self.key_wanted and self.begins_key_frame(packet):
+            self.key_wanted = False
+        if self.reception is not None and self.reception.missing:
+            self.ask_missing(now)
 
     def ask_key_frame(self, now: float) -> None:
         """Asks the publisher, now or as soon as it is allowed, until the key frame is here."""

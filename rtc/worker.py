@@ -169,6 +169,7 @@ class Worker:
             packets_out=counters.packets_out,
             dropped_no_grant=counters.dropped_no_grant,
             dropped_send=counters.dropped_send,
+            dropped_surplus=counters.dropped_surplus,
             resent=counters.resent,
             refused_datagrams=counters.refused_datagrams,
             cpu_s=used.ru_utime + used.ru_stime,

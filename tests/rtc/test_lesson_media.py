@@ -1,5 +1,6 @@
 """A lesson's room: the presenter to all, the floor to one at a time, nothing from anybody else."""
 
+import asyncio
 import struct
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPacket, RtcpPsfbPacket, unpack_remb_fc
 from rtc.messages import FLOOR, Kind, Member, RoomState
 from rtc.seat import GRANT_GRACE_S, MOST_REFUSED
 from rtc.stage import FLOOR_BPS
-from rtc.track import SENDING_S
+from rtc.track import BURST_S, SENDING_S, TOLERANCE
 from rtc.worker import Worker
 from tests.rtc.media_house import LESSON, ROOM, MediaHouse, both
 from tests.rtc.raw_client import RawPage, RawTransport, Source
@@ -414,6 +415,29 @@ async def test_a_pupil_s_picture_is_small_beside_the_lesson(house: MediaHouse) -
     publish.send_rtp(Source("video", codec="h264").next(key=True))
     await publish.until(lambda: bool(told(publish)))
     assert told(publish)[0] == pytest.approx(FLOOR_BPS, rel=0.01)
+
+
+async def test_who_has_the_floor_cannot_flood_the_class(house: MediaHouse) -> None:
+    """Of 20 Mbit/s the viewers get twice the floor's part at most; the teacher is seen as ever."""
+    room = await open_class(house, "p1", "p2")
+    await room.floor("p1", ["audio", "video"])
+    publish = await room.pages["p1"].publishing()
+    camera, loop = Source("video", codec="h264"), asyncio.get_running_loop()
+    size = len(camera.next(key=True, size=1100))
+    began = loop.time()
+    sent = 0
+    while (passed_s := loop.time() - began) < 1.5:
+        while sent * size * 8 < 20e6 * passed_s:
+            publish.send_rtp(camera.next(key=True, size=1100))
+            sent += 1
+        await asyncio.sleep(0.01)
+    await room.teach()
+    await room.hears("p2", "teacher", "video", 1)
+    await house.stats_until(lambda stats: stats.dropped_surplus > sent / 2)
+    most = TOLERANCE * FLOOR_BPS * (loop.time() - began + BURST_S) / 8
+    subscribe, ssrc = await room.pages["p2"].watching(FLOOR, "video")
+    got = sum(map(len, subscribe.received[ssrc].packets))
+    assert FLOOR_BPS / 8 < got <= most
 
 
 async def test_the_floor_s_clock_is_hidden(house: MediaHouse) -> None:
