@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live
 from api.ecg_live import EcgLive
+from api.films import Films
 from api.keeper import Keeper
 from api.lesson_desk import Desks
 from api.live import Live
@@ -53,6 +54,7 @@ class House:
         self.media = Media([settings.link_path(0)], keep=self.keeper.take)
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
+        self.films = Films()
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.watch = Watch(self.engine, self.live)

@@ -170,8 +170,11 @@ async def _file(
     now: datetime,
 ) -> Response[Any]:
     async with house.transaction(asked(request)) as db:
-        found = await recordings.pieces(db, sender.actor, lesson_id, edition, now)
-    file = await recordings.opened(house.objects, found)
+        stamp = await recordings.stamp(db, sender.actor, lesson_id, edition, now)
+        kept = house.films.get(stamp)
+        if kept is None:
+            found = await recordings.pieces(db, sender.actor, lesson_id, edition, now)
+    file = kept or house.films.keep(stamp, await recordings.opened(house.objects, found))
 
     def read(start: int, length: int) -> AsyncIterator[bytes]:
         return recordings.read(house.objects, file, start, length)

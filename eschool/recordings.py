@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lessons import OVERTIME, Lessons, LessonState, state_of
@@ -127,6 +127,7 @@ class _Take(NamedTuple):
     running: bool
     over: bool
     segments: list[Segment]
+    until_ms: int | None = None  # where the next one begins
 
 
 class _Film(NamedTuple):
@@ -223,6 +224,24 @@ async def pieces(
     )
 
 
+async def stamp(
+    db: AsyncSession, actor: Actor, lesson_id: UUID, edition: Edition, now: datetime
+) -> str:
+    """Say which file `pieces` would give, without reading the index. Raises NotFound.
+
+    The same stamp is the same file: a player asks for hundreds of ranges of it.
+    """
+    film = await _outline(db, actor, lesson_id, now)
+    columns = (LessonSegments.size, LessonSegments.audio_size, LessonSegments.duration_ms)
+    last = func.max(LessonSegments.start_ms)
+    query = select(func.count(), last, *(func.sum(column) for column in columns)).where(
+        LessonSegments.lesson_id == lesson_id
+    )
+    index = (await db.execute(query)).one()
+    takes = [(take.row.id, take.over, take.until_ms) for take in film.takes]
+    return repr((lesson_id, edition, takes, tuple(index)))
+
+
 async def init_key(
     db: AsyncSession, actor: Actor, lesson_id: UUID, edition: Edition, now: datetime
 ) -> str:
@@ -314,6 +333,19 @@ def chapters(
 
 
 async def _film(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> _Film:
+    outline = await _outline(db, actor, lesson_id, now)
+    index = await _index(db, lesson_id)
+    takes: list[_Take] = []
+    for take in outline.takes:
+        segments = index.get(take.row.id, [])
+        if take.until_ms is not None:
+            segments = _before(segments, take.until_ms)
+        takes.append(take._replace(segments=segments if take.over else _whole(segments)))
+    return outline._replace(takes=takes)
+
+
+async def _outline(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> _Film:
+    """The takes this viewer may watch, without their segments."""
     if actor.id is None:
         raise NotFound
     lesson = await db.scalar(
@@ -329,7 +361,6 @@ async def _film(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) 
         .order_by(LessonTakes.base_ms, LessonTakes.started_at)
     )
     takes = (await db.execute(query)).all()
-    index = await _index(db, lesson_id)
     film: list[_Take] = []
     for (row, visible), following in zip_longest(takes, takes[1:]):
         if not visible:
@@ -338,10 +369,8 @@ async def _film(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) 
         if stopped_at is None and ended:  # nobody said stop, or end
             stopped_at = lesson.ended_at or lesson.ends_at + OVERTIME
         over = stopped_at is not None and (row.complete or now >= stopped_at + GIVE_UP)
-        segments = index.get(row.id, [])
-        if following is not None:
-            segments = _before(segments, following.LessonTakes.base_ms)
-        film.append(_Take(row, stopped_at is None, over, segments if over else _whole(segments)))
+        until_ms = None if following is None else following.LessonTakes.base_ms
+        film.append(_Take(row, stopped_at is None, over, [], until_ms))
     return _Film(lesson, ended, film)
 
 

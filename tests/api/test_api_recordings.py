@@ -13,7 +13,7 @@ from api_server import WITHIN_S, Server
 from api_worker import Worker
 from api_world import API, Client, World, code, pdf
 from litestar import Litestar
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from eschool import pdf_pages
 from rtc.messages import (
@@ -90,6 +90,34 @@ async def test_a_file_comes_whole_and_by_ranges(
     assert voice.headers["Content-Type"] == "audio/mp4"
     assert voice.content.startswith(VOICE_INIT)
     assert voice.content.endswith(b"".join(VOICE))
+
+
+async def test_the_index_is_read_once_for_all_ranges_and_again_when_it_grew(
+    app: Litestar, as_: Client, world: World, objects: Objects, recording: str
+) -> None:
+    await _recorded(world, objects)
+    asked: list[str] = []
+    event.listen(
+        app.state.house.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _c, _k, sql, *_rest: asked.append(sql),
+    )
+
+    async def ask(name: str) -> tuple[int, str | None, int]:
+        """Status, tag, and how often the index was read so far."""
+        answer = await as_(name).get(f"{recording}/lesson.mp4", headers={"Range": "bytes=0-1"})
+        reads = sum("lesson_segments.lost_ms" in sql for sql in asked)
+        return answer.status_code, answer.headers.get("ETag"), reads
+
+    first = await ask("pupil")
+    assert first[::2] == (206, 1)
+    assert await ask("teacher") == first
+    assert (await ask("pupil_b"))[0] == 404  # what is kept is not for everybody
+    async with world.sessions() as db, db.begin():
+        await db.execute(text("UPDATE lesson_segments SET size = size + 1 WHERE start_ms = 0"))
+    status, tag, reads = await ask("pupil")
+    assert (status, reads) == (206, 2)
+    assert tag != first[1]
 
 
 async def test_a_range_behind_the_end_head_and_conditions(
