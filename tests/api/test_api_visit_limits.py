@@ -185,3 +185,14 @@ async def test_five_hundred_readings_at_once_reach_every_page(server: Server) ->
             await page.say("ping", n=1)
             await page.of("pong")
             assert [m for m in page.kept if m["type"] == "reading"] == []
+
+
+async def test_the_end_of_a_visit_is_told_to_a_worker_whose_room_this_process_never_saw(
+    worker: Worker, server: Server
+) -> None:
+    """As after a restart of the API whose pages did not come back."""
+    async with server.client("doctor") as client:
+        for act in ("open", "close"):
+            answer = await client.post(f"{API}/visits/{server.world['visit']}/{act}")
+            assert answer.is_success
+    await worker.until_state(lambda state: not state.members, 5)
