@@ -33,7 +33,8 @@ def read(data: bytes, *, picture: bool, upto: int | None = None) -> Found:
         sequence = int.from_bytes(data[found.size + 20 : found.size + 24], "big")
         if upto is not None and sequence > upto:
             break
-        _read_moof(data, found, found.size + moof, picture=picture)
+        if not _read_moof(data, found, found.size + moof, picture=picture):
+            break
         found.sequence = sequence
         found.size += moof + mdat
     return found
@@ -56,20 +57,27 @@ def _size(data: bytes, at: int, kind: bytes) -> int:
     return size if size >= 8 and at + size <= len(data) else 0  # noqa: PLR2004 - its header
 
 
-def _read_moof(data: bytes, found: Found, end: int, *, picture: bool) -> None:
+def _read_moof(data: bytes, found: Found, end: int, *, picture: bool) -> bool:
+    """Takes over when the tracks of a chunk end; False for one that was spoiled by a power cut."""
     at = found.size + 24
+    tracks: list[tuple[int, int, int]] = []  # number, end, where the last duration is written
     while at < end:
-        size = int.from_bytes(data[at : at + 4], "big")
+        size = _size(data, at, b"traf")
         number = int.from_bytes(data[at + 20 : at + 24], "big")
-        start = int.from_bytes(data[at + 36 : at + 44], "big")
+        ends_at = int.from_bytes(data[at + 36 : at + 44], "big")
         flags = int.from_bytes(data[at + 52 : at + 56], "big") & 0xFFFFFF
         count = int.from_bytes(data[at + 56 : at + 60], "big")
         step = 4 * sum(bool(flags & each) for each in _TRUN_FIELDS)
         first = at + 64
+        if size == 0 or step == 0 or count == 0 or first + count * step > min(at + size, end):
+            return False
         for sample in range(first, first + count * step, step):
-            start += int.from_bytes(data[sample : sample + 4], "big")
-        if picture and number == 1:
-            found.video_end, found.last_duration_at = start, first + (count - 1) * step
-        else:
-            found.audio_end = start
+            ends_at += int.from_bytes(data[sample : sample + 4], "big")
+        tracks.append((number, ends_at, first + (count - 1) * step))
         at += size
+    for number, ends_at, last_at in tracks:
+        if picture and number == 1:
+            found.video_end, found.last_duration_at = ends_at, last_at
+        else:
+            found.audio_end = ends_at
+    return True

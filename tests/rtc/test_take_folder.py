@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtc.recording import mp4
+from rtc.recording import mp4, recovery
 from rtc.recording.line import Line
 from rtc.recording.opus import SILENCE, SILENCE_TICKS
 from rtc.recording.programme import BLACK
@@ -122,3 +122,15 @@ def test_the_spool_leaves_the_database_its_room(tmp_path: Path) -> None:
     segments = [tuple(map(int, line.split())) for line in said[1:]]
     assert 2000 <= sum(lost for *_, lost in segments) <= 6000
     Film(mp4.INIT + out.read_bytes()).assert_whole(0, 20_000)
+
+
+@pytest.mark.parametrize("spoiled_from", [24, 28, 76, 80])
+def test_a_chunk_that_a_power_cut_spoiled_does_not_count_nor_hang(spoiled_from: int) -> None:
+    """Zeros or ones in the midst of its head: what is before it is kept, what follows is not."""
+    sounds = [mp4.Sound(at, SILENCE_TICKS, SILENCE) for at in range(0, 9600, 960)]
+    whole = mp4.voice_chunk(1, sounds)
+    spoiled = mp4.voice_chunk(2, [each._replace(start=each.start + 9600) for each in sounds])
+    for filling in (b"\0", b"\xff"):
+        cut = spoiled[:spoiled_from] + 8 * filling + spoiled[spoiled_from + 8 :]
+        found = recovery.read(whole + cut, picture=False)
+        assert (found.size, found.sequence, found.audio_end) == (len(whole), 1, 9600)
