@@ -12,6 +12,7 @@ from rtc.transport import Transport
 
 KINDS: tuple[Kind, ...] = ("audio", "video")
 PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video", "2": "screen"}
+TELL_AGAIN_S = 20.0  # longer than the API gives a page that has just lost a grant
 GRANT_GRACE_S = 1.0  # packets under way when a grant ends are no trespass
 MOST_REFUSED = 50
 
@@ -52,14 +53,15 @@ class Seat:
         self._version = 0
         self._sends: frozenset[Kind] = frozenset()  # what the page has answered to send
         self._ended_at: dict[Kind, float] = {}  # when a grant was taken
-        self._told: set[Kind] = set()  # trespasses told since the last grant
+        self._told: dict[Kind, float] = {}  # trespasses told since the last grant, and when
 
     def grant(self, member: Member, now: float) -> None:
         """Takes the newest grants; media without one stops with the next packet."""
         for kind in self.grants.publish:
             if kind not in member.publish:
                 self._ended_at[kind] = now
-        self._told.difference_update(member.publish)
+        for kind in member.publish:
+            self._told.pop(kind, None)
         self.grants = member
         self._let()
 
@@ -150,7 +152,10 @@ class Seat:
         self._connect()
 
     def trespasses(self, now: float) -> list[Kind]:
-        """Kinds he goes on sending without a grant, or where nobody publishes; each told once."""
+        """Kinds he goes on sending without a grant, or where nobody publishes.
+
+        Each is told at once, and again while it goes on: the first time may still be a slow page.
+        """
         found: list[Kind] = []
         for transport in (self.publish, self.subscribe):
             if transport is None:
@@ -165,8 +170,8 @@ class Seat:
                     if count <= MOST_REFUSED:
                         continue
                 del transport.refused[payload_type]
-                if kind not in self._told:
-                    self._told.add(kind)
+                if now - self._told.get(kind, -TELL_AGAIN_S) >= TELL_AGAIN_S:
+                    self._told[kind] = now
                     found.append(kind)
         return found
 

@@ -9,7 +9,7 @@ import pytest
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPacket, RtcpPsfbPacket, unpack_remb_fci
 
 from rtc.messages import FLOOR, Kind, Member, RoomState
-from rtc.seat import GRANT_GRACE_S, MOST_REFUSED
+from rtc.seat import GRANT_GRACE_S, MOST_REFUSED, TELL_AGAIN_S
 from rtc.stage import FLOOR_BPS
 from rtc.track import BURST_S, SENDING_S, TOLERANCE
 from rtc.worker import Worker
@@ -285,7 +285,7 @@ async def test_a_pupil_who_goes_on_sending_is_told_once(house: MediaHouse, worke
 
 
 async def test_what_was_under_way_is_no_trespass(house: MediaHouse, worker: Worker) -> None:
-    """Packets within a second of the grant's end do not count, nor do fifty after that."""
+    """Packets within a second of the grant's end do not count, nor fifty after; who goes on is told again."""
     room = await open_class(house, "p1")
     await room.floor("p1")
     publish, voice = await room.pages["p1"].publishing(), Source("audio")
@@ -303,6 +303,11 @@ async def test_what_was_under_way_is_no_trespass(house: MediaHouse, worker: Work
     assert seat.trespasses(ended + GRANT_GRACE_S) == []
     publish.send_rtp(voice.next())
     await house.until(lambda: len(house.trespasses()) == 1)
+    seat._ended_at["audio"] -= TELL_AGAIN_S
+    for _ in range(2 * MOST_REFUSED):
+        publish.send_rtp(voice.next())
+    await dropped(house, 13 * MOST_REFUSED)
+    assert seat.trespasses(time.monotonic() + TELL_AGAIN_S) == ["audio"]
 
 
 async def test_a_pupil_who_sends_where_he_should_watch_is_told(house: MediaHouse) -> None:
