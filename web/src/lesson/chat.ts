@@ -75,6 +75,10 @@ export class ChatOutbox {
       const later = problem.passing || problem.status >= 500 || [401, 429].includes(problem.status);
       if (later) {
         this.#become(this.#outgoing.map((one) => ({ ...one, sending: false })));
+        // Who writes too fast has nothing to press: the rest goes when the server named.
+        if (problem.retryAfterS !== null) {
+          setTimeout(() => void this.retry(), problem.retryAfterS * 1_000);
+        }
         return false;
       }
       this.#become(without());

@@ -1,5 +1,5 @@
 // @vitest-environment node
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Problem, serverAway } from '../../src/api/problem';
 import { ChatOutbox, mergeMessages, type OutgoingMessage } from '../../src/lesson/chat';
 import { sendsNow, stageOf, type Source } from '../../src/lesson/stage';
@@ -83,6 +83,18 @@ describe('the chat', () => {
     expect(chat.stored).toEqual(['one']);
     expect(chat.waiting()).toEqual([]);
     expect(new Set(chat.sent.map(([, id]) => id)).size).toBe(1);
+  });
+
+  it('sends by itself, when the server said, what was written too fast', async () => {
+    vi.useFakeTimers();
+    const chat = outboxWith([new Problem(429, { code: 'too_many_messages' }, 7), message('one', 1)]);
+    chat.outbox.write('Ещё вопрос');
+    await vi.advanceTimersByTimeAsync(6_900);
+    expect(chat.waiting()).toEqual(['Ещё вопрос']);
+    await vi.advanceTimersByTimeAsync(200);
+    vi.useRealTimers();
+    expect(chat.stored).toEqual(['one']);
+    expect(chat.waiting()).toEqual([]);
   });
 
   it('says of a refused message why, and goes on with the next', async () => {
