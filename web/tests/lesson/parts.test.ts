@@ -87,7 +87,10 @@ describe('the chat', () => {
 
   it('sends by itself, when the server said, what was written too fast', async () => {
     vi.useFakeTimers();
-    const chat = outboxWith([new Problem(429, { code: 'too_many_messages' }, 7), message('one', 1)]);
+    const chat = outboxWith([
+      new Problem(429, { code: 'too_many_messages' }, 7),
+      message('one', 1),
+    ]);
     chat.outbox.write('Ещё вопрос');
     await vi.advanceTimersByTimeAsync(6_900);
     expect(chat.waiting()).toEqual(['Ещё вопрос']);
