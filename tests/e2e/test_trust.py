@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from house import House, free_port
+from house import House, free_port, wait_for
 from looks import looks_right
 from playwright.sync_api import Browser, Page, expect
 from room import LOCALES
@@ -17,6 +17,8 @@ def lan() -> Iterator[House]:
     ports = {name: str(free_port()) for name in ("YANASHA_HTTPS_PORT", "YANASHA_PLAIN_PORT")}
     house = House.fresh(YANASHA_LAN="1", **ports)
     house.start()
+    # The server is ready before its front is: browsers come by the front.
+    wait_for("the front", lambda: house.children()["caddy"]["state"] == "ready")
     yield house
     house.stop()
     house.remove()
