@@ -210,6 +210,7 @@ async def worker(home: str) -> AsyncIterator[Path]:
         *("-m", "rtc"),
         env={**os.environ, "YANASHA_HOME": home, "YANASHA_RTC_PORT": "47123"},
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,  # there is no store here: segments wait, and it says so
     )
     try:
         assert process.stdout is not None

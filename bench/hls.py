@@ -91,7 +91,7 @@ def delays(house: House, driver: Playwright, clip: Path) -> list[Row]:
     told: list[float] = []
     while len(found) < SAMPLES:
         time.sleep(SAMPLE_EVERY_S)
-        here, there = teacher.evaluate(READ, BITS), viewer.evaluate(READ, BITS)
+        here, there = number_on(teacher), number_on(viewer)
         found.append(delay_s(here, there))
         told.append(float(viewer.get_by_test_id("watch").get_attribute("data-delay-ms") or 0) / 1e3)
     return [
@@ -99,6 +99,12 @@ def delays(house: House, driver: Playwright, clip: Path) -> list[Row]:
         Row("hls.delay_p50", percentile(found, 0.5), "s"),
         Row("hls.delay_told", percentile(told, 0.5), "s, as the page says"),
     ]
+
+
+def number_on(page: Page) -> dict[str, Any]:
+    """The number this screen shows; a picture that is being taken up anew is waited for."""
+    found: dict[str, Any] = wait_for("a picture", lambda: page.evaluate(READ, BITS))
+    return found
 
 
 def delay_s(here: dict[str, Any], there: dict[str, Any]) -> float:
@@ -132,7 +138,7 @@ def begin_lesson(teacher: Page, house: House, lesson_id: str) -> None:
     expect(teacher.get_by_test_id("lesson")).to_have_attribute("data-state", "running")
     if teacher.get_by_test_id("join-lesson").count():
         teacher.get_by_test_id("join-lesson").click()
-    wait_for("the teacher's own picture", lambda: teacher.evaluate(READ, BITS), 30)
+    number_on(teacher)
     teacher.get_by_test_id("record").click()
     teacher.get_by_test_id("confirm-record").click()
     expect(teacher.get_by_test_id("recording")).to_have_attribute("data-on", "yes")

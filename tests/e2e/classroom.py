@@ -90,17 +90,19 @@ class Desk(Guest):
         return float(text) if text else None
 
     def watch_slides(self) -> None:
-        """Let the page itself note when it painted each slide: looking from outside costs it time."""
+        """Let the page itself note when it paints each slide: looking from outside costs it time."""
         self.page.evaluate(
             """() => {
-                const painted = (window.painted = {});
-                const note = () => {
-                    for (const { dataset } of document.querySelectorAll('[data-testid=slide]'))
-                        if (dataset.shownAt) painted[dataset.page] ??= Number(dataset.shownAt);
-                };
-                note();
-                new MutationObserver(note).observe(document.body, {
-                    attributes: true, attributeFilter: ['data-shown-at'], subtree: true });
+                if (window.painted === undefined) {
+                    const note = () => {
+                        for (const { dataset } of document.querySelectorAll('[data-testid=slide]'))
+                            if (dataset.shownAt)
+                                window.painted[dataset.page] ??= Number(dataset.shownAt);
+                    };
+                    new MutationObserver(note).observe(document.body, {
+                        attributes: true, attributeFilter: ['data-shown-at'], subtree: true });
+                }
+                window.painted = {};
             }"""
         )
 
@@ -117,13 +119,13 @@ class Desk(Guest):
             timeout=10_000,
         )
 
-    def turn(self) -> float:
-        """Turn one page on by the button; when it was pressed (ms)."""
-        expect(self.at("next-slide")).to_be_enabled()
-        pressed = self.at("next-slide").evaluate(
-            "button => { const at = Date.now(); button.click(); return at; }"
+    def turn(self, *, back: bool = False) -> float:
+        """Turn one page by the button; when it was pressed (ms)."""
+        button = self.at("previous-slide" if back else "next-slide")
+        expect(button).to_be_enabled()
+        return float(
+            button.evaluate("button => { const at = Date.now(); button.click(); return at; }")
         )
-        return float(pressed)
 
     def hands(self) -> list[str]:
         """Who has a hand raised, in order."""
