@@ -26,7 +26,7 @@ from aiortc.codecs.vpx import Vp8Decoder, Vp8Encoder, vp8_depayload
 from aiortc.jitterbuffer import JitterFrame
 from av import VideoFrame
 
-from bench import classroom, hls, recording
+from bench import classroom, hls, recording, slides
 from bench.harness import Row, at_least, report
 from rtc.messages import Stats
 from rtc.sdp import OPUS, VP8
@@ -207,10 +207,12 @@ def main() -> int:
     """Everything of the media worker; what needs a browser fails the run where there is none."""
     rows = asyncio.run(measure())
     if shutil.which("chromium") is None:
-        print("class.30 and hls.delay need the Debian package chromium.", file=sys.stderr)
+        print(
+            "class.30, hls.delay and slides.turn need the Debian package chromium.", file=sys.stderr
+        )
         return report("rtc", rows) or 1
     rows += asyncio.run(classroom.measure())
-    return report("rtc", rows + hls.measure())
+    return report("rtc", rows + hls.measure() + slides.measure())
 
 
 if __name__ == "__main__":

@@ -93,16 +93,13 @@ class Desk(Guest):
         """Let the page itself note when it paints each slide: looking from outside costs it time."""
         self.page.evaluate(
             """() => {
-                if (window.painted === undefined) {
-                    const note = () => {
-                        for (const { dataset } of document.querySelectorAll('[data-testid=slide]'))
-                            if (dataset.shownAt)
-                                window.painted[dataset.page] ??= Number(dataset.shownAt);
-                    };
-                    new MutationObserver(note).observe(document.body, {
-                        attributes: true, attributeFilter: ['data-shown-at'], subtree: true });
-                }
-                window.painted = {};
+                const painted = (window.painted = {});
+                const note = () => {
+                    for (const { dataset } of document.querySelectorAll('[data-testid=slide]'))
+                        if (dataset.shownAt) painted[dataset.page] ??= Number(dataset.shownAt);
+                };
+                new MutationObserver(note).observe(document.body, {
+                    attributes: true, attributeFilter: ['data-shown-at'], subtree: true });
             }"""
         )
 
@@ -119,9 +116,9 @@ class Desk(Guest):
             timeout=10_000,
         )
 
-    def turn(self, *, back: bool = False) -> float:
-        """Turn one page by the button; when it was pressed (ms)."""
-        button = self.at("previous-slide" if back else "next-slide")
+    def turn(self) -> float:
+        """Turn one page on by the button; when it was pressed (ms)."""
+        button = self.at("next-slide")
         expect(button).to_be_enabled()
         return float(
             button.evaluate("button => { const at = Date.now(); button.click(); return at; }")
@@ -158,6 +155,19 @@ def record(teacher: Desk) -> None:
     teacher.at("confirm-record").click()
     teacher.records_since = time.monotonic()
     expect(teacher.at("recording")).to_have_attribute("data-on", "yes")
+
+
+def leaf_through(teacher: Desk, pupils: list[Desk], pages: int) -> list[float]:
+    """Turn every page at the pace of somebody who reads; ms from the press to each pupil's paint."""
+    for desk in (teacher, *pupils):
+        desk.watch_slides()
+    took: list[float] = []
+    for page in range(2, pages + 1):
+        for desk in (teacher, *pupils):
+            desk.holds_neighbours()
+        pressed = teacher.turn()
+        took += [pupil.painted_at_ms(page) - pressed for pupil in pupils]
+    return took
 
 
 def lesson_of(house: House, teacher: str) -> str:

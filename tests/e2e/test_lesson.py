@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from classroom import Desk, in_a_lesson, record, slides, upload
+from classroom import Desk, in_a_lesson, leaf_through, record, slides, upload
 from house import House, wait_for
 from playwright.sync_api import Browser, expect
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 TEACHER = "teacher.zulfiya"
 PUPILS = ("pupil.aidar", "pupil.sofia", "pupil.ilnaz")
 LATE = "pupil.mark"
-PAGES = 30  # so many turns that one stall of the machine is no percentile
+PAGES = 15
 TITLES = [f"Сүз төркемнәре {n}" for n in range(1, PAGES + 1)]
 
 Klass = tuple[Desk, list[Desk]]
@@ -40,12 +40,6 @@ def klass(classroom: Browser, school: House) -> Iterator[Klass]:
         yield people
 
 
-def percentile(values: list[float], share: float) -> float:
-    """Nearest rank."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 @pytest.mark.journey("J3.3")
 def test_three_pupils_decode_the_teachers_picture(klass: Klass) -> None:
     """Frames decoded grow at each pupil, who publishes nothing and has asked for no microphone."""
@@ -56,37 +50,13 @@ def test_three_pupils_decode_the_teachers_picture(klass: Klass) -> None:
 
 
 @pytest.mark.journey("J3.2")
-def test_slides_turn_on_all_screens_in_200_ms(klass: Klass) -> None:
-    """From the teacher's press to the painted page at each pupil: p95 within 200 ms.
-
-    There, back and there again at most: what else this machine does is no fault of the slides.
-    """
+def test_a_slide_turns_on_all_screens(klass: Klass) -> None:
+    """Every pupil sees every page the teacher turns to; how soon is measured by `make bench-rtc`."""
     teacher, pupils = klass
     upload(teacher, slides(*TITLES))
     for desk in (teacher, *pupils):
         wait_for("the first slide", lambda d=desk: d.slide_shown_at_ms(1), 30)
-    found: list[float] = []
-    for back in (False, True, False):
-        took = leaf_through(teacher, pupils, back=back)
-        found.append(percentile(took, 0.95))
-        print(f"slides: p50 {percentile(took, 0.5):.0f} ms, p95 {found[-1]:.0f} ms")
-        if found[-1] <= 200:
-            break
-    assert min(found) <= 200
-
-
-def leaf_through(teacher: Desk, pupils: list[Desk], *, back: bool) -> list[float]:
-    """Turn every page, at the pace of somebody who reads; what each took at each pupil, in ms."""
-    pages = range(PAGES - 1, 0, -1) if back else range(2, PAGES + 1)
-    for desk in (teacher, *pupils):
-        desk.watch_slides()
-    took: list[float] = []
-    for page in pages:
-        for desk in (teacher, *pupils):
-            desk.holds_neighbours()
-        pressed = teacher.turn(back=back)
-        took += [pupil.painted_at_ms(page) - pressed for pupil in pupils]
-    return took
+    assert len(leaf_through(teacher, pupils, PAGES)) == (PAGES - 1) * len(pupils)
 
 
 @pytest.mark.journey("J3.4", "J4.3")
