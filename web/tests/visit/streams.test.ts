@@ -42,18 +42,25 @@ function wire(sequence: number): ArrayBuffer {
 
 let stored: number[];
 let streams: EcgStreams;
+/** The answer waits until `release`. */
+let hold: boolean;
+let release: () => void;
+let fail: boolean;
 
 beforeEach(() => {
   vi.useFakeTimers();
   stored = [];
-  streams = new EcgStreams((_stream, after, limit) =>
-    Promise.resolve(
-      stored
-        .filter((sequence) => sequence > after)
-        .slice(0, limit)
-        .map(frame),
-    ),
-  );
+  hold = false;
+  fail = false;
+  streams = new EcgStreams(async (_stream, after, limit) => {
+    if (fail) throw new Error('away');
+    const found = stored.filter((sequence) => sequence > after).slice(0, limit);
+    if (hold) {
+      hold = false;
+      await new Promise<void>((resolve) => (release = resolve));
+    }
+    return found.map(frame);
+  });
 });
 
 afterEach(() => {
@@ -77,6 +84,40 @@ describe('the streams of a visit', () => {
     for (const live of [0, 1, 4]) streams.frame(wire(live));
     stored = [0, 1, 2, 3, 4];
     await vi.advanceTimersByTimeAsync(5_000);
+    expect(held()).toEqual([[0, 4]]);
+  });
+
+  it('fetch a frame stored after history was asked for and before the first live one', async () => {
+    stored = [0, 1, 2, 3];
+    const knowing = streams.know([info(3)]);
+    streams.frame(wire(6));
+    await knowing;
+    stored = [0, 1, 2, 3, 4, 5, 6];
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(held()).toEqual([[0, 6]]);
+  });
+
+  it('fetch a hole once the history that was on its way is here', async () => {
+    stored = [0, 1, 2];
+    hold = true;
+    const knowing = streams.know([info(2)]);
+    for (const live of [3, 6]) streams.frame(wire(live));
+    stored = [0, 1, 2, 3, 4, 5, 6];
+    await vi.advanceTimersByTimeAsync(4_000);
+    release();
+    await knowing;
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(held()).toEqual([[0, 6]]);
+  });
+
+  it('ask again for a hole that could not be fetched', async () => {
+    await streams.know([info(-1)]);
+    for (const live of [0, 1, 4]) streams.frame(wire(live));
+    fail = true;
+    await vi.advanceTimersByTimeAsync(2_000);
+    fail = false;
+    stored = [0, 1, 2, 3, 4];
+    await vi.advanceTimersByTimeAsync(10_000);
     expect(held()).toEqual([[0, 4]]);
   });
 

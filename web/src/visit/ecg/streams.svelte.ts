@@ -14,6 +14,8 @@ export const SILENT_MS = 3_000;
 export const FRESH_MS = 10_000;
 /** A hole is asked for once late frames have had time to come by themselves. */
 const HOLE_WAIT_MS = 1_500;
+/** And again after so long when it could not be fetched. */
+const HOLE_RETRY_MS = 5_000;
 
 export interface HeldStream {
   info: EcgStreamInfo;
@@ -37,6 +39,7 @@ export class EcgStreams {
   readonly #catching = new Set<string>();
   readonly #holeTimers = new Map<string, ReturnType<typeof setTimeout>>();
   #listeners = new Set<OnAdded>();
+  #stopped = false;
 
   constructor(fetch: FetchFrames) {
     this.#fetch = fetch;
@@ -70,9 +73,10 @@ export class EcgStreams {
     const held = this.#held.get(frame.stream);
     if (held === undefined) return;
     this.heardAt = { ...this.heardAt, [frame.stream]: Date.now() };
-    const last = held.buffer.sequences.last;
     this.#add(held, frame, true);
-    if (last !== null && frame.sequence > last + 1) this.#hole(frame.stream);
+    // Also while history is on its way: what was stored between the two is in neither.
+    const before = frame.sequence - 1;
+    if (before >= 0 && !held.buffer.sequences.has(before)) this.#hole(frame.stream);
   }
 
   said(vitals: Vitals): void {
@@ -91,6 +95,7 @@ export class EcgStreams {
   }
 
   stop(): void {
+    this.#stopped = true;
     for (const timer of this.#holeTimers.values()) clearTimeout(timer);
     this.#listeners.clear();
   }
@@ -113,14 +118,19 @@ export class EcgStreams {
     for (const listener of this.#listeners) listener(held.info.stream, added, live);
   }
 
-  #hole(stream: string): void {
+  #hole(stream: string, waitMs = HOLE_WAIT_MS): void {
     if (this.#holeTimers.has(stream)) return;
     const timer = setTimeout(() => {
       this.#holeTimers.delete(stream);
+      if (this.#catching.has(stream)) {
+        this.#hole(stream);
+        return;
+      }
       const last = this.#held.get(stream)?.buffer.sequences.last ?? -1;
-      // What cannot be fetched now is fetched with the next hole or the next link.
-      this.#catchUp(stream, last).catch(() => {});
-    }, HOLE_WAIT_MS);
+      this.#catchUp(stream, last).catch(() => {
+        if (!this.#stopped) this.#hole(stream, HOLE_RETRY_MS);
+      });
+    }, waitMs);
     this.#holeTimers.set(stream, timer);
   }
 
