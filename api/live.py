@@ -168,6 +168,11 @@ def patient(person_id: UUID) -> str:
     return f"patient/{person_id}"
 
 
+def person(person_id: UUID) -> str:
+    """Channel of every page a person has open."""
+    return f"person/{person_id}"
+
+
 def visit(visit_id: UUID) -> str:
     """Channel of a visit's room."""
     return f"visit/{visit_id}"

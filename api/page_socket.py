@@ -102,7 +102,8 @@ class Page(ABC):
         async with self.house.transaction(self.route) as db:
             self.caller = await redeem(db, self.hello.ticket, self.room_id, self.opened_at)
             await self.enter(db)
-        self.house.live.join(self.tab, [self.channel, live.session(self.caller.session_id)])
+        own = (live.session(self.caller.session_id), live.person(self.caller.person_id))
+        self.house.live.join(self.tab, [self.channel, *own])
         try:
             await self.welcome()
             self.house.watch.greet(self.tab)

@@ -16,6 +16,7 @@ from people.facts import (
     LessonOpened,
     ReadingStored,
     RecordingChanged,
+    RightsChanged,
     SessionEnded,
     SlideTurned,
     VisitClosed,
@@ -38,6 +39,11 @@ def react(house: House, fact: Fact) -> None:
 def _session_ended(house: House, fact: SessionEnded) -> None:
     for tab in house.live.on(live.session(fact.session_id)):
         tab.end(Close.NOT_SIGNED_IN)
+
+
+def _rights_changed(house: House, fact: RightsChanged) -> None:
+    for hint in (Hint.VISIT, Hint.LESSON):
+        house.live.hint(live.person(fact.person_id), hint)
 
 
 def _device_revoked(house: House, fact: DeviceRevoked) -> None:
@@ -89,6 +95,7 @@ def _chat_said(house: House, fact: ChatSaid) -> None:
 
 REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     SessionEnded: _session_ended,
+    RightsChanged: _rights_changed,
     DeviceRevoked: _device_revoked,
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,

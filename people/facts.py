@@ -40,6 +40,12 @@ class DeviceRevoked(Fact, frozen=True, kw_only=True):
     device_id: UUID
 
 
+class RightsChanged(Fact, frozen=True, kw_only=True):
+    """Rights or consents of a person changed: whoever sits in a room by them is judged anew now."""
+
+    person_id: UUID
+
+
 class VisitBooked(Fact, frozen=True, kw_only=True):
     """A visit and both rights to it exist."""
 

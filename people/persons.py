@@ -1,6 +1,6 @@
 """Persons: one row per human being, whatever hats they wear."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -28,6 +28,8 @@ class Persons(Base):
     family_name: Mapped[str]
     given_name: Mapped[str]
     language: Mapped[str] = mapped_column(server_default="ru")
+    # The age steps of a child follow from it; without it a person counts as grown up.
+    born_on: Mapped[date | None]
     created_at: Mapped[datetime]
 
 
@@ -40,6 +42,7 @@ class RoleName(StrEnum):
     PUPIL = "pupil"
     PARENT = "parent"
     ADMINISTRATOR = "administrator"
+    CLERK = "clerk"
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -68,7 +71,7 @@ class MyChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: Language
 
 
-STAFF = frozenset({RoleName.DOCTOR, RoleName.TEACHER, RoleName.ADMINISTRATOR})
+STAFF = frozenset({RoleName.DOCTOR, RoleName.TEACHER, RoleName.ADMINISTRATOR, RoleName.CLERK})
 
 
 def full_name(given_name: str, family_name: str) -> str:
@@ -117,17 +120,16 @@ async def update_me(
     return await me(db, person_id, now)
 
 
+_ROLES = {
+    Kind.ADMINISTRATION: RoleName.ADMINISTRATOR,
+    Kind.CLERKSHIP: RoleName.CLERK,
+    Kind.ATTACHMENT: RoleName.PATIENT,
+    Kind.GUARDIANSHIP: RoleName.PARENT,
+    Kind.CLASS: RoleName.PUPIL,
+}
+
+
 def _role(kind: Kind, where: str | None) -> RoleName | None:
-    match kind:
-        case Kind.DUTY:
-            return RoleName.DOCTOR if where == OrganisationKind.CLINIC else RoleName.TEACHER
-        case Kind.ADMINISTRATION:
-            return RoleName.ADMINISTRATOR
-        case Kind.ATTACHMENT:
-            return RoleName.PATIENT
-        case Kind.GUARDIANSHIP:
-            return RoleName.PARENT
-        case Kind.CLASS:
-            return RoleName.PUPIL
-        case _:
-            return None
+    if kind is Kind.DUTY:
+        return RoleName.DOCTOR if where == OrganisationKind.CLINIC else RoleName.TEACHER
+    return _ROLES.get(kind)

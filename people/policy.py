@@ -22,7 +22,13 @@ class Kind(StrEnum):
     ATTACHMENT = "attachment"  # is a patient of a clinic
     APPOINTMENT = "appointment"  # takes part in a visit that is booked or open
     RECORD = "record"  # held a visit that is closed: its papers stay readable
-    GUARDIANSHIP = "guardianship"  # is parent or guardian of a child
+    GUARDIANSHIP = "guardianship"  # is parent or guardian of a child: the tie itself, gives nothing
+    CHILD_HEALTH = "child_health"  # sees a child's health, as far as age, teen and court let him
+    CHILD_SCHOOL = "child_school"  # sees a child's school, likewise
+    CLERKSHIP = "clerkship"  # nurse or clerk: helps at the desk whoever shows a QR
+    ASSISTANCE = "assistance"  # acts for a person who showed a QR, for a while
+    SHARE = "share"  # a person opened the record to a doctor of a clinic, for a while
+    BREAK_GLASS = "break_glass"  # an emergency opened a record to a doctor, for an hour
     TEACHING = "teaching"  # teaches a lesson
     CLASS = "class"  # is a pupil of a class
     DEVICE = "device"  # a device measures for a person
@@ -72,6 +78,7 @@ class Reach(Enum):
     ANYONE = "anyone"  # no relation asked
     SELF = "self"  # no relation asked: the thing is the actor's own
     SUBJECT = "subject"  # same subject, wherever it is
+    SUBJECT_AT = "subject_at"  # same subject, same organisation
     ORGANISATION = "organisation"  # same organisation
     ABOUT = "about"  # same subject and organisation, and about this very thing
 
@@ -91,6 +98,22 @@ class Act(StrEnum):
     SIGN_IN = "sign_in"
     LOOK_AT_SERVICE = "look_at_service"  # health, readiness, API description
     ACCOUNT = "account"  # my name, language, sessions, day, sign-out
+    HOUSEHOLD = "household"  # my family: who belongs to it, who may see whom
+    SEE_CHILD_HEALTH = "see_child_health"
+    SEE_CHILD_SCHOOL = "see_child_school"
+    CONSENT = "consent"  # give or withdraw a consent for oneself
+    CONSENT_FOR_CHILD_HEALTH = "consent_for_child_health"
+    CONSENT_FOR_CHILD_SCHOOL = "consent_for_child_school"
+    SCAN_QR = "scan_qr"
+    ASSIST = "assist"
+    SEE_RECORD = "see_record"  # a person's readings and visits, outside any one visit
+    WHO_LOOKED = "who_looked"
+    BREAK_GLASS = "break_glass"
+    REVIEW_BREAK_GLASS = "review_break_glass"
+    MANAGE_PEOPLE = "manage_people"  # people, cards, hats of an organisation
+    MANAGE_CONSENT_TEXTS = "manage_consent_texts"
+    READ_AUDIT = "read_audit"
+    WATCH_BOARD = "watch_board"  # who is where now, failed jobs, disk
     OWN_DEVICES = "own_devices"
     ADD_OWN_READING = "add_own_reading"
     SEND_READINGS = "send_readings"
@@ -118,6 +141,9 @@ _DEVICE = (Rule(Reach.SUBJECT, Kind.DEVICE),)
 _DOCTOR_NOW = Rule(Reach.ABOUT, Kind.APPOINTMENT, on_duty=True)
 _DOCTOR_AFTER = Rule(Reach.ABOUT, Kind.RECORD, on_duty=True)
 _PATIENT_NOW = Rule(Reach.ABOUT, Kind.APPOINTMENT, own=True)
+_CHILD_HEALTH = Rule(Reach.SUBJECT, Kind.CHILD_HEALTH)
+_CHILD_SCHOOL = Rule(Reach.SUBJECT, Kind.CHILD_SCHOOL)
+_ADMINISTRATOR = (Rule(Reach.ORGANISATION, Kind.ADMINISTRATION),)
 _TEACHER = Rule(Reach.ABOUT, Kind.TEACHING, on_duty=True)
 _PUPIL = Rule(Reach.ABOUT, Kind.CLASS)
 
@@ -125,11 +151,35 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.SIGN_IN: _ANYONE,
     Act.LOOK_AT_SERVICE: _ANYONE,
     Act.ACCOUNT: _SELF,
+    Act.HOUSEHOLD: _SELF,
+    Act.SEE_CHILD_HEALTH: (_CHILD_HEALTH,),
+    Act.SEE_CHILD_SCHOOL: (_CHILD_SCHOOL,),
+    Act.CONSENT: _SELF,
+    Act.CONSENT_FOR_CHILD_HEALTH: (_CHILD_HEALTH,),
+    Act.CONSENT_FOR_CHILD_SCHOOL: (_CHILD_SCHOOL,),
+    Act.SCAN_QR: (
+        Rule(Reach.ORGANISATION, Kind.DUTY),
+        Rule(Reach.ORGANISATION, Kind.CLERKSHIP),
+    ),
+    Act.ASSIST: (Rule(Reach.SUBJECT_AT, Kind.ASSISTANCE),),
+    Act.SEE_RECORD: (
+        Rule(Reach.SELF),
+        _CHILD_HEALTH,
+        Rule(Reach.SUBJECT_AT, Kind.SHARE, on_duty=True),
+        Rule(Reach.SUBJECT_AT, Kind.BREAK_GLASS, on_duty=True),
+    ),
+    Act.WHO_LOOKED: (Rule(Reach.SELF), _CHILD_HEALTH),
+    Act.BREAK_GLASS: (Rule(Reach.ORGANISATION, Kind.DUTY),),
+    Act.REVIEW_BREAK_GLASS: _ADMINISTRATOR,
+    Act.MANAGE_PEOPLE: _ADMINISTRATOR,
+    Act.MANAGE_CONSENT_TEXTS: _ADMINISTRATOR,
+    Act.READ_AUDIT: _ADMINISTRATOR,
+    Act.WATCH_BOARD: _ADMINISTRATOR,
     Act.OWN_DEVICES: _SELF,
     Act.ADD_OWN_READING: _SELF,
     Act.SEND_READINGS: _DEVICE,
     Act.SEND_ECG: _DEVICE,
-    Act.BOOK_VISIT: (Rule(Reach.ORGANISATION, Kind.ADMINISTRATION),),
+    Act.BOOK_VISIT: _ADMINISTRATOR,
     Act.SEE_VISIT: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
     Act.JOIN_VISIT: (_DOCTOR_NOW, _PATIENT_NOW),
     Act.OPEN_VISIT: (_DOCTOR_NOW,),
@@ -139,7 +189,7 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.SEE_VISIT_ECG: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
     Act.READ_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
-    Act.SCHEDULE_LESSON: (Rule(Reach.ORGANISATION, Kind.ADMINISTRATION),),
+    Act.SCHEDULE_LESSON: _ADMINISTRATOR,
     Act.SEE_LESSON: (_TEACHER, _PUPIL),
     Act.JOIN_LESSON: (_TEACHER, _PUPIL),
     Act.LEAD_LESSON: (_TEACHER,),
@@ -196,6 +246,9 @@ def _reaches(rule: Rule, right: Right, thing: Thing) -> bool:
     )
     if rule.reach is Reach.ORGANISATION:
         return same_organisation
+    if rule.reach is Reach.SUBJECT_AT:
+        same_subject = right.subject_id is not None and right.subject_id == thing.subject_id
+        return same_organisation and same_subject
     return (
         same_organisation and right.subject_id == thing.subject_id and right.about_id in thing.about
     )

@@ -182,6 +182,8 @@ def _reach(rule: Rule, thing: tuple[Any, Any, Sequence[Any]]) -> list[ColumnElem
     same_organisation = false() if organisation is None else row.organisation_id == organisation
     if rule.reach is Reach.ORGANISATION:
         return [same_organisation]
+    if rule.reach is Reach.SUBJECT_AT:
+        return [same_organisation, false() if subject is None else row.subject_id == subject]
     same_subject = row.subject_id.is_not_distinct_from(subject)
     return [same_organisation, same_subject, or_(false(), *(row.about_id == a for a in about))]
 

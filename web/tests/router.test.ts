@@ -21,6 +21,11 @@ describe('an address', () => {
     [`#/visits/${id}`, { page: 'visit', id }],
     [`#/lessons/${id}`, { page: 'lesson', id }],
     [`#/lessons/${id}/watch`, { page: 'watch', id }],
+    ['#/family', { page: 'family', id: '', section: '' }],
+    [`#/children/${id}`, { page: 'children', id, section: '' }],
+    ['#/enter/aB_9-x', { page: 'enter', id: 'aB_9-x', section: '' }],
+    ['#/scan', { page: 'scan', id: '', section: '' }],
+    [`#/admin/${id}/people`, { page: 'admin', id, section: 'people' }],
     ['#/sign-in', { page: 'sign-in', next: '#/day' }],
   ])('%s leads to its page', (hash, route) => {
     expect(parseHash(hash)).toEqual(route);
@@ -36,6 +41,10 @@ describe('an address', () => {
     `#/lessons/${id}/watch/more`,
     `#/lessons/${id}/`,
     '#/admin',
+    '#/children/7',
+    '#/enter',
+    '#/enter/a b',
+    `#/family/${id}`,
     '#//',
   ])('%s leads nowhere', (hash) => {
     expect(parseHash(hash)).toEqual({ page: 'not-found' });
