@@ -1,7 +1,8 @@
 """Sessions: an opaque token in a cookie, its SHA-256 here. New at every sign-in.
 
 A session ends by sign-out, by being ended from the list, after idling (15 min for staff, 60 min for
-others) and 12 h after sign-in whatever happens (ASVS 5.0 V7.3).
+others) and 12 h after sign-in whatever happens (ASVS 5.0 V7.3). Proving again who sits there
+(people/step_up.py) keeps the session and changes its token.
 """
 
 import secrets
@@ -42,8 +43,15 @@ class Sessions(Base):
     idle: Mapped[timedelta]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # How it was opened, in a word: password, passkey, card, link …; and by which card or link.
+    method: Mapped[str] = mapped_column(server_default="password")
+    opened_by: Mapped[UUID | None]
+    # When somebody last proved here to be this person: sign-in, then each step-up.
+    proved_at: Mapped[datetime]
+    # Only for making a second factor; true until one is made.
+    enrolling: Mapped[bool] = mapped_column(server_default="false")
 
-    __table_args__ = (Index(None, "person_id"),)
+    __table_args__ = (Index(None, "person_id"), Index(None, "opened_by"))
 
     @classmethod
     def live(cls, now: datetime) -> ColumnElement[bool]:
@@ -68,6 +76,8 @@ class Caller(msgspec.Struct, frozen=True):
     session_id: UUID
     actor: Actor
     person_id: UUID
+    proved_at: datetime
+    enrolling: bool = False
 
 
 class NewSession(msgspec.Struct, frozen=True):
@@ -79,9 +89,20 @@ class NewSession(msgspec.Struct, frozen=True):
 
 
 async def start_session(
-    db: AsyncSession, person_id: UUID, network: str, now: datetime, *, staff: bool
+    db: AsyncSession,
+    person_id: UUID,
+    network: str,
+    now: datetime,
+    *,
+    staff: bool,
+    method: str = "password",
+    opened_by: UUID | None = None,
+    enrolling: bool = False,
 ) -> NewSession:
-    """Make a session with a fresh token of 256 random bits."""
+    """Make a session with a fresh token of 256 random bits.
+
+    Ways in do not call it themselves: `second_factors.let_in` asks for the second step before.
+    """
     token = secrets.token_urlsafe(32)
     idle = STAFF_IDLE if staff else OTHERS_IDLE
     row = Sessions(
@@ -94,21 +115,59 @@ async def start_session(
         idle_until=now + idle,
         idle=idle,
         expires_at=now + ABSOLUTE,
+        method=method,
+        opened_by=opened_by,
+        proved_at=now,
+        enrolling=enrolling,
     )
     db.add(row)
     await db.flush()
     return NewSession(row.id, token, row.expires_at)
 
 
+async def prove(db: AsyncSession, session_id: UUID, now: datetime) -> NewSession:
+    """Note that the session's person was proved again, and give the session another token.
+
+    The old token is worth nothing from here on; sockets stay, they are bound to the session.
+    """
+    token = secrets.token_urlsafe(32)
+    expires_at = await db.scalar(
+        update(Sessions)
+        .where(Sessions.id == session_id, Sessions.live(now))
+        .values(token_sha256=token_hash(token), proved_at=now)
+        .returning(Sessions.expires_at)
+        .execution_options(synchronize_session=False)
+    )
+    if expires_at is None:
+        raise NotSignedIn
+    return NewSession(session_id, token, expires_at)
+
+
+async def enrolled(db: AsyncSession, person_id: UUID) -> None:
+    """Open the person's sessions to everything: a second factor has been made."""
+    await db.execute(
+        update(Sessions)
+        .where(Sessions.person_id == person_id, Sessions.enrolling)
+        .values(enrolling=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def session_person(db: AsyncSession, token: str, now: datetime) -> Caller:
     """Give the person behind a token and keep the session awake. Raises NotSignedIn."""
     query = select(Sessions).where(Sessions.token_sha256 == token_hash(token), Sessions.live(now))
-    row = await db.scalar(query)
+    row = await db.scalar(query, execution_options={"populate_existing": True})
     if row is None:
         raise NotSignedIn
     if now - row.last_seen_at >= _TOUCH_EVERY:
         await touch(db, row.id, now)
-    return Caller(row.id, await actor_of(db, row.person_id, now), row.person_id)
+    return await caller_in(db, row, now)
+
+
+async def caller_in(db: AsyncSession, row: Sessions, now: datetime) -> Caller:
+    """Give who stands behind a live session."""
+    actor = await actor_of(db, row.person_id, now)
+    return Caller(row.id, actor, row.person_id, row.proved_at, row.enrolling)
 
 
 async def touch(db: AsyncSession, session_id: UUID, now: datetime) -> bool:
@@ -163,6 +222,19 @@ async def end_session(db: AsyncSession, caller: Caller, session_id: UUID, now: d
         raise NotFound
 
 
+async def end_sessions_of(
+    db: AsyncSession, person_id: UUID, now: datetime, *, but: UUID | None = None
+) -> None:
+    """End all sessions of a person, but one when named; their sockets close."""
+    others = Sessions.person_id == person_id
+    await _end(db, others if but is None else others & (Sessions.id != but), now)
+
+
+async def end_sessions_opened_by(db: AsyncSession, opened_by: UUID, now: datetime) -> None:
+    """End every session that this card or link opened."""
+    await _end(db, Sessions.opened_by == opened_by, now)
+
+
 async def _end(db: AsyncSession, which: ColumnElement[bool], now: datetime) -> bool:
     query = (
         update(Sessions)
@@ -171,8 +243,7 @@ async def _end(db: AsyncSession, which: ColumnElement[bool], now: datetime) -> b
         .returning(Sessions.id, Sessions.person_id)
         .execution_options(synchronize_session=False)
     )
-    row = (await db.execute(query)).one_or_none()
-    if row is None:
-        return False
-    emit(db, SessionEnded(at=now, person_id=row.person_id, session_id=row.id))
-    return True
+    rows = (await db.execute(query)).all()
+    for row in rows:
+        emit(db, SessionEnded(at=now, person_id=row.person_id, session_id=row.id))
+    return bool(rows)

@@ -15,8 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from people.device_tokens import token_hash
 from people.refused import NotSignedIn
-from people.relations import actor_of
-from people.sessions import Caller, Sessions
+from people.sessions import Caller, Sessions, caller_in
 from storage.engine import Base
 
 LIFE = timedelta(seconds=30)
@@ -81,8 +80,8 @@ async def redeem(db: AsyncSession, ticket: str, about_id: UUID, now: datetime) -
     session_id = await db.scalar(used)
     if session_id is None:
         raise NotSignedIn
-    query = select(Sessions.person_id).where(Sessions.id == session_id, Sessions.live(now))
-    person_id = await db.scalar(query)
-    if person_id is None:
+    query = select(Sessions).where(Sessions.id == session_id, Sessions.live(now))
+    row = await db.scalar(query, execution_options={"populate_existing": True})
+    if row is None:
         raise NotSignedIn
-    return Caller(session_id, await actor_of(db, person_id, now), person_id)
+    return await caller_in(db, row, now)
