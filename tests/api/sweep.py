@@ -1,28 +1,28 @@
-"""Every operation, asked for by everybody of the demo, of own, foreign, far and random things.
+"""What everybody may ask of every operation: the table, and the things each can be asked of.
 
-What is expected stands in MATRIX and is worked out from who is who in the seed, never by asking the
-policy. An operation without a row is a breach itself. An answer of 200 that lists things lists the
-caller's own; what a device sends lies with its person and nobody else.
+A row is operation → what the caller is to the thing → the statuses that are right; a relation that
+is not named is a stranger's. It is worked out from who is who in the seed, never by asking the
+policy; tests/api/sweep_run.py asks it all. An operation without a row is a breach itself.
+
+A new route adds its row to MATRIX, its body to BODIES, and is done when its path names a visit, a
+lesson, an organisation, a person (or child), or a thing of one person (see `targets`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx
-from litestar import Litestar
-from sqlalchemy import select
-
-from api.house import House
-from people.audit import WRITE_PATH
-from telemed.readings import Readings
+from sweep_region import Region
 
 NOBODY, STRANGER, SELF = "nobody", "stranger", "self"
 DOCTOR, PATIENT, TEACHER, PUPIL = "doctor", "patient", "teacher", "pupil"
+GUARDIAN = "guardian"  # of the person or child the path names
+# In the organisation that is named: who administers it, works there, sits at the desk, is there.
+ADMINISTRATOR, CLERK, MEMBER = "administrator", "clerk", "member"
+DUTY_DOCTOR, DUTY_TEACHER = "doctor on duty", "teacher on duty"
 
-# operation → what the caller is to the thing → statuses; who is not named is a stranger.
 MATRIX: dict[str, dict[str, set[int]]] = {
     "health": {NOBODY: {200}, STRANGER: {200}},
     "ready": {NOBODY: {200}, STRANGER: {200}},
@@ -75,10 +75,11 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "signOut": {NOBODY: {401}, SELF: {204}},
 }
 
-BODIES: dict[str, Any] = {
+# What is sent; a function is given the target's ids.
+BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "signIn": {"login": "nobody.at.all", "password": "x"},
     "updateMe": {"language": "en"},
-    "putNote": {"text": "-", "version": 0},
+    "putNote": {"text": "-", "version": 1},
     "addMyReading": {
         "kind": "spo2",
         "sequence": 1,
@@ -94,189 +95,92 @@ BODIES: dict[str, Any] = {
     "turnSlide": {"page": 1},
     "record": {"on": False},
 }
+# What is asked for besides the path; {organisation_id} and its like are the target's ids.
 QUERIES = {"addSlides": "?name=x.pdf"}
 # Operations of a lesson, by what else their path names.
 OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
-
-
 # Lists answer anybody with 200: here it counts whose things came back.
 LISTS = frozenset({"myDay", "listDevices", "listSessions"})
-SAMPLES: dict[str, tuple[str, dict[str, float]]] = {
-    "blood_pressure": ("mmHg", {"systolic": 128, "diastolic": 82, "pulse": 71}),
-    "glucose": ("mmol/L", {"glucose": 5.4}),
-    "spo2": ("%", {"spo2": 97}),
-    "temperature": ("°C", {"temperature": 36.6}),
-}
+# The thing is in an organisation or of a person, but the path does not say so: query or body does.
+AT_ORGANISATION: frozenset[str] = frozenset()
+OF_PERSON: frozenset[str] = frozenset()
+
+Target = tuple[str, dict[str, str]]
 
 
-@dataclass
-class Region:
-    """The demo as the sweep needs it: the seed's printout, and what was added to it."""
+def targets(region: Region, operation: str, path: str, person: str) -> Iterator[Target]:
+    """What `person` is to each thing the operation can be asked of, and the path's parameters.
 
-    persons: list[dict[str, Any]]
-    visits: list[dict[str, Any]]
-    lessons: list[dict[str, Any]]
-    devices: list[dict[str, Any]]
-    classes: dict[str, set[str]]  # lesson → its pupils
-    streams: dict[str, str]  # patient → an ECG stream
-    cookies: dict[str, str]  # person → session token
-    spare_sessions: dict[str, str]  # person → id of another session of theirs
-    owned: dict[str, dict[str, set[str]]]  # list operation → person → ids of all that is theirs
-    sensors: list[dict[str, Any]]  # devices that send readings, with their tokens
-    decks: dict[str, str]  # lesson → its slides
-
-
-@dataclass(frozen=True)
-class Breach:
-    """An answer that was not expected."""
-
-    operation: str
-    who: str
-    relation: str
-    expected: str
-    got: int
-
-
-def targets(region: Region, operation: str, person: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """What `person` is to each thing the operation can be asked of, and the path's parameters."""
-    if operation == "visitEcgFrames":
-        for visit in region.visits:
-            relation, ids = _visit(visit, person)
-            yield relation, {**ids, "stream_id": region.streams[visit["patient_id"]]}
-            yield STRANGER, {**ids, "stream_id": str(uuid4())}
-            other = next(s for p, s in region.streams.items() if p != visit["patient_id"])
-            yield STRANGER, {**ids, "stream_id": other}
-    elif "isit" in operation or operation in {"getNote", "putNote"}:
-        yield from (_visit(visit, person) for visit in region.visits)
-        yield STRANGER, {"visit_id": str(uuid4())}
-    elif operation in OF_LESSON:
-        for lesson in region.lessons:
-            relation, ids = _lesson(lesson, region.classes, person)
-            yield relation, ids | _below(region, lesson["id"])
-        yield STRANGER, {"lesson_id": str(uuid4())} | _below(region, None)
-    elif operation == "revokeDevice":
-        for device in region.devices:
-            mine = SELF if device["person_id"] == person else STRANGER
-            yield mine, {"device_id": device["id"]}
-        yield STRANGER, {"device_id": str(uuid4())}
-    elif operation == "endSession":
-        for owner, session_id in region.spare_sessions.items():
-            yield SELF if owner == person else STRANGER, {"session_id": session_id}
-        yield STRANGER, {"session_id": str(uuid4())}
-    else:
-        yield SELF if SELF in MATRIX.get(operation, {}) else STRANGER, {}
-
-
-def _below(region: Region, lesson_id: str | None) -> dict[str, str]:
-    """What the paths below a lesson name: its deck and segment, and somebody's ids."""
-    deck_id = region.decks.get(lesson_id or "", str(uuid4()))
-    one = {"person_id": str(uuid4()), "message_id": str(uuid4())}
-    return {**one, "deck_id": deck_id, "page": "1", "name": "0.m4s"}
-
-
-def _visit(visit: dict[str, Any], person: str) -> tuple[str, dict[str, str]]:
-    relation = {visit["doctor_id"]: DOCTOR, visit["patient_id"]: PATIENT}.get(person, STRANGER)
-    return relation, {"visit_id": visit["id"]}
-
-
-def _lesson(
-    lesson: dict[str, Any], classes: dict[str, set[str]], person: str
-) -> tuple[str, dict[str, str]]:
-    relation = PUPIL if person in classes[lesson["id"]] else STRANGER
-    relation = TEACHER if lesson["teacher_id"] == person else relation
-    return relation, {"lesson_id": lesson["id"]}
-
-
-async def sweep(app: Litestar, document: dict[str, Any], region: Region) -> list[Breach]:
-    """Ask for everything; what came out otherwise than expected."""
-    found: list[Breach] = []
-    operations = {
-        operation["operationId"]: (method.upper(), path)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
+    Own, of others here, of other organisations, and one that is not there. A parameter that says
+    nothing about whose the thing is gets a random id.
+    """
+    named = set(re.findall(r"{(\w+)", path))
+    makers = {
+        "visit_id": _visits,
+        "lesson_id": _lessons,
+        "organisation_id": _organisations,
+        **{name: _own(name) for name in region.own},
+        "person_id": _persons,
+        "child_id": _persons,
     }
-    found += [Breach(name, "-", "-", "a row in MATRIX", 0) for name in operations.keys() - MATRIX]
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    for name in (name for name in MATRIX if name in operations):
-        method, path = operations[name]
-        for person in [None, *(str(one["id"]) for one in region.persons)]:
-            cookies = {"yanasha": region.cookies[person]} if person else {}
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://127.0.0.1:8000", cookies=cookies
-            ) as client:
-                for relation, ids in targets(region, name, person or ""):
-                    is_to = relation if person else NOBODY
-                    answer = await client.request(
-                        method, path.format(**ids) + QUERIES.get(name, ""), json=BODIES.get(name)
-                    )
-                    expected = MATRIX[name].get(is_to, MATRIX[name].get(STRANGER, set()))
-                    if answer.status_code not in expected:
-                        login = _login(region, person)
-                        found.append(Breach(name, login, is_to, str(expected), answer.status_code))
-                    elif person and name in LISTS:
-                        found += _not_own(region, name, person, answer.json())
-    return found
+    asked_of = named | ({"organisation_id"} if operation in AT_ORGANISATION else set())
+    asked_of |= {"person_id"} if operation in OF_PERSON else set()
+    made_by = next((makers[name] for name in makers if name in asked_of), None)
+    if made_by is None:
+        relation = SELF if SELF in MATRIX.get(operation, {}) else STRANGER
+        yield relation, dict.fromkeys(named, str(uuid4()))
+        return
+    for relation, ids in made_by(region, operation, person):
+        yield relation, {name: str(uuid4()) for name in named} | ids
 
 
-def _not_own(region: Region, name: str, person: str, body: Any) -> list[Breach]:
-    """A list that is not the caller's own: a day may show a part of it, other lists are whole."""
-    rows = [*body["visits"], *body["lessons"]] if name == "myDay" else body
-    shown, owned = {row["id"] for row in rows}, region.owned[name].get(person, set())
-    if shown <= owned and (name == "myDay" or shown == owned):
-        return []
-    return [Breach(name, _login(region, person), SELF, f"only {sorted(owned)}", 200)]
+def _visits(region: Region, operation: str, person: str) -> Iterator[Target]:
+    for visit in region.visits:
+        relation = {visit["doctor_id"]: DOCTOR, visit["patient_id"]: PATIENT}.get(person, STRANGER)
+        ids = {"visit_id": visit["id"]}
+        if operation == "visitEcgFrames":
+            yield STRANGER, ids
+            other = next(s for p, s in region.streams.items() if p != visit["patient_id"])
+            yield STRANGER, ids | {"stream_id": other}
+        yield relation, ids | {"stream_id": region.streams[visit["patient_id"]]}
+    yield STRANGER, {"visit_id": str(uuid4())}
 
 
-async def sweep_devices(app: Litestar, path: str, region: Region) -> list[Breach]:
-    """Every device sends a reading; so does who has no device's token. What lies where it must not."""
-    found: list[Breach] = []
-    house: House = app.state.house
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-
-        async def send(token: str, kind: str) -> httpx.Response:
-            headers = {"Authorization": f"Bearer {token}"}
-            return await client.post(path, json=_sent(kind), headers=headers)
-
-        for one in region.sensors:
-            answer = await send(one["token"], one["kinds"][0])
-            if answer.status_code != 201:
-                found.append(Breach(path, one["id"], SELF, "201", answer.status_code))
-                continue
-            ids = [UUID(row["id"]) for row in answer.json()["results"]]
-            query = select(Readings.person_id, Readings.device_id).where(Readings.id.in_(ids))
-            async with house.transaction() as db:
-                rows = (await db.execute(query, execution_options=WRITE_PATH)).all()
-            if [(str(a), str(b)) for a, b in rows] != [(one["person_id"], one["id"])]:
-                found.append(Breach(path, one["id"], SELF, "a row of its own person", 201))
-            me = await client.get("/api/v1/me", headers={"Cookie": f"yanasha={one['token']}"})
-            if me.status_code != 401:
-                found.append(Breach("me", one["id"], STRANGER, "401", me.status_code))
-            foreign = next(kind for kind in SAMPLES if kind not in one["kinds"])
-            refused = await send(one["token"], foreign)
-            if refused.status_code != 422:
-                found.append(Breach(path, one["id"], SELF, "422", refused.status_code))
-        token = region.sensors[0]["token"]
-        for wrong in ("garbage", token[:-1], token.upper(), *region.cookies.values()):
-            answer = await send(wrong, region.sensors[0]["kinds"][0])
-            if answer.status_code != 401:
-                found.append(Breach(path, "no device", STRANGER, "401", answer.status_code))
-    return found
+def _lessons(region: Region, _: str, person: str) -> Iterator[Target]:
+    for lesson in region.lessons:
+        relation = PUPIL if person in region.classes[lesson["id"]] else STRANGER
+        relation = TEACHER if lesson["teacher_id"] == person else relation
+        below = {"deck_id": region.decks[lesson["id"]], "page": "1", "name": "0.m4s"}
+        yield relation, {"lesson_id": lesson["id"]} | below
+    yield STRANGER, {"lesson_id": str(uuid4()), "page": "1", "name": "0.m4s"}
 
 
-def _sent(kind: str) -> dict[str, Any]:
-    unit, values = SAMPLES[kind]
-    taken_at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
-    # A number no program that runs beside the test has used.
-    one = {"kind": kind, "sequence": uuid4().int >> 80, "taken_at": taken_at}
-    return {"readings": [{**one, "values": values, "unit": unit}]}
+def _organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+    """Every organisation; what else the path names is a person of it, then one of another."""
+    for place, members in region.places.items():
+        relation = members.get(person, STRANGER)
+        somebody = next(one for one in members if one != person)
+        yield relation, {"organisation_id": place, "person_id": somebody}
+        far = next(one for one in region.everybody if one not in members)
+        if relation == ADMINISTRATOR:
+            yield STRANGER, {"organisation_id": place, "person_id": far}
+        yield STRANGER, {"organisation_id": str(uuid4()), "person_id": somebody}
 
 
-def _login(region: Region, person: str | None) -> str:
-    logins = {str(one["id"]): str(one["login"]) for one in region.persons}
-    return logins[person] if person else NOBODY
+def _own(name: str) -> Callable[[Region, str, str], Iterator[Target]]:
+    def things(region: Region, _: str, person: str) -> Iterator[Target]:
+        for owner, one in region.own[name]:
+            yield SELF if owner == person else STRANGER, {name: one}
+        yield STRANGER, {name: str(uuid4())}
+
+    return things
 
 
-def uuid_of(text: str) -> UUID:
-    """The id in a seed's printout."""
-    return UUID(text)
+def _persons(region: Region, _: str, person: str) -> Iterator[Target]:
+    """Oneself, a child of one's own, children and patients of others, nobody."""
+    others = [*region.guardians, *(one["patient_id"] for one in region.visits)]
+    for one in dict.fromkeys([person, *others]):
+        relation = GUARDIAN if person in region.guardians.get(one, ()) else STRANGER
+        ids = {"person_id": one, "child_id": one} if one else {}
+        yield SELF if one == person else relation, ids
+    yield STRANGER, {}

@@ -1,0 +1,163 @@
+"""Asks every operation of tests/api/sweep.py for everybody, and reads every answer to the end.
+
+An answer of 200 that lists things lists the caller's own; what a device sends lies with its person
+and nobody else; and no answer holds a word that was planted where the caller may not look.
+"""
+
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import sweep as table
+from litestar import Litestar
+from sqlalchemy import select
+from sweep import LISTS, NOBODY, SELF, STRANGER, targets
+from sweep_region import SAMPLES, Region
+
+from api.house import House
+from people.audit import WRITE_PATH
+from telemed.readings import Readings
+
+BASE = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True)
+class Breach:
+    """An answer that was not expected."""
+
+    operation: str
+    who: str
+    relation: str
+    expected: str
+    got: int
+
+
+def operations_of(document: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Operation → method and path, as the API describes itself."""
+    return {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+async def sweep(
+    app: Litestar, document: dict[str, Any], region: Region, only: Iterable[str] | None = None
+) -> list[Breach]:
+    """Ask for everything, or for `only` these; what came out otherwise than expected."""
+    operations = operations_of(document)
+    missing = operations.keys() - table.MATRIX
+    found = [Breach(name, "-", "-", "a row in MATRIX", 0) for name in sorted(missing)]
+    chosen = table.MATRIX if only is None else {name: table.MATRIX[name] for name in only}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with AsyncExitStack() as stack:
+        clients: dict[str | None, httpx.AsyncClient] = {}
+        for person in [None, *(str(one["id"]) for one in region.persons)]:
+            cookies = {"yanasha": region.cookies[person]} if person else {}
+            client = httpx.AsyncClient(transport=transport, base_url=BASE, cookies=cookies)
+            clients[person] = await stack.enter_async_context(client)
+        for name in (name for name in chosen if name in operations):
+            for person, client in clients.items():
+                found += await _ask(client, operations[name], region, (name, person))
+                client.cookies = httpx.Cookies(
+                    {"yanasha": region.cookies[person]} if person else {}
+                )
+    return found
+
+
+async def _ask(
+    client: httpx.AsyncClient,
+    how: tuple[str, str],
+    region: Region,
+    what: tuple[str, str | None],
+) -> list[Breach]:
+    """One operation, asked by one person of every thing."""
+    (method, path), (name, person) = how, what
+    found: list[Breach] = []
+    for relation, ids in targets(region, name, path, person or ""):
+        is_to = relation if person else NOBODY
+        query = table.QUERIES.get(name, "").format(**ids)
+        body = table.BODIES.get(name)
+        answer = await client.request(
+            method, path.format(**ids) + query, json=body(ids) if callable(body) else body
+        )
+        row = table.MATRIX[name]
+        expected = row.get(is_to, row.get(STRANGER, set()))
+        login = _login(region, person)
+        if answer.status_code not in expected:
+            found.append(Breach(name, login, is_to, str(expected), answer.status_code))
+        elif person and name in LISTS:
+            found += _not_own(region, name, person, answer.json())
+        found += [
+            Breach(name, login, is_to, f"no {where}", answer.status_code)
+            for where in region.canaries.leaked(_said(answer), person)
+        ]
+    return found
+
+
+def _said(answer: httpx.Response) -> str:
+    """Everything the answer tells: its body and its headers."""
+    return answer.text + str(answer.headers)
+
+
+def _not_own(region: Region, name: str, person: str, body: Any) -> list[Breach]:
+    """A list that is not the caller's own: a day may show a part of it, other lists are whole."""
+    rows = [*body["visits"], *body["lessons"]] if name == "myDay" else body
+    shown, owned = {row["id"] for row in rows}, region.owned[name].get(person, set())
+    if shown <= owned and (name == "myDay" or shown == owned):
+        return []
+    return [Breach(name, _login(region, person), SELF, f"only {sorted(owned)}", 200)]
+
+
+async def sweep_devices(app: Litestar, path: str, region: Region) -> list[Breach]:
+    """Every device sends a reading; so does who has no device's token. What lies where it must not."""
+    found: list[Breach] = []
+    house: House = app.state.house
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+
+        async def send(token: str, kind: str) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {token}"}
+            return await client.post(path, json=_sent(kind), headers=headers)
+
+        for one in region.sensors:
+            answer = await send(one["token"], one["kinds"][0])
+            if answer.status_code != 201:
+                found.append(Breach(path, one["id"], SELF, "201", answer.status_code))
+                continue
+            ids = [UUID(row["id"]) for row in answer.json()["results"]]
+            query = select(Readings.person_id, Readings.device_id).where(Readings.id.in_(ids))
+            async with house.transaction() as db:
+                rows = (await db.execute(query, execution_options=WRITE_PATH)).all()
+            if [(str(a), str(b)) for a, b in rows] != [(one["person_id"], one["id"])]:
+                found.append(Breach(path, one["id"], SELF, "a row of its own person", 201))
+            me = await client.get("/api/v1/me", headers={"Cookie": f"yanasha={one['token']}"})
+            if me.status_code != 401:
+                found.append(Breach("me", one["id"], STRANGER, "401", me.status_code))
+            foreign = next(kind for kind in SAMPLES if kind not in one["kinds"])
+            refused = await send(one["token"], foreign)
+            if refused.status_code != 422:
+                found.append(Breach(path, one["id"], SELF, "422", refused.status_code))
+        token = region.sensors[0]["token"]
+        for wrong in ("garbage", token[:-1], token.upper(), *region.cookies.values()):
+            answer = await send(wrong, region.sensors[0]["kinds"][0])
+            if answer.status_code != 401:
+                found.append(Breach(path, "no device", STRANGER, "401", answer.status_code))
+    return found
+
+
+def _sent(kind: str) -> dict[str, Any]:
+    unit, values = SAMPLES[kind]
+    taken_at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    # A number no program that runs beside the test has used.
+    one = {"kind": kind, "sequence": uuid4().int >> 80, "taken_at": taken_at}
+    return {"readings": [{**one, "values": values, "unit": unit}]}
+
+
+def _login(region: Region, person: str | None) -> str:
+    logins = {str(one["id"]): str(one["login"]) for one in region.persons}
+    return logins[person] if person else NOBODY
