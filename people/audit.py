@@ -1,10 +1,13 @@
 """The one way to health tables: each read leaves a row that says who read whose what, and why.
-Forbidden acts that were tried leave a row too.
+Forbidden acts that were tried leave a row too, and so do sensitive acts that were done (`acted`).
 
 The row is written in the read's own transaction, before the answer. A read whose transaction does
 not commit was never answered. Every other way is refused where a statement meets the database, so
 that neither an alias nor a join nor a query lent from another room gets around; what a write reads
 back for its own answer is marked WRITE_PATH, and tests/people/test_audit_only_way.py lists where.
+
+The three tables only grow: people/audit_chain.py seals their rows, people/audit_reports.py shows
+them.
 """
 
 import re
@@ -42,6 +45,8 @@ _AUDITED: Final[Mapping[str, Any]] = immutabledict({"health_tables": "audited"})
 WRITE_PATH: Final[Mapping[str, Any]] = immutabledict({"health_tables": "write path"})
 
 _WORDS: Final = re.IGNORECASE | re.DOTALL
+# Codes, ids, networks, numbers: nothing that could be a name or a sentence somebody typed.
+_CODE: Final = re.compile(r"[A-Za-z0-9_.:/+\-]{0,100}")
 _health: set[str] = set()
 
 
@@ -75,7 +80,11 @@ class AuditReads(Base):
     about_id: Mapped[UUID | None]
     tables: Mapped[list[str]]
 
-    __table_args__ = (Index(None, "subject_id", "at"),)
+    __table_args__ = (
+        Index(None, "subject_id", "at"),
+        Index(None, "organisation_id", "at"),
+        Index(None, "actor_id", "at"),
+    )
 
 
 class AuditRefusals(Base):
@@ -92,7 +101,33 @@ class AuditRefusals(Base):
     # The operation's name, or "media" when the media worker saw packets without a grant.
     route: Mapped[str]
 
-    __table_args__ = (Index(None, "about_id", "at"),)
+    __table_args__ = (
+        Index(None, "about_id", "at"),
+        Index(None, "organisation_id", "at"),
+        Index(None, "actor_id", "at"),
+    )
+
+
+class AuditActs(Base):
+    """One sensitive act that was done. No foreign keys: the trace outlives what it speaks of."""
+
+    __tablename__ = "audit_acts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    at: Mapped[datetime]
+    # Nobody: a sign-in that failed, or what the house does by itself.
+    actor_id: Mapped[UUID | None]
+    act: Mapped[str]
+    subject_id: Mapped[UUID | None]
+    organisation_id: Mapped[UUID | None]
+    about_id: Mapped[UUID | None]
+    details: Mapped[dict[str, str]]
+
+    __table_args__ = (
+        Index(None, "subject_id", "at"),
+        Index(None, "organisation_id", "at"),
+        Index(None, "actor_id", "at"),
+    )
 
 
 class Purpose(msgspec.Struct, frozen=True):
@@ -139,6 +174,37 @@ async def refused(
             about_id=thing.about[0] if thing.about else None,
             organisation_id=thing.organisation_id,
             route=where,
+        )
+    )
+    await db.flush()
+
+
+async def acted(
+    db: AsyncSession,
+    actor_id: UUID | None,
+    act: Act | str,
+    thing: Thing,
+    now: datetime,
+    *,
+    details: Mapping[str, str] | None = None,
+) -> None:
+    """Record a sensitive act in its own transaction: it was not done if this was not kept.
+
+    `details` are codes and ids only. Whatever could be a name or a text raises ValueError.
+    """
+    kept = dict(details or {})
+    for word in (str(act), *kept, *kept.values()):
+        if not _CODE.fullmatch(word):
+            raise ValueError("the audit keeps codes and ids, and this is neither")
+    db.add(
+        AuditActs(
+            at=now,
+            actor_id=actor_id,
+            act=str(act),
+            subject_id=thing.subject_id,
+            organisation_id=thing.organisation_id,
+            about_id=thing.about[0] if thing.about else None,
+            details=kept,
         )
     )
     await db.flush()
