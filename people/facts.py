@@ -46,6 +46,19 @@ class RightsChanged(Fact, frozen=True, kw_only=True):
     person_id: UUID
 
 
+class NoticeMade(Fact, frozen=True, kw_only=True):
+    """A person has a new notice: a screen that is open shows it now."""
+
+    person_id: UUID
+    notice_id: UUID
+
+
+class NoticesRead(Fact, frozen=True, kw_only=True):
+    """A person read notices: the other screens count less now."""
+
+    person_id: UUID
+
+
 class VisitBooked(Fact, frozen=True, kw_only=True):
     """A visit and both rights to it exist."""
 

@@ -3,12 +3,15 @@
 from people.audit import AuditActs, AuditReads, AuditRefusals
 from people.audit_chain import AuditSeals, AuditUnsealed
 from people.device_tokens import Devices
+from people.notice_targets import NoticeSettings, NoticeTargets
+from people.notices import Notices
 from people.organisations import Organisations
 from people.persons import Persons
 from people.relations import Relations
 from people.sessions import Sessions
 from people.sign_in import Credentials, SignInFailures
 from people.tickets import Tickets
+from storage.dead_letters import JobFailures
 
 __all__ = [
     "AuditActs",
@@ -18,6 +21,10 @@ __all__ = [
     "AuditUnsealed",
     "Credentials",
     "Devices",
+    "JobFailures",
+    "NoticeSettings",
+    "NoticeTargets",
+    "Notices",
     "Organisations",
     "Persons",
     "Relations",

@@ -12,11 +12,12 @@ every job must bear that. One that fails is tried again, ever later.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -30,6 +31,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from storage.db_errors import is_away
+from storage.dead_letters import code_of, forget_failure, keep_failure
 from storage.engine import libpq_url, make_engine, sessions
 from storage.objects import Objects, ObjectsAway
 from storage.s3 import S3Objects
@@ -37,6 +39,8 @@ from storage.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# The argument that names whose job it is; the job itself is not given it.
+OWNERS: Final = "_owners"
 _ATTEMPTS = 10
 _LONGEST_WAIT_S = 600
 _STALLED_S = 30.0
@@ -95,13 +99,15 @@ async def enqueue(
     *,
     at: datetime | None = None,
     once: str | None = None,
+    owners: Collection[UUID] = (),
     **args: Any,
 ) -> bool:
     """Write a job in the open transaction of `db`; it starts after the commit, not before `at`.
 
     Jobs with the same word in `once` never run at the same time, and while one of them waits
     nothing is written and False returned: it will not start before this transaction ends, so it
-    sees its rows. The arguments are anything msgspec can turn into JSON.
+    sees its rows. The arguments are anything msgspec can turn into JSON. `owners` are whoever may
+    see that it failed (storage/dead_letters.py): ids this room knows nothing of.
     """
     if once is not None and await db.scalar(_WAITING, {"name": name, "once": once}):
         return False
@@ -110,7 +116,8 @@ async def enqueue(
         name, connection=connection.driver_connection, schedule_at=at, lock=once
     )
     try:
-        await deferrer.defer_async(**msgspec.to_builtins(args))
+        owned = {OWNERS: list(owners)} if owners else {}
+        await deferrer.defer_async(**msgspec.to_builtins(args | owned))
     except ConnectorException as error:
         cause = error.__cause__ or error
         if is_away(cause):
@@ -172,6 +179,19 @@ class _BackOff(BaseRetryStrategy):
         )
 
 
+async def _keep_failure(
+    new_session: async_sessionmaker[AsyncSession], job: Job, error: Exception
+) -> None:
+    """Say why it failed, for who looks at dead letters; a database that is away is no reason."""
+    if job.id is None or is_away(error):
+        return
+    try:
+        async with new_session() as db, db.begin():
+            await keep_failure(db, job.id, code_of(error), datetime.now(UTC))
+    except DBAPIError as lost:
+        log.warning("job worker: a failure was not kept: %s", type(lost).__name__)
+
+
 def _app(
     settings: Settings,
     new_session: async_sessionmaker[AsyncSession],
@@ -188,19 +208,27 @@ def _app(
         )
     )
 
-    async def perform(run: Run, **args: Any) -> None:
-        async with new_session() as db, db.begin():
-            await run(Work(db, objects, settings, datetime.now(UTC)), **args)
+    async def perform(run: Run, context: JobContext, **args: Any) -> None:
+        args.pop(OWNERS, None)
+        try:
+            async with new_session() as db, db.begin():
+                if context.job.attempts:
+                    await forget_failure(db, context.job.id)
+                await run(Work(db, objects, settings, datetime.now(UTC)), **args)
+        except Exception as error:
+            await _keep_failure(new_session, context.job, error)
+            raise
 
     def add(name: str, registered: _Registered) -> None:
         if registered.cron is None:
-            app.task(name=name, retry=_BackOff())(partial(perform, registered.run))
+            task = app.task(name=name, retry=_BackOff(), pass_context=True)
+            task(partial(perform, registered.run))
             return
 
         @app.periodic(cron=registered.cron, queueing_lock=name)
-        @app.task(name=name)  # the next tick is its next try
-        async def tick(timestamp: int = 0) -> None:  # noqa: ARG001 - the library passes it
-            await perform(registered.run)
+        @app.task(name=name, pass_context=True)  # the next tick is its next try
+        async def tick(context: JobContext, timestamp: int = 0) -> None:  # noqa: ARG001
+            await perform(registered.run, context)
 
     for name, registered in _registered.items():
         add(name, registered)
