@@ -111,6 +111,7 @@ class Act(StrEnum):
     BREAK_GLASS = "break_glass"
     REVIEW_BREAK_GLASS = "review_break_glass"
     MANAGE_PEOPLE = "manage_people"  # people, cards, hats of an organisation
+    LET_IN = "let_in"  # give a person of the organisation a one-time link
     MANAGE_CONSENT_TEXTS = "manage_consent_texts"
     READ_AUDIT = "read_audit"
     WATCH_BOARD = "watch_board"  # who is where now, failed jobs, disk
@@ -172,6 +173,7 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.BREAK_GLASS: (Rule(Reach.ORGANISATION, Kind.DUTY),),
     Act.REVIEW_BREAK_GLASS: _ADMINISTRATOR,
     Act.MANAGE_PEOPLE: _ADMINISTRATOR,
+    Act.LET_IN: (*_ADMINISTRATOR, Rule(Reach.ORGANISATION, Kind.CLERKSHIP)),
     Act.MANAGE_CONSENT_TEXTS: _ADMINISTRATOR,
     Act.READ_AUDIT: _ADMINISTRATOR,
     Act.WATCH_BOARD: _ADMINISTRATOR,

@@ -1,0 +1,134 @@
+"""The door behind a QR: a secret is shown, a card or a one-time link lets its person in.
+
+A secret that names nothing costs what every wrong proof costs (people/throttle.py) and is told
+the same whether it never was, is revoked, used or too old.
+"""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from people import cards, links
+from people.audit import acted
+from people.cards import Cards
+from people.facts import SignedIn, emit
+from people.links import EntryLinks
+from people.persons import Me, me
+from people.policy import Act, Thing
+from people.refused import Refused
+from people.sessions import NewSession, start_session
+from people.throttle import begin, failed, is_known_here, network_prefix, succeeded
+
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a QR said, and the date of birth once it was asked for."""
+
+    secret: Secret
+    born_on: date | None = None
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """A session and whose it is; `browser` is the token by which the card is known there."""
+
+    session: NewSession
+    me: Me
+    browser: str | None = None
+
+
+class CardRefused(Refused):
+    """No such card or link for anybody: it never was, is revoked, used, or too old. It counts."""
+
+    status = 404
+    code = "card_refused"
+    keeps_writes = True
+
+
+class StaffNeedPassword(Refused):
+    """Whoever works somewhere does not come in by a card."""
+
+    status = 403
+    code = "staff_need_password"
+
+
+class NewPasswordNeeded(Refused):
+    """The link of somebody who works somewhere: it gives a new password, and no session."""
+
+    status = 403
+    code = "new_password_needed"
+
+
+async def enter(
+    db: AsyncSession, shown: Shown, browser: str | None, network: str, now: datetime
+) -> Entered:
+    """Open a session for whoever shows a card or a link. `network` is the caller's address.
+
+    Raises CardRefused, CardLocked, BirthDateNeeded, WrongBirthDate, StaffNeedPassword,
+    NewPasswordNeeded, TooManyAttempts; those that keep their writes must be committed.
+    """
+    prefix = network_prefix(network)
+    card = await cards.shown_card(db, shown.secret)
+    if card is not None:
+        return await _by_card(db, card, prefix, now, born_on=shown.born_on, browser=browser)
+    link = await links.shown_link(db, shown.secret, now)
+    if link is not None:
+        return await _by_link(db, link, prefix, now)
+    attempt = await begin(db, None, prefix, now)
+    await failed(db, attempt, now)
+    raise CardRefused
+
+
+async def _by_card(
+    db: AsyncSession,
+    card: Cards,
+    prefix: str,
+    now: datetime,
+    *,
+    born_on: date | None,
+    browser: str | None,
+) -> Entered:
+    known = await cards.browser_knows(db, card, browser)
+    # Guesses of others in the same network hold back nobody who comes in from there as ever.
+    known_here = known or await is_known_here(db, card.person_id, prefix, now)
+    attempt = await begin(db, f"card {card.id}", prefix, now, known_here=known_here)
+    who = await me(db, card.person_id, now)
+    if who.staff:
+        raise StaffNeedPassword
+    try:
+        await cards.judge_card(db, card, born_on, now, known=known)
+    except Refused as wrong:
+        if wrong.keeps_writes:
+            await failed(db, attempt, now)
+        raise
+    await succeeded(db, attempt, now)
+    kept = await cards.used_card(db, card, browser, now)
+    session = await _open(db, who, prefix, now, method=cards.METHOD, opened_by=card.id)
+    return Entered(session, who, kept)
+
+
+async def _by_link(db: AsyncSession, link: EntryLinks, prefix: str, now: datetime) -> Entered:
+    known_here = await is_known_here(db, link.person_id, prefix, now)
+    attempt = await begin(db, f"link {link.id}", prefix, now, known_here=known_here)
+    who = await me(db, link.person_id, now)
+    if who.staff:
+        raise NewPasswordNeeded
+    await succeeded(db, attempt, now)
+    link.used_at = now
+    session = await _open(db, who, prefix, now, method=links.METHOD, opened_by=link.id)
+    return Entered(session, who)
+
+
+async def _open(
+    db: AsyncSession, who: Me, prefix: str, now: datetime, *, method: str, opened_by: UUID
+) -> NewSession:
+    session = await start_session(
+        db, who.id, prefix, now, staff=who.staff, method=method, opened_by=opened_by
+    )
+    emit(db, SignedIn(at=now, person_id=who.id, session_id=session.id))
+    thing = Thing(subject_id=who.id, about=(session.id,))
+    await acted(db, who.id, Act.SIGN_IN, thing, now, details={"method": method})
+    return session

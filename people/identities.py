@@ -1,0 +1,177 @@
+"""Identities of outside providers: who a person is elsewhere, by issuer and subject.
+
+Never by an address or a name: those can change hands. A link is made by the person, signed in here
+and lately proved; somebody who cannot sign in yet gets in by a one-time link first. A journey is
+one trip to the provider and back, bound to the browser that set out.
+"""
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from people.audit import acted
+from people.device_tokens import token_hash
+from people.policy import Act, Actor, Thing, require
+from people.refused import NotFound, Refused
+from storage.engine import Base, new_id
+
+METHOD: Final = "oidc"
+JOURNEY: Final = timedelta(minutes=10)
+
+
+class Identities(Base):
+    """One account of a person at a provider."""
+
+    __tablename__ = "identities"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    linked_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("issuer", "subject"), Index(None, "person_id"))
+
+
+class IdentityJourneys(Base):
+    """A browser went to the provider: to link somebody's identity, or (nobody's) to sign in."""
+
+    __tablename__ = "identity_journeys"
+
+    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("persons.id"))
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "expires_at"),)
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A linked identity in the list of its person."""
+
+    id: UUID
+    issuer: str
+    linked_at: datetime
+    last_used_at: datetime | None
+
+
+class Journey(msgspec.Struct, frozen=True):
+    """What one trip is bound to: all of it follows from a token that only the browser keeps."""
+
+    state: str
+    nonce: str
+    verifier: str
+
+
+class IdentityRefused(Refused):
+    """The provider's word was not taken, or nobody here is linked to it: no difference is told."""
+
+    status = 403
+    code = "identity_refused"
+    keeps_writes = True
+
+
+class IdentityTaken(Refused):
+    """That account of the provider is linked to another person here."""
+
+    status = 409
+    code = "identity_taken"
+
+
+def journey_of(token: str) -> Journey:
+    """What follows from a browser's token; RFC 7636 asks the verifier for 43 letters or more."""
+
+    def part(name: str) -> str:
+        digest = hmac.digest(token.encode(), name.encode(), hashlib.sha256)
+        return urlsafe_b64encode(digest).decode().rstrip("=")
+
+    return Journey(part("state"), part("nonce"), part("verifier"))
+
+
+async def set_out(db: AsyncSession, actor: Actor, now: datetime) -> str:
+    """Begin a journey; its token goes into a cookie. Somebody signed in means to link."""
+    await db.execute(delete(IdentityJourneys).where(IdentityJourneys.expires_at < now))
+    token = secrets.token_urlsafe(32)
+    db.add(IdentityJourneys(sha256=token_hash(token), person_id=actor.id, expires_at=now + JOURNEY))
+    await db.flush()
+    return token
+
+
+async def come_back(
+    db: AsyncSession, token: str | None, state: str, now: datetime
+) -> tuple[Journey, UUID | None]:
+    """Use up a journey and give it, and who meant to link. Raises IdentityRefused."""
+    if not token or not hmac.compare_digest(journey_of(token).state.encode(), state.encode()):
+        raise IdentityRefused
+    used = (
+        delete(IdentityJourneys)
+        .where(IdentityJourneys.sha256 == token_hash(token), IdentityJourneys.expires_at > now)
+        .returning(IdentityJourneys.sha256, IdentityJourneys.person_id)
+    )
+    row = (await db.execute(used)).one_or_none()
+    if row is None:
+        raise IdentityRefused
+    return journey_of(token), row.person_id
+
+
+async def link_identity(
+    db: AsyncSession, actor: Actor, issuer: str, subject: str, now: datetime
+) -> None:
+    """Link an account of the provider to the actor; linking twice is linking."""
+    require(actor, Act.ACCOUNT, Thing(subject_id=actor.id), now)
+    if actor.id is None:
+        raise IdentityRefused
+    row = await _found(db, issuer, subject)
+    if row is not None:
+        if row.person_id != actor.id:
+            raise IdentityTaken
+        return
+    row = Identities(id=new_id(), issuer=issuer, subject=subject, person_id=actor.id, linked_at=now)
+    db.add(row)
+    await db.flush()
+    thing = Thing(subject_id=actor.id, about=(row.id,))
+    await acted(db, actor.id, "identity_linked", thing, now)
+
+
+async def person_of(
+    db: AsyncSession, issuer: str, subject: str, now: datetime
+) -> tuple[UUID, UUID] | None:
+    """Give the identity and the person behind an account of the provider."""
+    row = await _found(db, issuer, subject)
+    if row is None:
+        return None
+    row.last_used_at = now
+    return row.id, row.person_id
+
+
+async def list_identities(db: AsyncSession, actor: Actor, now: datetime) -> list[Identity]:
+    """Give the actor's own identities, oldest first."""
+    require(actor, Act.ACCOUNT, Thing(subject_id=actor.id), now)
+    query = select(Identities).where(Identities.person_id == actor.id)
+    rows = (await db.scalars(query.order_by(Identities.linked_at, Identities.id))).all()
+    return [Identity(row.id, row.issuer, row.linked_at, row.last_used_at) for row in rows]
+
+
+async def unlink_identity(db: AsyncSession, actor: Actor, identity_id: UUID, now: datetime) -> None:
+    """Forget one of the actor's own identities. Raises NotFound for any other."""
+    require(actor, Act.ACCOUNT, Thing(subject_id=actor.id), now)
+    own = (Identities.id == identity_id) & (Identities.person_id == actor.id)
+    gone = await db.scalar(delete(Identities).where(own).returning(Identities.id))
+    if gone is None:
+        raise NotFound
+    thing = Thing(subject_id=actor.id, about=(identity_id,))
+    await acted(db, actor.id, "identity_unlinked", thing, now)
+
+
+async def _found(db: AsyncSession, issuer: str, subject: str) -> Identities | None:
+    both = (Identities.issuer == issuer) & (Identities.subject == subject)
+    return await db.scalar(select(Identities).where(both))
