@@ -50,6 +50,8 @@ class LessonTakes(Base):
     started_at: Mapped[datetime]
     base_ms: Mapped[int]
     stopped_at: Mapped[datetime | None]
+    # Somebody had not agreed: the next take begins by itself when all have.
+    paused: Mapped[bool] = mapped_column(server_default="false")
     # Where it really ended, and that every segment is in the index: the worker says both at once.
     end_ms: Mapped[int | None]
     complete: Mapped[bool] = mapped_column(server_default="false")
@@ -58,6 +60,7 @@ class LessonTakes(Base):
         CheckConstraint("audience IN ('class', 'school')", name="audience"),
         CheckConstraint("base_ms >= 0", name="base"),
         CheckConstraint("stopped_at >= started_at", name="times"),
+        CheckConstraint("NOT paused OR stopped_at IS NOT NULL", name="paused"),
         Index(None, "lesson_id", "base_ms"),
         # One runs at a time.
         Index(
@@ -65,6 +68,12 @@ class LessonTakes(Base):
             "lesson_id",
             unique=True,
             postgresql_where=text("stopped_at IS NULL"),
+        ),
+        Index(
+            "ix_lesson_takes_paused",
+            "lesson_id",
+            unique=True,
+            postgresql_where=text("paused"),
         ),
     )
 

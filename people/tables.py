@@ -1,33 +1,66 @@
 """Every table of this room, so that one import fills the metadata."""
 
+from people.assistance import Assistances
 from people.audit import AuditActs, AuditReads, AuditRefusals
 from people.audit_chain import AuditSeals, AuditUnsealed
+from people.break_glass import BreakGlass
 from people.cards import CardBrowsers, Cards
+from people.closed_accounts import ClosedAccounts
+from people.codes import Codes
+from people.consent_texts import ConsentTexts
+from people.consents import Consents
 from people.device_tokens import Devices
+from people.guardians import GuardianLimits, Guardianships, HealthShares
 from people.identities import Identities, IdentityJourneys
 from people.links import EntryLinks
 from people.notice_targets import NoticeSettings, NoticeTargets
 from people.notices import Notices
 from people.organisations import Organisations
+from people.passwords import Credentials
 from people.persons import Persons
 from people.recoveries import Recoveries
+from people.first_administrator import FirstCodes
+from people.passkeys import PasskeyChallenges, Passkeys
+from people.passwords import Credentials
+from people.recovery_codes import RecoveryCodes
+from people.second_factors import SecondSteps
+from people.throttle import SignInFailures
+from people.totp import TotpSecrets, TotpUsed
 from people.relations import Relations
+from people.roster import RosterEntries
 from people.sessions import Sessions
-from people.sign_in import Credentials, SignInFailures
+from people.shares import Shares
+from people.throttle import SignInFailures
 from people.tickets import Tickets
 from storage.dead_letters import JobFailures
 
 __all__ = [
+    "Assistances",
     "AuditActs",
     "AuditReads",
     "AuditRefusals",
     "AuditSeals",
     "AuditUnsealed",
+    "BreakGlass",
     "CardBrowsers",
     "Cards",
+    "ClosedAccounts",
+    "Codes",
+    "ConsentTexts",
+    "Consents",
     "Credentials",
+    "FirstCodes",
+    "PasskeyChallenges",
+    "Passkeys",
+    "RecoveryCodes",
+    "SecondSteps",
+    "TotpSecrets",
+    "TotpUsed",
     "Devices",
     "EntryLinks",
+    "GuardianLimits",
+    "Guardianships",
+    "HealthShares",
     "Identities",
     "IdentityJourneys",
     "JobFailures",
@@ -38,7 +71,9 @@ __all__ = [
     "Persons",
     "Recoveries",
     "Relations",
+    "RosterEntries",
     "Sessions",
+    "Shares",
     "SignInFailures",
     "Tickets",
 ]
