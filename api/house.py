@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import live
 from api.ecg_live import EcgLive
 from api.films import Films
+from api.hearing import Hearing
 from api.keeper import Keeper
 from api.lesson_desk import Desks
 from api.live import Live
@@ -23,7 +24,7 @@ from api.socket_messages import Vitals
 from api.watch import Watch
 from devices.frames import encode
 from people import audit
-from people.facts import take
+from people.facts import ORIGIN, take
 from people.policy import Thing
 from people.refused import Forbidden, Refused
 from storage.engine import make_engine, sessions
@@ -47,7 +48,9 @@ class House:
         self.settings = settings
         self.clock = clock
         self.engine = make_engine(settings.database_url)
+        self.hearing = Hearing(self)
         self.sessions = sessions(self.engine)
+        self.sessions.configure(info={ORIGIN: self.hearing.origin})
         self.objects = S3Objects(settings)
         self.live = Live()
         self.keeper = Keeper(self)
@@ -110,6 +113,7 @@ class House:
             await stack.enter_async_context(self.lessons)
             await stack.enter_async_context(self.media)
             await stack.enter_async_context(self.watch)
+            await stack.enter_async_context(self.hearing)
             stack.push_async_callback(_cancelled, asyncio.create_task(self.ecg.run()))
             yield
 

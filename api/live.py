@@ -24,6 +24,7 @@ class Hint(Enum):
     STREAMS = "streams"
     VISIT = "visit"
     LESSON = "lesson"
+    NOTICES = "notices"
 
 
 class Close(Enum):
@@ -171,6 +172,11 @@ def patient(person_id: UUID) -> str:
 def person(person_id: UUID) -> str:
     """Channel of every page a person has open."""
     return f"person/{person_id}"
+
+
+def notices(person_id: UUID) -> str:
+    """Channel of whoever waits for a person's notices."""
+    return f"notices/{person_id}"
 
 
 def visit(visit_id: UUID) -> str:

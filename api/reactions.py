@@ -14,6 +14,8 @@ from people.facts import (
     LessonChanged,
     LessonEnded,
     LessonOpened,
+    NoticeMade,
+    NoticesRead,
     ReadingStored,
     RecordingChanged,
     RightsChanged,
@@ -49,6 +51,10 @@ def _rights_changed(house: House, fact: RightsChanged) -> None:
 def _device_revoked(house: House, fact: DeviceRevoked) -> None:
     for tab in house.live.on(live.device(fact.device_id)):
         tab.end(Close.NOT_SIGNED_IN)
+
+
+def _notices(house: House, fact: NoticeMade | NoticesRead) -> None:
+    house.live.hint(live.notices(fact.person_id), Hint.NOTICES)
 
 
 def _visit_opened(house: House, fact: VisitOpened) -> None:
@@ -97,6 +103,8 @@ REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     SessionEnded: _session_ended,
     RightsChanged: _rights_changed,
     DeviceRevoked: _device_revoked,
+    NoticeMade: _notices,
+    NoticesRead: _notices,
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,
     ReadingStored: _reading_stored,

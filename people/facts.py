@@ -2,15 +2,27 @@
 
 A fact is emitted in the transaction that makes it true, so a rolled-back request announces nothing.
 Facts are also the only thing that passes between telemed, eschool and desk.
+
+A fact that must act in every process (Crossing) is also told by the database: the NOTIFY is part of
+the emitting transaction, so that no process hears of what was rolled back, and the API hears of
+what the job runner or a command did.
 """
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
+CHANNEL: Final = "yanasha_facts"
+# In a session's `info`: which process it belongs to, so that nobody hears itself.
+ORIGIN: Final = "origin"
 _KEY = "facts"
+_TOLD = "facts_told"
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -154,6 +166,16 @@ class RecordingChanged(Fact, frozen=True, kw_only=True):
     lesson_id: UUID
 
 
+Crossing = SessionEnded | DeviceRevoked | RightsChanged | NoticeMade | NoticesRead
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What one process tells all others; PostgreSQL carries at most 8,000 bytes of it."""
+
+    origin: str
+    fact: Crossing
+
+
 def emit(db: AsyncSession, fact: Fact) -> None:
     """Announce `fact` once the transaction of `db` has committed."""
     db.info.setdefault(_KEY, []).append(fact)
@@ -162,4 +184,17 @@ def emit(db: AsyncSession, fact: Fact) -> None:
 def take(db: AsyncSession) -> list[Fact]:
     """Give the facts emitted so far, in order, and forget them; call it after the commit."""
     facts: list[Fact] = db.info.pop(_KEY, [])
+    db.info.pop(_TOLD, None)
     return facts
+
+
+@listens_for(Session, "before_commit")
+def _tell_every_process(session: Session) -> None:
+    facts: list[Fact] = session.info.get(_KEY, [])
+    new = facts[session.info.get(_TOLD, 0) :]
+    session.info[_TOLD] = len(facts)
+    origin = session.info.get(ORIGIN, "")
+    for fact in new:
+        if isinstance(fact, Crossing):
+            payload = msgspec.json.encode(Told(origin, fact)).decode()
+            session.execute(select(func.pg_notify(CHANNEL, payload)))
