@@ -1,8 +1,12 @@
-"""The job runner: `python -m api.runner`. Importing a room's jobs registers them."""
+"""The job runner: `python -m api.runner`. Importing a room's jobs registers them.
+
+The audit's sealer lives beside the jobs; of several runners one seals at a time.
+"""
 
 import asyncio
 
 from api import logs
+from api.sealing import sealed
 from eschool import lost_slides
 from storage.jobs import run_worker
 from storage.settings import Settings
@@ -11,10 +15,16 @@ from telemed import ecg_chunks
 JOBS = (ecg_chunks, lost_slides)
 
 
+async def run(settings: Settings) -> None:
+    """Run jobs and seal the audit until SIGTERM or SIGINT."""
+    async with sealed(settings):
+        await run_worker(settings)
+
+
 def main() -> None:
-    """Run jobs until SIGTERM or SIGINT."""
+    """Run the program."""
     logs.configure()
-    asyncio.run(run_worker(Settings.from_env()))
+    asyncio.run(run(Settings.from_env()))
 
 
 if __name__ == "__main__":

@@ -85,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--demo", action="store_true", required=True, help="what to make: a demo")
     one.add_argument("--json", action="store_true", help="everything, for programs")
     add("openapi", "print the API's description (OpenAPI 3.1, JSON)", "yanasha openapi > api.json")
+    one = add(
+        "audit",
+        "say whether the audit is whole, or which of its rows is the first wrong one",
+        "yanasha audit verify",
+    )
+    one.add_argument("what", choices=["verify"], help="walk the whole chain; writes nothing")
     one = add("status", "show what runs, since when, how often restarted", "yanasha status --json")
     one.add_argument("--json", action="store_true", help="for programs")
     return parser
@@ -102,7 +108,7 @@ def _run(words: Sequence[str] | None) -> int:
     try:
         if asked.command == "status":
             return asyncio.run(status(settings, as_json=asked.json))
-        from ops import commands  # noqa: PLC0415 - drivers that `status` has no need to load
+        from ops import audit, commands  # noqa: PLC0415 - drivers that `status` has no need to load
 
         match asked.command:
             case "serve":
@@ -110,6 +116,8 @@ def _run(words: Sequence[str] | None) -> int:
                 return 0
             case "migrate":
                 return asyncio.run(commands.migrate(settings))
+            case "audit":
+                return asyncio.run(audit.verify_audit(settings))
             case "seed":
                 return asyncio.run(commands.seed_demo(settings, as_json=asked.json))
             case _:

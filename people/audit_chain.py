@@ -9,8 +9,8 @@ After each batch a signed checkpoint goes to `home/audit/head.json`; once an hou
 to `home/audit/checkpoints.jsonl` and to the object store, so that an end cut off is missed.
 
 What this does not hold: a row that is changed, or taken away with its place in the queue, in the
-second before it is sealed; and whoever has both the database and `home/secrets` can forge all but the checkpoints
-that were taken elsewhere.
+second before it is sealed; and whoever has both the database and `home/secrets` can forge all but
+the checkpoints that were taken elsewhere.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ def _table(declared: type[Base]) -> Table:
     return declared.metadata.tables[declared.__tablename__]
 
 
-SOURCES: Final = {t.name: t for t in map(_table, (AuditActs, AuditReads, AuditRefusals))}
+SOURCES: Final = {str(t.name): t for t in map(_table, (AuditActs, AuditReads, AuditRefusals))}
 
 _FUNCTIONS = (
     """
@@ -141,8 +141,8 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 def record(source: str, row: Any) -> bytes:
-    """Bytes of an audit row. What is absent is left out: a column added later changes no old row."""
-    values = {name: value for name, value in row._asdict().items() if value is not None}
+    """Bytes of an audit row; what is absent is left out: a new column changes no old row."""
+    values = {str(name): value for name, value in row._asdict().items() if value is not None}
     return msgspec.json.encode([source, values], order="deterministic")
 
 
@@ -185,10 +185,11 @@ class Sealer:
                 # Before the lock is let go: no other sealer's checkpoint may be written over.
                 if head is not None:
                     await asyncio.to_thread(chain.write_head, self.keys.head, head[1])
-            finally:
-                await db.rollback()
                 await db.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
                 await db.commit()
+            except BaseException:
+                await db.invalidate()  # a connection that went back to the pool would keep the lock
+                raise
         return 0 if head is None else head[0]
 
     async def _link(self, db: AsyncConnection, now: datetime) -> tuple[int, Checkpoint] | None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from people import audit
 from people.facts import DeviceRevoked, emit
 from people.policy import Act, Actor, Kind, Right, Thing, require
 from people.refused import NotFound, NotSignedIn
@@ -96,6 +97,8 @@ async def add_device(
     )
     db.add(row)
     await db.flush()
+    about = Thing(subject_id=person_id, about=(row.id,))
+    await audit.acted(db, actor.id, "device_added", about, now)
     return _known(row), token
 
 
@@ -176,7 +179,9 @@ async def revoke_device(db: AsyncSession, actor: Actor, device_id: UUID, now: da
     person_id = await db.scalar(query)
     if person_id is None:
         raise NotFound
-    require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    about = Thing(subject_id=person_id, about=(device_id,))
+    require(actor, Act.OWN_DEVICES, about, now)
+    await audit.acted(db, actor.id, "device_revoked", about, now)
     emit(db, DeviceRevoked(at=now, person_id=person_id, device_id=device_id))
 
 

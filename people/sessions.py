@@ -14,6 +14,8 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from people import audit
+from people.closed_accounts import require_open
 from people.device_tokens import token_hash
 from people.facts import SessionEnded, emit
 from people.policy import Act, Actor, Thing, require
@@ -102,7 +104,9 @@ async def start_session(
     """Make a session with a fresh token of 256 random bits.
 
     Ways in do not call it themselves: `second_factors.let_in` asks for the second step before.
+    Raises AccountClosed.
     """
+    await require_open(db, person_id)
     token = secrets.token_urlsafe(32)
     idle = STAFF_IDLE if staff else OTHERS_IDLE
     row = Sessions(
@@ -122,6 +126,9 @@ async def start_session(
     )
     db.add(row)
     await db.flush()
+    about = Thing(subject_id=person_id, about=(row.id,))
+    details = {"method": method, "network": network}
+    await audit.acted(db, person_id, "signed_in", about, now, details=details)
     return NewSession(row.id, token, row.expires_at)
 
 
@@ -190,7 +197,7 @@ async def session_alive(db: AsyncSession, session_id: UUID, now: datetime) -> bo
 
 async def sign_out(db: AsyncSession, session_id: UUID, now: datetime) -> None:
     """End the session itself; signing out twice is signing out."""
-    await _end(db, Sessions.id == session_id, now)
+    await _end(db, Sessions.id == session_id, now, by_themselves=True)
 
 
 async def list_sessions(db: AsyncSession, caller: Caller, now: datetime) -> list[Session]:
@@ -218,7 +225,7 @@ async def end_session(db: AsyncSession, caller: Caller, session_id: UUID, now: d
     """End one of the caller's own sessions. Raises NotFound for any other."""
     require(caller.actor, Act.ACCOUNT, Thing(subject_id=caller.person_id), now)
     own = (Sessions.id == session_id) & (Sessions.person_id == caller.person_id)
-    if not await _end(db, own & Sessions.live(now), now):
+    if not await _end(db, own & Sessions.live(now), now, by_themselves=True):
         raise NotFound
 
 
@@ -235,7 +242,9 @@ async def end_sessions_opened_by(db: AsyncSession, opened_by: UUID, now: datetim
     await _end(db, Sessions.opened_by == opened_by, now)
 
 
-async def _end(db: AsyncSession, which: ColumnElement[bool], now: datetime) -> bool:
+async def _end(
+    db: AsyncSession, which: ColumnElement[bool], now: datetime, *, by_themselves: bool = False
+) -> bool:
     query = (
         update(Sessions)
         .where(which, Sessions.ended_at.is_(None))
@@ -246,4 +255,8 @@ async def _end(db: AsyncSession, which: ColumnElement[bool], now: datetime) -> b
     rows = (await db.execute(query)).all()
     for row in rows:
         emit(db, SessionEnded(at=now, person_id=row.person_id, session_id=row.id))
+        about = Thing(subject_id=row.person_id, about=(row.id,))
+        # Ended from outside, the act that did it has a row of its own and says who.
+        who = row.person_id if by_themselves else None
+        await audit.acted(db, who, "session_ended", about, now)
     return bool(rows)

@@ -86,6 +86,8 @@ async def put_note(
             .execution_options(synchronize_session=False, **audit.WRITE_PATH)
         )
     if stored is not None:
+        details = {"version": str(version)}
+        await audit.acted(db, actor.id, "note_written", thing(visit), now, details=details)
         emit(db, NoteWritten(at=now, visit_id=visit.id, version=version))
         return Note(change.text, version)
     current = await _read(db, actor, visit, now)

@@ -16,6 +16,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
+from people import audit
 from people.facts import VisitBooked, VisitClosed, VisitOpened, emit
 from people.organisations import Organisations, Ref, on_local_day
 from people.persons import Persons, full_name
@@ -173,6 +174,7 @@ async def book(db: AsyncSession, actor: Actor, new: NewVisit, now: datetime) -> 
     await db.flush()
     for side in (new.doctor_id, new.patient_id):
         await grant(db, _right(row, side, Kind.APPOINTMENT, now), "booking")
+    await audit.acted(db, actor.id, "visit_booked", thing(row), now)
     emit(db, VisitBooked(at=now, visit_id=row.id))
     return row.id
 
@@ -186,6 +188,7 @@ async def open_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: dateti
         row.state = VisitState.OPEN.value
         row.opened_at = now
         await db.flush()
+        await audit.acted(db, actor.id, "visit_opened", thing(row), now)
         emit(db, VisitOpened(at=now, visit_id=row.id))
     return await get_visit(db, actor, visit_id, now)
 
@@ -200,6 +203,7 @@ async def close_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datet
         await db.flush()
         await end(db, Kind.APPOINTMENT, row.id, now)
         await grant(db, _right(row, row.doctor_id, Kind.RECORD, now), "closing")
+        await audit.acted(db, actor.id, "visit_closed", thing(row), now)
         emit(db, VisitClosed(at=now, visit_id=row.id))
     return await get_visit(db, await actor_of(db, row.doctor_id, now), visit_id, now)
 
