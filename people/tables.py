@@ -10,28 +10,26 @@ from people.codes import Codes
 from people.consent_texts import ConsentTexts
 from people.consents import Consents
 from people.device_tokens import Devices
+from people.first_administrator import FirstCodes
 from people.guardians import GuardianLimits, Guardianships, HealthShares
 from people.identities import Identities, IdentityJourneys
 from people.links import EntryLinks
 from people.notice_targets import NoticeSettings, NoticeTargets
 from people.notices import Notices
 from people.organisations import Organisations
+from people.passkeys import PasskeyChallenges, Passkeys
 from people.passwords import Credentials
 from people.persons import Persons
 from people.recoveries import Recoveries
-from people.first_administrator import FirstCodes
-from people.passkeys import PasskeyChallenges, Passkeys
-from people.passwords import Credentials
 from people.recovery_codes import RecoveryCodes
-from people.second_factors import SecondSteps
-from people.throttle import SignInFailures
-from people.totp import TotpSecrets, TotpUsed
 from people.relations import Relations
 from people.roster import RosterEntries
+from people.second_factors import SecondSteps
 from people.sessions import Sessions
 from people.shares import Shares
 from people.throttle import SignInFailures
 from people.tickets import Tickets
+from people.totp import TotpSecrets, TotpUsed
 from storage.dead_letters import JobFailures
 
 __all__ = [
@@ -49,15 +47,9 @@ __all__ = [
     "ConsentTexts",
     "Consents",
     "Credentials",
-    "FirstCodes",
-    "PasskeyChallenges",
-    "Passkeys",
-    "RecoveryCodes",
-    "SecondSteps",
-    "TotpSecrets",
-    "TotpUsed",
     "Devices",
     "EntryLinks",
+    "FirstCodes",
     "GuardianLimits",
     "Guardianships",
     "HealthShares",
@@ -68,12 +60,18 @@ __all__ = [
     "NoticeTargets",
     "Notices",
     "Organisations",
+    "PasskeyChallenges",
+    "Passkeys",
     "Persons",
     "Recoveries",
+    "RecoveryCodes",
     "Relations",
     "RosterEntries",
+    "SecondSteps",
     "Sessions",
     "Shares",
     "SignInFailures",
     "Tickets",
+    "TotpSecrets",
+    "TotpUsed",
 ]
