@@ -11,6 +11,7 @@ from people.persons import Persons
 from people.policy import Kind
 from people.refused import NotFound
 from people.relations import Relations
+from people.roster import RosterEntries
 
 _BELONGS: Final = tuple(
     kind.value
@@ -37,7 +38,13 @@ def belongs(person_id: Any, organisation_id: UUID, now: datetime) -> ColumnEleme
         _tie.c.kind == Kind.GUARDIANSHIP.value,
         _tie.c.subject_id == _own.c.actor_id,
     )
+    listed = exists().where(
+        RosterEntries.organisation_id == organisation_id,
+        RosterEntries.person_id == person_id,
+        RosterEntries.live(now),
+    )
     return or_(
+        listed,
         exists().where(here, _live(_own, now), _own.c.actor_id == person_id),
         exists().where(here, _live(_own, now), tied, _live(_tie, now)),
     )

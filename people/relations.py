@@ -97,6 +97,39 @@ async def grant(db: AsyncSession, right: Right, source: str) -> None:
     await db.flush()
 
 
+async def grant_all(db: AsyncSession, rights: Sequence[Right], source: str) -> list[Right]:
+    """Write many rights of people at once, those that are not there; give what was written.
+
+    As `grant`, in two statements: all of them over nobody and in one organisation.
+    """
+    if not rights:
+        return []
+    (organisation_id,) = {right.organisation_id for right in rights}
+    query = select(Relations.actor_id, Relations.kind, Relations.about_id).where(
+        Relations.organisation_id == organisation_id,
+        Relations.subject_id.is_(None),
+        Relations.kind.in_({right.kind.value for right in rights}),
+        Relations.live(rights[0].since),
+    )
+    there = {(actor, kind, about) for actor, kind, about in (await db.execute(query)).all()}
+    new = {(right.actor_id, right.kind.value, right.about_id): right for right in rights}
+    written = [right for key, right in new.items() if key not in there]
+    db.add_all(
+        Relations(
+            actor_id=right.actor_id,
+            kind=right.kind.value,
+            organisation_id=organisation_id,
+            about_id=right.about_id,
+            since=right.since,
+            until=right.until,
+            source=source,
+        )
+        for right in written
+    )
+    await db.flush()
+    return written
+
+
 async def end(db: AsyncSession, kind: Kind, about_id: UUID, now: datetime) -> None:
     """End every live right of this kind about this thing."""
     await db.execute(
