@@ -22,10 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.device_tokens import ECG, Devices, token_hash
 from people.organisations import OrganisationKind, Organisations
+from people.passwords import Credentials, password_fits, set_password
 from people.persons import Persons, RoleName, me
 from people.policy import Kind, Right
 from people.relations import grant
-from people.sign_in import Credentials, password_fits, set_password
 from storage.engine import make_engine, sessions
 from storage.secrets import secret
 from storage.settings import Settings

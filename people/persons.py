@@ -63,6 +63,8 @@ class Me(msgspec.Struct, frozen=True):
     language: Language
     roles: list[Role]
     staff: bool
+    # This session can make a second factor and nothing else.
+    enrolment_needed: bool = False
 
 
 class MyChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """Step-up: what is sensitive is done by somebody who proved lately to be the session's person.
 
 A verb or handler of a sensitive act calls `require_fresh(caller, now)`; the page then asks for a
-proof (`prove_again`) and sends the request once more.
+proof (people/proofs.py) and sends the request once more.
 """
 
 from datetime import datetime, timedelta
@@ -17,6 +17,14 @@ class StepUpNeeded(Refused):
 
     status = 403
     code = "step_up_needed"
+
+
+class WrongProof(Refused):
+    """A password, code, passkey or card that does not fit. It counts, so it must be committed."""
+
+    status = 403
+    code = "wrong_proof"
+    keeps_writes = True
 
 
 class EnrolmentNeeded(Refused):

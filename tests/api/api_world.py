@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from eschool import lessons
 from people.device_tokens import NewDevice, add_device
 from people.organisations import Organisations
+from people.passwords import set_password
 from people.persons import Persons
 from people.policy import Actor, Kind, Right
 from people.relations import actor_of, grant
 from people.sessions import start_session
-from people.sign_in import set_password
 from storage.engine import new_id
 from telemed import visits
 

@@ -9,26 +9,35 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import facts
+from people.passwords import Credentials, set_password
 from people.persons import Persons
 from people.refused import TooManyAttempts, WrongLoginOrPassword
+from people.second_factors import SignedInAs
 from people.sessions import STAFF_IDLE, Sessions, session_person
-from people.sign_in import (
+from people.sign_in import sign_in as sign_in_or_ask
+from people.throttle import (
     ACCOUNT_CAP_S,
     ACCOUNT_FREE,
     FORGET_AFTER,
     KNOWN_FOR,
     NETWORK_FREE,
-    Credentials,
     SignInFailures,
     delay_s,
     network_prefix,
-    set_password,
-    sign_in,
 )
 from storage.engine import new_id
 
 HOME, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 RIGHT, WRONG = "верный-пароль", "неверный"
+
+
+async def sign_in(
+    db: AsyncSession, login: str, password: str, network: str, now: datetime
+) -> SignedInAs:
+    """Sign in as somebody who has no second factor."""
+    found = await sign_in_or_ask(db, login, password, network, now)
+    assert isinstance(found, SignedInAs)
+    return found
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from eschool.lessons import get_lesson
 from people.device_tokens import device_of
 from people.persons import me
 from people.relations import Relations, actor_of
+from people.second_factors import SignedInAs
 from people.sign_in import sign_in
 from telemed.visits import Visits, close_visit, get_visit, my_visits
 
@@ -62,6 +63,7 @@ async def test_what_is_printed_works(db: AsyncSession, now: datetime) -> None:
         assert {role.role.value for role in who} == set(person["roles"])
     amina = next(one for one in made["persons"] if one["login"] == "doctor.amina")
     found = await sign_in(db, amina["login"], amina["password"], "192.0.2.1", now)
+    assert isinstance(found, SignedInAs)
     assert str(found.me.id) == amina["id"]
     device = made["devices"][0]
     assert str((await device_of(db, device["token"], now)).id) == device["id"]

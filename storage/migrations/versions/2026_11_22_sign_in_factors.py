@@ -21,7 +21,6 @@ def upgrade() -> None:
         "second_steps",
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
-        sa.Column("network", sa.Text(), nullable=False),
         sa.Column("method", sa.Text(), nullable=False),
         sa.Column("opened_by", sa.Uuid(), nullable=True),
         sa.Column("expires_at", TIME, nullable=False),
