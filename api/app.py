@@ -13,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from api import (
+    break_glass,
     chat,
     day,
     device_socket,
@@ -28,6 +29,7 @@ from api import (
     notes,
     readings,
     recordings,
+    records,
     schema,
     sessions,
     sign_in,
@@ -111,7 +113,7 @@ def shows_something(
 def data_routes() -> list[ControllerRouterHandler]:
     """The routes under PREFIX."""
     house = (sign_in, sessions, me, day, devices)
-    clinic = (visits, readings, ecg, notes)
+    clinic = (visits, readings, ecg, notes, records, break_glass)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
     return [route for module in (*house, *clinic, *school) for route in module.ROUTES]
 

@@ -28,6 +28,8 @@ from telemed.visits import seen, thing, window
 
 # A visit's page shows at most this many readings, the newest.
 READINGS_SHOWN = 2000
+# A record outside a visit shows this many, the newest.
+RECORD_SHOWN = 300
 # Commits do not become visible in the order of `received_at`: readings since a little before the
 # last one seen are given again rather than missed. A client knows them by id.
 _OVERLAP = timedelta(seconds=60)
@@ -226,6 +228,21 @@ async def visit_readings(
         since = func.coalesce(last.scalar_subquery() - _OVERLAP, Readings.received_at)
         query = query.where(Readings.received_at >= since, Readings.id != after)
     purpose = audit.Purpose(Act.SEE_VISIT_READINGS, thing(visit), now)
+    rows = await audit.read(db, actor, query, purpose)
+    return [_of_row(row, name) for row, name in reversed(rows)]
+
+
+async def newest_readings(
+    db: AsyncSession, actor: Actor, person_id: UUID, purpose: audit.Purpose
+) -> list[Reading]:
+    """Give the newest readings of a person, oldest first; `purpose` says why and is judged."""
+    query = (
+        select(Readings, Devices.name)
+        .join(Devices, Devices.id == Readings.device_id)
+        .where(Readings.person_id == person_id)
+        .order_by(Readings.taken_at.desc(), Readings.id.desc())
+        .limit(RECORD_SHOWN)
+    )
     rows = await audit.read(db, actor, query, purpose)
     return [_of_row(row, name) for row, name in reversed(rows)]
 
