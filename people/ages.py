@@ -2,9 +2,10 @@
 
     14  is told of whoever asks to be a guardian; consents are given together with a guardian
         (house rule: 14 brings a passport and part of the legal capacity, Civil Code art. 26)
-    15  decides about health alone (Federal law 323-FZ art. 54 part 2, art. 22 part 2 as first in
-        force): a guardian sees what the teen shares. Whether a guardian must be told until 18 is a
-        lawyer's question; the narrower reading is the default, TEEN_DECIDES is the one switch.
+    15  decides about health alone (Federal law 323-FZ art. 54 part 2), and a guardian sees of it
+        what the teen shares. The law would have guardians informed until 18 (art. 22 part 2 since
+        2020, council.gov.ru/events/news/118426); the house default is narrower, and TEEN_DECIDES
+        is the one place to widen it. Which one a clinic needs is for its lawyer to say.
     18  is grown up: every guardian's right ends
 
 A step happens at the first moment of the birthday in the zone of the child's own clinic or school.
