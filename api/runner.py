@@ -8,11 +8,12 @@ import asyncio
 from api import logs
 from api.sealing import sealed
 from eschool import lost_slides
+from people import notice_ways
 from storage.jobs import run_worker
 from storage.settings import Settings
 from telemed import ecg_chunks
 
-JOBS = (ecg_chunks, lost_slides)
+JOBS = (ecg_chunks, lost_slides, notice_ways)
 
 
 async def run(settings: Settings) -> None:

@@ -1,11 +1,9 @@
-"""Where notices go when no page is open, and when they may not: what each person chose.
+"""Where a person's notices go when no page is open, and when they may not: the rows.
 
-An address or a number is used only after its owner typed the code that was sent to it: otherwise
-anybody could have strangers written to. Nothing of a code is stored: it follows from the row and
-a secret of the installation.
+people/notice_settings.py changes them, people/notices.py and people/notice_ways.py go by them.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,19 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from people.organisations import Organisations
+from people.policy import Act, Actor, Thing, require
 from people.quiet_hours import (
     USUAL_ZONE,
     QuietHours,
     zone_or_none,
 )
+from people.refused import NotSignedIn
 from people.relations import Relations
 from storage.engine import Base, new_id
-
-CODE_DIGITS = 6
-CODE_LIVES = timedelta(minutes=30)
-CODE_TRIES = 5
-ASK_AGAIN_AFTER = timedelta(minutes=1)
-BROWSERS = 10
 
 
 class Way(StrEnum):
@@ -109,3 +103,11 @@ async def _zone_of(db: AsyncSession, person_id: UUID, now: datetime) -> ZoneInfo
     )
     found = await db.scalar(query)
     return (zone_or_none(found) if found else None) or ZoneInfo(USUAL_ZONE)
+
+
+def oneself(actor: Actor, now: datetime) -> UUID:
+    """Give the person who acts, who may do so for nobody but himself. Raises NotSignedIn."""
+    if actor.id is None:
+        raise NotSignedIn
+    require(actor, Act.ACCOUNT, Thing(subject_id=actor.id), now)
+    return actor.id

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from people.facts import NoticeMade, NoticesRead, emit
-from people.notice_targets import NoticeTargets, quiet_hours_of
-from people.policy import Act, Actor, Thing, require
+from people.notice_targets import NoticeTargets, oneself, quiet_hours_of
+from people.policy import Actor
 from people.refused import NotFound
 from people.relations import Relations
 from storage.engine import Base, new_id
@@ -150,10 +150,10 @@ async def organisations_of(db: AsyncSession, person_id: UUID, now: datetime) -> 
 
 
 async def list_notices(
-    db: AsyncSession, actor: Actor, person_id: UUID, now: datetime, *, before: UUID | None = None
+    db: AsyncSession, actor: Actor, now: datetime, *, before: UUID | None = None
 ) -> NoticeList:
     """Give the person's notices, newest first; those older than `before`. Raises NotFound."""
-    require(actor, Act.ACCOUNT, Thing(subject_id=person_id), now)
+    person_id = oneself(actor, now)
     query = (
         select(Notices)
         .where(Notices.person_id == person_id)
@@ -171,9 +171,9 @@ async def list_notices(
     return NoticeList([_notice(row) for row in rows[:PAGE]], more=len(rows) > PAGE)
 
 
-async def unread(db: AsyncSession, actor: Actor, person_id: UUID, now: datetime) -> Unread:
+async def unread(db: AsyncSession, actor: Actor, now: datetime) -> Unread:
     """Count the person's unread notices."""
-    require(actor, Act.ACCOUNT, Thing(subject_id=person_id), now)
+    person_id = oneself(actor, now)
     query = select(func.count(), func.max(Notices.at)).where(
         Notices.person_id == person_id, Notices.read_at.is_(None)
     )
@@ -181,11 +181,9 @@ async def unread(db: AsyncSession, actor: Actor, person_id: UUID, now: datetime)
     return Unread(count, newest)
 
 
-async def read_notice(
-    db: AsyncSession, actor: Actor, person_id: UUID, notice_id: UUID, now: datetime
-) -> None:
+async def read_notice(db: AsyncSession, actor: Actor, notice_id: UUID, now: datetime) -> None:
     """Mark one's own notice as read; reading twice is reading. Raises NotFound for any other."""
-    require(actor, Act.ACCOUNT, Thing(subject_id=person_id), now)
+    person_id = oneself(actor, now)
     row = await db.scalar(
         select(Notices).where(Notices.id == notice_id, Notices.person_id == person_id)
     )
@@ -197,11 +195,9 @@ async def read_notice(
         emit(db, NoticesRead(at=now, person_id=person_id))
 
 
-async def read_all(
-    db: AsyncSession, actor: Actor, person_id: UUID, until: datetime, now: datetime
-) -> None:
+async def read_all(db: AsyncSession, actor: Actor, until: datetime, now: datetime) -> None:
     """Mark everything that came `until` then as read; what came later nobody has seen yet."""
-    require(actor, Act.ACCOUNT, Thing(subject_id=person_id), now)
+    person_id = oneself(actor, now)
     await db.execute(
         update(Notices)
         .where(Notices.person_id == person_id, Notices.read_at.is_(None), Notices.at <= until)

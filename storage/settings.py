@@ -6,11 +6,12 @@ Any command with the same YANASHA_HOME finds the running embedded servers: their
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from storage.addresses import draw_ports, is_host_name, lan_addresses, lan_names
 from storage.secrets import secret
@@ -18,6 +19,7 @@ from storage.secrets import secret
 _PORT_MAX = 65535
 # sockaddr_un holds 108 bytes with the closing zero (unix(7)).
 _SOCKET_PATH_MAX = 107
+_SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _YES, _NO = {"1", "yes", "true", "on"}, {"", "0", "no", "false", "off"}
 
 
@@ -40,6 +42,18 @@ class S3Place:
 
 
 @dataclass(frozen=True)
+class SmtpPlace:
+    """A mail server. `tls`: implicit, starttls, or offered (this machine's own server)."""
+
+    host: str
+    port: int
+    tls: str
+    username: str | None
+    password: str | None = field(repr=False)
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """One installation. Reading it makes nothing; secrets and ports are made at first use."""
 
@@ -59,6 +73,9 @@ class Settings:
     domain: str | None = None
     lan: bool = False
     more_origins: tuple[str, ...] = ()
+    staff_second_factor: str = "required"
+    smtp: SmtpPlace | None = None
+    mail_from: str = "yanasha@localhost"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -85,6 +102,11 @@ class Settings:
             domain=domain,
             lan=_switch(environ, "YANASHA_LAN"),
             more_origins=tuple(_origins(environ)),
+            staff_second_factor=_word(
+                environ, "YANASHA_STAFF_SECOND_FACTOR", ("required", "offered")
+            ),
+            smtp=_smtp(environ),
+            mail_from=_mail_from(environ, domain),
         )
         if settings.domain is not None and settings.lan:
             raise BadSetting("YANASHA_LAN", "cannot be used together with YANASHA_DOMAIN.")
@@ -112,12 +134,20 @@ class Settings:
             "YANASHA_DOMAIN": self.domain or "",
             "YANASHA_LAN": "1" if self.lan else "",
             "YANASHA_ORIGINS": ",".join(self.more_origins),
+            "YANASHA_STAFF_SECOND_FACTOR": self.staff_second_factor,
+            "YANASHA_SMTP_URL": self.smtp.url if self.smtp else "",
+            "YANASHA_MAIL_FROM": self.mail_from,
         }
         return {name: value for name, value in values.items() if value}
 
     def with_database(self, url: str) -> Self:
         """Give the same settings with this database instead of the embedded one."""
         return replace(self, outside_database=url)
+
+    @property
+    def staff_factor_required(self) -> bool:
+        """True when staff do nothing before they have made a second factor."""
+        return self.staff_second_factor == "required"
 
     @property
     def embedded_postgres(self) -> bool:
@@ -293,6 +323,14 @@ def _switch(environ: Mapping[str, str], name: str) -> bool:
     raise BadSetting(name, f"is neither 1 nor 0: {given!r}.")
 
 
+def _word(environ: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """One of these words; the first when nothing is said."""
+    given = _text(environ, name) or words[0]
+    if given not in words:
+        raise BadSetting(name, f"is none of {', '.join(words)}: {given!r}.")
+    return given
+
+
 def _folder(environ: Mapping[str, str], name: str) -> Path | None:
     given = _text(environ, name)
     if given is None:
@@ -345,3 +383,37 @@ def _origins(environ: Mapping[str, str]) -> list[str]:
             )
         found.append(f"{url.scheme}://{url.netloc}")
     return found
+
+
+def _smtp(environ: Mapping[str, str]) -> SmtpPlace | None:
+    given = _text(environ, "YANASHA_SMTP_URL")
+    if given is None:
+        return None
+    wrong = BadSetting("YANASHA_SMTP_URL", "is not like smtps://name:password@mail.example.org.")
+    try:
+        url = urlsplit(given)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise wrong from None
+    if url.scheme not in _SMTP_PORTS or not host or url.path.strip("/") or url.query:
+        raise wrong
+    # A password never leaves this machine in the clear, nor does a letter.
+    own = host in {"localhost", "127.0.0.1", "::1"}
+    tls = "implicit" if url.scheme == "smtps" else "offered" if own else "starttls"
+    return SmtpPlace(
+        host=host,
+        port=port or _SMTP_PORTS[url.scheme],
+        tls=tls,
+        username=unquote(url.username) if url.username else None,
+        password=unquote(url.password) if url.password else None,
+        url=given,
+    )
+
+
+def _mail_from(environ: Mapping[str, str], domain: str | None) -> str:
+    given = _text(environ, "YANASHA_MAIL_FROM")
+    if given is None:
+        return f"yanasha@{domain or 'localhost'}"
+    if not re.fullmatch(r"[^\s@<>\",;]+@[^\s@<>\",;]+", given):
+        raise BadSetting("YANASHA_MAIL_FROM", f"is not a mail address: {given!r}.")
+    return given

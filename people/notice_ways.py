@@ -1,0 +1,235 @@
+"""The ways outside: mail, SMS, push. Each says that something waits, never what.
+
+A letter lies open in many places between us and its reader, and a phone shows a push to whoever
+holds it: so neither names a person, an illness, a lesson or a mark. A way that has no carrier
+(no mail server is set, no SMS gateway exists) puts its texts into a drawer of the installation.
+"""
+
+import asyncio
+import logging
+import os
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import aiosmtplib
+import msgspec
+from sqlalchemy import func, select
+
+from people import web_push
+from people.notice_settings import CODE_LIVES, SEND_CODE, code_for
+from people.notice_targets import NoticeTargets, Way, quiet_hours_of
+from people.notices import DELIVER, Notices, organisations_of
+from people.persons import Persons
+from people.sentences import sentence
+from storage.engine import new_id
+from storage.jobs import Work, enqueue, job
+from storage.secrets import secret
+from storage.settings import Settings
+
+SMTP_TIMEOUT_S = 20.0
+KEPT = 200  # texts in a drawer, the oldest go first
+log = logging.getLogger(__name__)
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A text on its way out, in its reader's language."""
+
+    to: str
+    language: str
+    subject: str
+    text: str
+
+
+class Carrier(Protocol):
+    """Takes letters to the world; raises when it could not."""
+
+    async def carry(self, letter: Letter) -> None:
+        """Take one letter to its reader."""
+
+
+class Smtp:
+    """Mail by the server of YANASHA_SMTP_URL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    async def carry(self, letter: Letter) -> None:
+        """Hand the letter to the mail server, over TLS unless it is this machine's own."""
+        place = self.settings.smtp
+        if place is None:
+            raise RuntimeError("no mail server is set")
+        await aiosmtplib.send(
+            self.message(letter),
+            hostname=place.host,
+            port=place.port,
+            username=place.username,
+            password=place.password,
+            use_tls=place.tls == "implicit",
+            start_tls={"implicit": False, "starttls": True}.get(place.tls),
+            timeout=SMTP_TIMEOUT_S,
+        )
+
+    def message(self, letter: Letter) -> EmailMessage:
+        """Give the letter as mail: plain text, marked as written by a program (RFC 3834)."""
+        message = EmailMessage()
+        message["From"] = self.settings.mail_from
+        message["To"] = letter.to
+        message["Subject"] = letter.subject
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = make_msgid(domain=self.settings.mail_from.rpartition("@")[2])
+        message["Content-Language"] = letter.language
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(letter.text)
+        return message
+
+
+class Drawer:
+    """Keeps texts in `home/outgoing`, for the operator of an installation without a carrier."""
+
+    def __init__(self, home: Path, way: Way) -> None:
+        self.folder = home / "outgoing"
+        self.way = way
+
+    async def carry(self, letter: Letter) -> None:
+        """Put the text into a file that only the installation's own user reads."""
+        await asyncio.to_thread(self._write, letter)
+        log.warning("a text has no carrier and lies in the folder outgoing")
+
+    def _write(self, letter: Letter) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.folder / f"{new_id()}.{self.way}.txt"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"To: {letter.to}\nSubject: {letter.subject}\n\n{letter.text}")
+        for old in sorted(self.folder.glob(f"*.{self.way}.txt"))[:-KEPT]:
+            old.unlink(missing_ok=True)
+
+
+class Offers(msgspec.Struct, frozen=True):
+    """Which ways really leave this installation, and the key a browser needs for push."""
+
+    mail: bool
+    sms: bool
+    push_key: str
+
+
+def offers(settings: Settings) -> Offers:
+    """Give what this installation can carry."""
+    return Offers(
+        mail=settings.smtp is not None, sms=False, push_key=web_push.public_key(settings.home)
+    )
+
+
+def carrier(way: Way, settings: Settings) -> Carrier:
+    """Give who carries a way. SMS: a gateway takes its place here; none is known yet."""
+    if way is Way.MAIL and settings.smtp is not None:
+        return Smtp(settings)
+    return Drawer(settings.home, way)
+
+
+@job(DELIVER)
+async def deliver(work: Work, target_id: str, critical: bool) -> None:
+    """Tell by one way that something waits: once for all that was not told yet."""
+    db, now = work.db, work.now
+    target = await db.scalar(
+        select(NoticeTargets)
+        .where(
+            NoticeTargets.id == UUID(target_id),
+            NoticeTargets.active,
+            NoticeTargets.confirmed_at.is_not(None),
+        )
+        .with_for_update()
+    )
+    if target is None:
+        return
+    quiet = await quiet_hours_of(db, target.person_id, now)
+    if quiet.quiet(now) and not critical:  # they were changed meanwhile
+        await enqueue(
+            db,
+            DELIVER,
+            at=quiet.not_before(now),
+            once=target_id,
+            owners=await organisations_of(db, target.person_id, now),
+            target_id=target_id,
+            critical=False,
+        )
+        return
+    waits = select(func.count(), func.max(Notices.at)).where(
+        Notices.person_id == target.person_id, Notices.read_at.is_(None)
+    )
+    if target.told_until is not None:
+        waits = waits.where(Notices.at > target.told_until)
+    if critical:
+        waits = waits.where(Notices.critical)
+    count, newest = (await db.execute(waits)).one()
+    if not count:
+        return
+    language = await db.scalar(select(Persons.language).where(Persons.id == target.person_id))
+    if await _tell(work, target, language or "ru", count, critical=critical):
+        target.told_until, target.told_at = newest, now
+
+
+async def _tell(
+    work: Work, target: NoticeTargets, language: str, count: int, *, critical: bool
+) -> bool:
+    """Say that something waits; False when there is nobody any more."""
+    key = "notices.mail_critical" if critical else "notices.mail_subject"
+    subject = sentence(language, key, {"count": count})
+    if target.way == Way.PUSH:
+        return await _push(work, target, language, subject, critical=critical)
+    params = {"count": count, "url": f"{work.settings.urls[0]}/#/notices"}
+    name = "sms_text" if target.way == Way.SMS else "mail_text"
+    text = sentence(language, f"notices.{name}", {**params, "subject": subject})
+    letter = Letter(target.address, language, subject, text)
+    await carrier(Way(target.way), work.settings).carry(letter)
+    return True
+
+
+async def _push(
+    work: Work, target: NoticeTargets, language: str, subject: str, *, critical: bool
+) -> bool:
+    if target.p256dh is None or target.auth is None:
+        return False
+    title = sentence(language, "common.name")
+    payload = msgspec.json.encode({"title": title, "body": subject, "language": language})
+    home, contact = work.settings.home, work.settings.mail_from
+    token = web_push.token(home, target.address, contact, work.now)
+    key = web_push.public_key(home)
+    try:
+        await web_push.send(
+            target.address,
+            web_push.sealed(payload, target.p256dh, target.auth),
+            f"vapid t={token}, k={key}",
+            urgent=critical,
+        )
+    except web_push.PushGone:
+        await work.db.delete(target)
+        return False
+    return True
+
+
+@job(SEND_CODE)
+async def send_code(work: Work, target_id: str) -> None:
+    """Send the code that proves an address; quiet hours do not hold what was just asked for."""
+    target = await work.db.get(NoticeTargets, UUID(target_id))
+    if (
+        target is None
+        or not target.address
+        or target.confirmed_at is not None
+        or work.now >= target.asked_at + CODE_LIVES
+    ):
+        return
+    language = await work.db.scalar(select(Persons.language).where(Persons.id == target.person_id))
+    code = code_for(target, secret(work.settings.home, "notice-codes"))
+    params = {"code": code, "minutes": int(CODE_LIVES.total_seconds() // 60)}
+    letter = Letter(
+        target.address,
+        language or "ru",
+        sentence(language or "ru", "notices.mail_code_subject"),
+        sentence(language or "ru", "notices.mail_code_text", params),
+    )
+    await carrier(Way(target.way), work.settings).carry(letter)
