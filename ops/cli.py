@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--demo", action="store_true", required=True, help="what to make: a demo")
     one.add_argument("--json", action="store_true", help="everything, for programs")
+    add(
+        "first-administrator",
+        "print the address at which the first administrator begins, for an hour and one use",
+        "yanasha first-administrator",
+    )
     add("openapi", "print the API's description (OpenAPI 3.1, JSON)", "yanasha openapi > api.json")
     one = add(
         "audit",
@@ -98,32 +103,46 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(words: Sequence[str] | None) -> int:
     asked = _parser().parse_args(words)
+    settings = Settings.from_env(_environ(asked))
+    try:
+        if asked.command == "status":
+            return asyncio.run(status(settings, as_json=asked.json))
+        return asyncio.run(_command(settings, asked))
+    except OSError as error:
+        raise Cannot(sentence(error, settings.home)) from error
+
+
+def _environ(asked: argparse.Namespace) -> dict[str, str]:
+    """The settings, with what was asked for on the command line."""
     environ = dict(os.environ)
     if asked.command == "serve":
         if asked.lan:
             environ["YANASHA_LAN"] = "1"
         if asked.domain:
             environ["YANASHA_DOMAIN"] = asked.domain
-    settings = Settings.from_env(environ)
-    try:
-        if asked.command == "status":
-            return asyncio.run(status(settings, as_json=asked.json))
-        from ops import audit, commands  # noqa: PLC0415 - drivers that `status` has no need to load
+        if asked.demo:  # its people are looked at, and have no phone to show codes
+            environ.setdefault("YANASHA_STAFF_SECOND_FACTOR", "offered")
+    return environ
 
-        match asked.command:
-            case "serve":
-                asyncio.run(commands.serve(settings, demo=asked.demo))
-                return 0
-            case "migrate":
-                return asyncio.run(commands.migrate(settings))
-            case "audit":
-                return asyncio.run(audit.verify_audit(settings))
-            case "seed":
-                return asyncio.run(commands.seed_demo(settings, as_json=asked.json))
-            case _:
-                return asyncio.run(commands.openapi(settings))
-    except OSError as error:
-        raise Cannot(sentence(error, settings.home)) from error
+
+async def _command(settings: Settings, asked: argparse.Namespace) -> int:
+    from ops import audit, commands  # noqa: PLC0415 - drivers that `status` has no need to load
+
+    match asked.command:
+        case "serve":
+            await commands.serve(settings, demo=asked.demo)
+            code = 0
+        case "migrate":
+            code = await commands.migrate(settings)
+        case "audit":
+            code = await audit.verify_audit(settings)
+        case "seed":
+            code = await commands.seed_demo(settings, as_json=asked.json)
+        case "first-administrator":
+            code = await commands.first_administrator(settings)
+        case _:
+            code = await commands.openapi(settings)
+    return code
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -5,14 +5,18 @@ import json
 import os
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
+from ops.children import Cannot
 from ops.home import locked, prepare_home, running_pid
 from ops.house import ROOT, program_env, stages
 from ops.seed import print_sign_ins, seed
 from ops.stores import stores_up
 from ops.supervisor import Supervisor, on_signals, say
 from ops.trust import trust_lines
+from people.first_administrator import AdministratorThere, offer
+from storage.engine import make_engine, sessions
 from storage.settings import Settings
 
 
@@ -92,4 +96,28 @@ async def seed_demo(settings: Settings, *, as_json: bool) -> int:
         say(json.dumps(world, ensure_ascii=False, indent=1))
     else:
         print_sign_ins(world)
+    return 0
+
+
+async def first_administrator(settings: Settings) -> int:
+    """Print where the first administrator begins; starts the stores when nothing runs."""
+    async with stores_up(settings):
+        if running_pid(settings.home) == os.getpid():
+            code = await _program(settings, "storage.migrate", aside=True)
+            if code != 0:
+                return code
+        engine = make_engine(settings.database_url)
+        try:
+            async with sessions(engine)() as db, db.begin():
+                word = await offer(db, datetime.now(UTC))
+        except AdministratorThere as there:
+            raise Cannot(
+                "Somebody administers an organisation here already: "
+                "administrators make further ones on their own page."
+            ) from there
+        finally:
+            await engine.dispose()
+    say("Open this address within an hour; it works once:")
+    for url in settings.urls:
+        say(f"  {url}/#/enter/{word}")
     return 0

@@ -60,6 +60,8 @@ class House:
             "YANASHA_HTTP_PORT": str(self.http_port),
             "YANASHA_RTC_PORT": str(free_port(socket.SOCK_DGRAM)),
             "PYTHONUNBUFFERED": "1",
+            # As with `serve --demo`: the demo's staff sign in with a password alone.
+            "YANASHA_STAFF_SECOND_FACTOR": "offered",
             **environ,
         }
         self.url = f"http://127.0.0.1:{self.http_port}"
