@@ -55,11 +55,15 @@ async def caller_of(
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
 ) -> Caller:
-    """Who stands behind the session cookie. Raises NotSignedIn."""
+    """Who stands behind the session cookie. Raises NotSignedIn.
+
+    A route that pages poll is `quiet`: being asked does not keep the session awake.
+    """
     token = request.cookies.get(cookie_name(house.settings))
     if not token:
         raise NotSignedIn
-    return await session_person(db, token, now)
+    quietly = bool(request.route_handler.opt.get("quiet"))
+    return await session_person(db, token, now, quietly=quietly)
 
 
 async def sender_of(

@@ -7,7 +7,8 @@ not, so that after a restart of ours nobody is thrown out before he has reconnec
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,8 @@ from rtc.messages import (
     RoomState,
     SegmentClosed,
     SegmentStored,
+    Stats,
+    StatsAsk,
     TakeClosed,
     TakeStored,
     TransportFailed,
@@ -46,6 +49,11 @@ from rtc.messages import Presence as WorkerPresence
 # A page that lost its socket often still has its media: a train's tunnel, a restart of ours.
 GRACE_S = 15.0
 _LAST_REJOIN_S = 5.0
+# A worker that does not answer by then is told of as one that is away.
+_STATS_S = 0.5
+# Why a page's media did not come about, or broke off; `peer_closed` and `remade` are in order.
+_FAILED = frozenset({"dtls", "expired", "unanswered", "bad_answer", "too_many_sources"})
+_FAILURES_KEPT = 1000
 
 # What a worker says that must be kept.
 ToKeep = SegmentClosed | TakeClosed | Trespass
@@ -69,6 +77,9 @@ class Media:
         self._version = 0
         self._keep = keep
         self._grace_s = grace_s
+        self._stats: asyncio.Future[Stats] | None = None
+        # When by the loop's clock, and in which room.
+        self._failures: deque[tuple[float, UUID]] = deque(maxlen=_FAILURES_KEPT)
 
     async def __aenter__(self) -> Self:
         await self._link.__aenter__()
@@ -206,6 +217,30 @@ class Media:
         room = self._rooms.get(room_id)
         return [seat.state() for seat in room.seats.values()] if room else []
 
+    def present(self, room_id: UUID) -> set[UUID]:
+        """Who has the page open, or still sends something."""
+        room = self._rooms.get(room_id)
+        seats = room.seats.items() if room else ()
+        return {one for one, seat in seats if seat.tab is not None or seat.arriving}
+
+    def failures(self, rooms: Collection[UUID], within_s: float) -> int:
+        """How often media did not come about in these rooms lately, as far as is remembered."""
+        since = asyncio.get_running_loop().time() - within_s
+        return sum(at >= since and room_id in rooms for at, room_id in self._failures)
+
+    async def stats(self) -> Stats | None:
+        """What a worker counts since its start; None when none answers."""
+        if self._stats is None or self._stats.done():
+            self._stats = asyncio.get_running_loop().create_future()
+            if not self._link.send(StatsAsk()):
+                self._stats.cancel()
+                return None
+        try:
+            async with asyncio.timeout(_STATS_S):
+                return await asyncio.shield(self._stats)
+        except TimeoutError:
+            return None
+
     def acknowledge(self, stored: SegmentStored | TakeStored) -> None:
         """Tell the workers that something of a recording is in the index."""
         self._link.send(stored)
@@ -290,6 +325,9 @@ class Media:
             self._failed(message)
         elif isinstance(message, Trespass):
             self._trespass(message)
+        elif isinstance(message, Stats):
+            if self._stats is not None and not self._stats.done():
+                self._stats.set_result(message)
         elif isinstance(message, SegmentClosed | TakeClosed):
             self._keep(message)
 
@@ -319,6 +357,8 @@ class Media:
 
     def _failed(self, failed: TransportFailed) -> None:
         room_id = UUID(failed.room)
+        if failed.reason in _FAILED:
+            self._failures.append((asyncio.get_running_loop().time(), room_id))
         seat = self._seat(room_id, UUID(failed.member))
         if seat is None or failed.transport not in seat.transports:
             return

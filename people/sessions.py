@@ -160,13 +160,18 @@ async def enrolled(db: AsyncSession, person_id: UUID) -> None:
     )
 
 
-async def session_person(db: AsyncSession, token: str, now: datetime) -> Caller:
-    """Give the person behind a token and keep the session awake. Raises NotSignedIn."""
+async def session_person(
+    db: AsyncSession, token: str, now: datetime, *, quietly: bool = False
+) -> Caller:
+    """Give the person behind a token and keep the session awake. Raises NotSignedIn.
+
+    `quietly` a page asks by itself: that must not keep a forgotten session alive.
+    """
     query = select(Sessions).where(Sessions.token_sha256 == token_hash(token), Sessions.live(now))
     row = await db.scalar(query, execution_options={"populate_existing": True})
     if row is None:
         raise NotSignedIn
-    if now - row.last_seen_at >= _TOUCH_EVERY:
+    if not quietly and now - row.last_seen_at >= _TOUCH_EVERY:
         await touch(db, row.id, now)
     return await caller_in(db, row, now)
 
