@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_S = 3.0
 RETRY_S = 1.0
+READ_AGAIN = 3  # times, when slides are turned during the reading
 # So long the floor waits for a holder whose page is gone.
 FLOOR_WAITS_S = 5.0
 # So many messages are told before the room is looked at again: the lock waits for no chat.
@@ -64,6 +65,7 @@ class Desk:
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._told: LessonRoom | None = None
+        self._turns = 0  # slides turned since the desk was set up
         self._absent: tuple[UUID, asyncio.TimerHandle] | None = None
         self._gone: UUID | None = None  # the holder whose time is up
         self._said: dict[UUID, UUID] = {}  # messages to tell → who wrote them
@@ -85,14 +87,30 @@ class Desk:
         self._changed.set()
 
     def turned(self, fact: SlideTurned) -> None:
-        """Another page is shown: told from the fact itself, before anything is read."""
+        """Another page is shown: told from the fact itself; only a new deck needs a reading."""
         self._tell(SlideShown(deck_id=fact.deck_id, page=fact.page, at=fact.at))
-        self._changed.set()
+        self._turns += 1
+        slide = self.room.slide if self.room else None
+        if self.room is None or slide is None or slide.deck_id != fact.deck_id:
+            self._changed.set()
+            return
+        now_shown = msgspec.structs.replace(slide, page=fact.page)
+        self.room = msgspec.structs.replace(self.room, slide=now_shown)
+        if self._told is not None:
+            self._told = msgspec.structs.replace(self._told, slide=now_shown)
+
+    @property
+    def present(self) -> set[UUID]:
+        """Everybody whose page is open or whose media arrive."""
+        here = {viewer.person_id for viewer in self.viewers.values()}
+        return here | self._house.media.present(self.lesson_id)
 
     def enter(self, tab: Tab, viewer: Viewer) -> None:
         """A page looks at the lesson from now on."""
         self.viewers[tab] = viewer
         self._mind_holder()
+        if self.room is None or self.room.recording.on:
+            self._changed.set()  # whoever comes may not have agreed to be recorded
 
     def leave(self, tab: Tab) -> None:
         """A page looks no more."""
@@ -143,10 +161,15 @@ class Desk:
             await self._read()
 
     async def _read(self) -> None:
-        now = self._house.clock()
-        async with self._house.transaction("/ws/lessons") as db:
-            room = await lesson_room.room(db, self.lesson_id, now)
-            plan = await self._plan(db, room)
+        for _ in range(READ_AGAIN):
+            turns = self._turns
+            now = self._house.clock()
+            async with self._house.transaction("/ws/lessons") as db:
+                room = await lesson_room.room(db, self.lesson_id, now)
+                plan = await self._plan(db, room)
+            if turns == self._turns:
+                break
+            # The slide told meanwhile may be newer than the one read: no page leafs back.
         self.room, self.plan = room, plan
         if room != self._told:
             self._told = room
@@ -281,6 +304,17 @@ class Desks:
     def changed(self, lesson_id: UUID) -> None:
         """A lesson is to be read again, also one nobody looks at: the worker may hold its room."""
         self._desk(lesson_id).changed()
+
+    def person_changed(self, person_id: UUID) -> None:
+        """A right or consent of somebody changed: the lessons he looks at are read again."""
+        for desk in self._desks.values():
+            if person_id in desk.present:
+                desk.changed()
+
+    def present(self, lesson_id: UUID) -> set[UUID]:
+        """Who is in a lesson, as far as this process knows."""
+        desk = self._desks.get(lesson_id)
+        return desk.present if desk else self._house.media.present(lesson_id)
 
     def of(self, lesson_id: UUID) -> Desk | None:
         """The desk of a lesson somebody looks at here."""

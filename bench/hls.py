@@ -5,34 +5,31 @@ number as eight black or white blocks; both screens are read at the same moment,
 of the numbers is the delay: no clock of ours is believed.
 """
 
-import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
 from bench.harness import Row, at_most, percentile
-from tests.e2e.house import House, wait_for
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
+
+from classroom import Desk, in_a_lesson, record
+from conftest import FAKE_MEDIA, launch
+from house import House, wait_for
 
 BITS = 8
 FRAME_RATE = 8  # 2^8 numbers at 8 a second: 32 s until they repeat
 WIDTH, HEIGHT = 640, 480
 DELAY_S = 10.0
+TEACHER, VIEWER = "teacher.zulfiya", "pupil.sofia"
 SAMPLES = 20
 SAMPLE_EVERY_S = 1.0
 
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-    "--allow-loopback-in-peer-connection",
-]
 READ = """(bits) => {
     const video = [...document.querySelectorAll('video')].find((v) => v.videoWidth > 0);
     if (!video) return null;
@@ -78,22 +75,24 @@ def measure() -> list[Row]:
 
 def delays(house: House, driver: Playwright, clip: Path) -> list[Row]:
     """Starts a recorded lesson and compares both screens `SAMPLES` times."""
-    lesson = house.world["lessons"][0]
-    pupil = next(one for one in house.world["persons"] if one["login"] == "pupil.sofia")
-    teacher_browser = launch(driver, f"--use-file-for-fake-video-capture={clip}")
-    teacher = signed_in(teacher_browser, house, house.person(lesson["teacher_id"]))
-    begin_lesson(teacher, house, lesson["id"])
-    viewer = signed_in(launch(driver), house, pupil)
-    viewer.goto(f"{house.url}/#/lessons/{lesson['id']}/watch")
-    wait_for("the viewer's first picture", lambda: viewer.evaluate(READ, BITS), 60)
-    expect(viewer.get_by_test_id("watch")).to_have_attribute("data-state", "recording")
-    found: list[float] = []
-    told: list[float] = []
-    while len(found) < SAMPLES:
-        time.sleep(SAMPLE_EVERY_S)
-        here, there = number_on(teacher), number_on(viewer)
-        found.append(delay_s(here, there))
-        told.append(float(viewer.get_by_test_id("watch").get_attribute("data-delay-ms") or 0) / 1e3)
+    camera = launch(driver, *FAKE_MEDIA, f"--use-file-for-fake-video-capture={clip}")
+    with (
+        in_a_lesson(camera, house, TEACHER) as (teacher, _),
+        Desk(launch(driver), house, VIEWER, teacher.lesson_id) as viewer,
+    ):
+        number_on(teacher.page)
+        record(teacher)
+        viewer.sign_in()
+        viewer.page.goto(f"{house.url}/#/lessons/{teacher.lesson_id}/watch")
+        watch = viewer.at("watch")
+        wait_for("the viewer's first picture", lambda: viewer.page.evaluate(READ, BITS), 60)
+        expect(watch).to_have_attribute("data-state", "recording")
+        found: list[float] = []
+        told: list[float] = []
+        while len(found) < SAMPLES:
+            time.sleep(SAMPLE_EVERY_S)
+            found.append(delay_s(number_on(teacher.page), number_on(viewer.page)))
+            told.append(float(watch.get_attribute("data-delay-ms") or 0) / 1e3)
     return [
         at_most("hls.delay", percentile(found, 0.95), "s, p95, camera to screen", bar=DELAY_S),
         Row("hls.delay_p50", percentile(found, 0.5), "s"),
@@ -111,34 +110,3 @@ def delay_s(here: dict[str, Any], there: dict[str, Any]) -> float:
     """Seconds the second screen is behind the first, less what passed between both looks."""
     behind = (here["number"] - there["number"]) % (1 << BITS) / FRAME_RATE
     return float(behind + (there["at"] - here["at"]) / 1000)
-
-
-def launch(driver: Playwright, *extra: str) -> Browser:
-    """Debian's chromium with a fake camera."""
-    return driver.chromium.launch(
-        executable_path=shutil.which("chromium"), args=[*CHROMIUM, *extra]
-    )
-
-
-def signed_in(browser: Browser, house: House, person: dict[str, Any]) -> Page:
-    """A page of a person who has signed in by the form."""
-    page = browser.new_context(locale="en-GB").new_page()
-    page.goto(house.url + "/")
-    page.locator("input[name=login]").fill(person["login"])
-    page.locator("input[name=password]").fill(person["password"])
-    page.locator("form button[type=submit]").click()
-    page.wait_for_url("**/#/day**")
-    return page
-
-
-def begin_lesson(teacher: Page, house: House, lesson_id: str) -> None:
-    """Opens the lesson, joins with the camera and starts the recording."""
-    teacher.goto(f"{house.url}/#/lessons/{lesson_id}")
-    teacher.get_by_test_id("open-lesson").click()
-    expect(teacher.get_by_test_id("lesson")).to_have_attribute("data-state", "running")
-    if teacher.get_by_test_id("join-lesson").count():
-        teacher.get_by_test_id("join-lesson").click()
-    number_on(teacher)
-    teacher.get_by_test_id("record").click()
-    teacher.get_by_test_id("confirm-record").click()
-    expect(teacher.get_by_test_id("recording")).to_have_attribute("data-on", "yes")

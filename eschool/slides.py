@@ -13,7 +13,17 @@ from uuid import UUID
 
 import anyio
 import msgspec
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, func, or_, select
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -132,7 +142,9 @@ async def add_deck(  # noqa: PLR0917 - two stores, who, where, what and when
         )
         db.add(deck)
         await db.flush()
-        await _turn(db, deck, 1, now)
+        query = select(func.max(LessonTurns.at)).where(LessonTurns.lesson_id == lesson.id)
+        _turn(db, lesson.id, deck_id, 1, _after(await db.scalar(query), now))
+        await db.flush()
     except BaseException:
         await _remove_pages(objects, deck_id, len(rendered.pages))
         raise
@@ -168,15 +180,14 @@ async def turn(
     """Show another page of the newest deck. Raises NoSlides, and OutOfRange beyond its pages."""
     lesson = await led(db, actor, lesson_id, now, running=False)
     _require_not_ended(lesson, now)
-    deck = await _newest(db, lesson.id)
+    deck = (await db.execute(_deck_and_turn(lesson.id))).one_or_none()
     if deck is None:
         raise NoSlides
     if not 1 <= page <= deck.pages:
         raise OutOfRange("page", 1, deck.pages)
-    shown = SlideNow(deck.id, page, deck.pages)
-    if await slide_now(db, lesson.id) != shown:
-        await _turn(db, deck, page, now)
-    return shown
+    if (deck.turned_to, deck.turned_page) != (deck.id, page):
+        _turn(db, lesson.id, deck.id, page, _after(deck.turned_at, now))
+    return SlideNow(deck.id, page, deck.pages)
 
 
 async def slide_now(db: AsyncSession, lesson_id: UUID) -> SlideNow | None:
@@ -245,14 +256,39 @@ async def _newest(
     return row
 
 
-async def _turn(db: AsyncSession, deck: LessonDecks, page: int, now: datetime) -> None:
-    """Write the turn. Who waited for the lesson's lock comes after who had it, in time as well."""
-    query = select(func.max(LessonTurns.at)).where(LessonTurns.lesson_id == deck.lesson_id)
-    before = await db.scalar(query)
-    at = now if before is None else max(now, before)
-    db.add(LessonTurns(lesson_id=deck.lesson_id, deck_id=deck.id, page=page, at=at))
-    await db.flush()
-    emit(db, SlideTurned(at=at, lesson_id=deck.lesson_id, deck_id=deck.id, page=page))
+def _deck_and_turn(lesson_id: UUID) -> Select[UUID, int, UUID, int, datetime]:
+    """SQL: the newest deck and the last turn, in one question: a class waits for its answer."""
+    last = (
+        select(LessonTurns.deck_id, LessonTurns.page, LessonTurns.at)
+        .where(LessonTurns.lesson_id == lesson_id)
+        .order_by(LessonTurns.at.desc(), LessonTurns.id.desc())
+        .limit(1)
+        .subquery()
+    )
+    return (
+        select(
+            LessonDecks.id,
+            LessonDecks.pages,
+            last.c.deck_id.label("turned_to"),
+            last.c.page.label("turned_page"),
+            last.c.at.label("turned_at"),
+        )
+        .outerjoin(last, true())
+        .where(LessonDecks.lesson_id == lesson_id)
+        .order_by(LessonDecks.added_at.desc(), LessonDecks.id.desc())
+        .limit(1)
+    )
+
+
+def _after(before: datetime | None, now: datetime) -> datetime:
+    """Who waited for the lesson's lock comes after who had it, in time as well."""
+    return now if before is None else max(now, before)
+
+
+def _turn(db: AsyncSession, lesson_id: UUID, deck_id: UUID, page: int, at: datetime) -> None:
+    """Write the turn; the commit sends it."""
+    db.add(LessonTurns(lesson_id=lesson_id, deck_id=deck_id, page=page, at=at))
+    emit(db, SlideTurned(at=at, lesson_id=lesson_id, deck_id=deck_id, page=page))
 
 
 async def _recorded(

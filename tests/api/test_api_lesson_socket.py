@@ -30,6 +30,14 @@ async def _room(page: Page, seen: Any) -> dict[str, Any]:
             return room
 
 
+async def _until_waited_for(server: Server, table: str) -> None:
+    """Until a statement waits for a lock on this table."""
+    waiting = text("SELECT true FROM pg_locks WHERE relation = to_regclass(:t) AND NOT granted")
+    async with server.world.sessions() as db, asyncio.timeout(WITHIN_S):
+        while await db.scalar(waiting, {"t": table}) is None:
+            await db.rollback()
+
+
 def _holder(room: dict[str, Any]) -> str | None:
     return room["floor"]["person"]["id"] if room["floor"] else None
 
@@ -137,7 +145,9 @@ async def test_a_refused_message_never_reaches_the_class(server: Server) -> None
         assert [one for one in other.kept if one["type"] == "chat"] == []
 
 
-async def test_a_turned_slide_is_told_at_once_and_before_the_room(server: Server) -> None:
+async def test_a_turned_slide_is_told_to_the_class_and_stands_for_who_comes_late(
+    server: Server,
+) -> None:
     await server.ask("teacher", "POST", "/open")
     async with server.lesson_page("teacher") as teacher, server.lesson_page("pupil") as pupil:
         answer = await server.ask(
@@ -148,7 +158,6 @@ async def test_a_turned_slide_is_told_at_once_and_before_the_room(server: Server
         await server.ask("teacher", "PUT", "/slide", json={"page": 2})
         for page in (teacher, pupil):
             await page.of("slide", deck_id=deck["id"], page=2)
-            await _room(page, lambda room: room["slide"] and room["slide"]["page"] == 2)
     async with server.lesson_page("pupil2") as late:
         welcome = await late.of("lesson_welcome")
     assert (welcome["deck"]["id"], welcome["room"]["slide"]["page"]) == (deck["id"], 2)
@@ -274,6 +283,26 @@ async def test_a_turned_slide_does_not_wait_for_the_room_to_be_read(server: Serv
         await pupil.of("slide", page=2)
         rooms = [one["room"] for one in pupil.kept if one["type"] == "lesson"]
         assert 2 not in {room["slide"]["page"] for room in rooms}
+
+
+async def test_a_room_read_while_the_slide_is_turned_leafs_nobody_back(server: Server) -> None:
+    await server.ask("teacher", "POST", "/open")
+    await server.ask("teacher", "PUT", "/slides?name=x.pdf", content=pdf(2), headers=PDF)
+    async with server.lesson_page("pupil") as pupil, server.lesson_page("pupil2"):
+        await pupil.of("presence")
+        pupil.kept.clear()
+        async with server.world.sessions() as db, db.begin():
+            await db.execute(text("LOCK TABLE lesson_hands IN ACCESS EXCLUSIVE MODE"))
+            # The reading that now waits for this lock has seen the first page already.
+            server.house.lessons.changed(server.world["lesson"])
+            await _until_waited_for(server, "lesson_hands")
+            await server.ask("teacher", "PUT", "/slide", json={"page": 2})
+            await pupil.of("slide", page=2)
+        await server.ask("teacher", "PUT", "/chat", json={"held": False})
+        told: list[dict[str, Any]] = []
+        while not told or told[-1]["chat_held"]:
+            told.append((await pupil.of("lesson"))["room"])
+        assert {room["slide"]["page"] for room in told} == {2}
 
 
 async def test_thirty_pages_see_every_turned_slide_soon(server: Server) -> None:
