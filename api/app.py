@@ -13,20 +13,25 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from api import (
+    board,
     break_glass,
+    cards,
     chat,
     day,
     device_socket,
     devices,
     ecg,
+    enter,
     hands,
     health,
+    imports,
     lesson_room,
     lesson_socket,
     lessons,
     logs,
     me,
     notes,
+    people_admin,
     readings,
     recordings,
     records,
@@ -56,7 +61,7 @@ from people.refused import NotSignedIn, Refused
 from storage.settings import Settings
 
 PREFIX = "/api/v1"
-_SLOW = re.compile(rf"{PREFIX}/lessons/[^/]+/slides")
+_SLOW = re.compile(rf"{PREFIX}/(lessons/[^/]+/slides|organisations/[^/]+/imports)")
 
 
 class OriginRefused(Refused):
@@ -112,15 +117,18 @@ def shows_something(
 
 def data_routes() -> list[ControllerRouterHandler]:
     """The routes under PREFIX."""
-    house = (sign_in, sessions, me, day, devices)
+    house = (sign_in, sessions, me, day, devices, cards, enter)
     clinic = (visits, readings, ecg, notes, records, break_glass)
+    administration = (people_admin, imports, board)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
-    return [route for module in (*house, *clinic, *school) for route in module.ROUTES]
+    return [
+        route for module in (*house, *clinic, *administration, *school) for route in module.ROUTES
+    ]
 
 
 def body_deadline_s(scope: Any) -> float:
     """How long a body may take: slides are large, everything else is not."""
-    slow = scope["method"] == "PUT" and _SLOW.fullmatch(scope["path"])
+    slow = scope["method"] in {"PUT", "POST"} and _SLOW.fullmatch(scope["path"])
     return uploads.DEADLINE_S if slow else BODY_DEADLINE_S
 
 

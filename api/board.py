@@ -1,0 +1,146 @@
+"""The live board of an administrator: rooms, people, media, failed work, disk. Pages poll it.
+
+Of a lesson it tells who is in the room; of visits only how many are open and how many people are
+in them. What is counted for the whole server says so: one machine serves several organisations.
+"""
+
+import shutil
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from api.db import asked
+from api.house import House
+from api.problems import refuses
+from api.socket_messages import Side
+from eschool.running import RunningLesson, running_lessons
+from people.policy import Act
+from people.sessions import Caller
+from storage.dead_letters import list_letters
+from telemed.running import open_visits
+
+# "Lately" of failed joins.
+LATELY_S = 3600.0
+
+
+class InRoom(msgspec.Struct, frozen=True):
+    """Somebody whose page of a lesson is open. `heard`, `seen`: media arrive from there."""
+
+    id: UUID
+    name: str
+    side: Side
+    heard: bool
+    seen: bool
+
+
+class LessonNow(msgspec.Struct, frozen=True):
+    """A running lesson and who is in it."""
+
+    lesson: RunningLesson
+    people: list[InRoom]
+    failed_joins: int
+
+
+class VisitsNow(msgspec.Struct, frozen=True):
+    """Open visits: numbers only."""
+
+    open: int
+    people: int
+    failed_joins: int
+
+
+class MediaNow(msgspec.Struct, frozen=True):
+    """What the media worker counts since its start, for the whole server."""
+
+    transports: int
+    packets_in: int
+    packets_out: int
+    lost: int  # could not be sent on
+    resent: int  # asked for again by a page that had lost them
+
+
+class DiskNow(msgspec.Struct, frozen=True):
+    """The disk of our own data."""
+
+    free_bytes: int
+    total_bytes: int
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens now. `media` is None while the worker does not answer."""
+
+    at: datetime
+    lessons: list[LessonNow]
+    visits: VisitsNow
+    media: MediaNow | None
+    failed_jobs: int
+    disk: DiskNow
+
+
+@get(
+    "/organisations/{organisation_id:uuid}/board",
+    operation_id="getBoard",
+    act=Act.WATCH_BOARD,
+    responses=refuses(401, 403, 404),
+    quiet=True,
+)
+async def get_board(
+    organisation_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+) -> Board:
+    """The board of an organisation at this moment."""
+    async with house.transaction(asked(request)) as db:
+        lessons = await running_lessons(db, sender.actor, organisation_id, now)
+        visits = await open_visits(db, sender.actor, organisation_id, now)
+        letters = await list_letters(db, organisation_id)
+    return Board(
+        at=now,
+        lessons=[_lesson(house, one) for one in lessons],
+        visits=_visits(house, visits),
+        media=await _media(house),
+        failed_jobs=len(letters),
+        disk=_disk(house),
+    )
+
+
+def _lesson(house: House, lesson: RunningLesson) -> LessonNow:
+    people = [
+        InRoom(one.id, one.name, one.side, heard=one.audio, seen=one.video or one.screen)
+        for one in house.media.members(lesson.id)
+        if one.online
+    ]
+    return LessonNow(lesson, people, house.media.failures({lesson.id}, LATELY_S))
+
+
+def _visits(house: House, visits: list[UUID]) -> VisitsNow:
+    people = sum(one.online for visit in visits for one in house.media.members(visit))
+    return VisitsNow(len(visits), people, house.media.failures(set(visits), LATELY_S))
+
+
+async def _media(house: House) -> MediaNow | None:
+    stats = await house.media.stats()
+    if stats is None:
+        return None
+    return MediaNow(
+        transports=stats.transports,
+        packets_in=stats.packets_in,
+        packets_out=stats.packets_out,
+        lost=stats.dropped_send,
+        resent=stats.resent,
+    )
+
+
+def _disk(house: House) -> DiskNow:
+    usage = shutil.disk_usage(house.settings.home)
+    return DiskNow(usage.free, usage.total)
+
+
+ROUTES = [get_board]
