@@ -13,10 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.cards import Cards
+from people.passwords import Credentials, folded
 from people.policy import Kind
 from people.recoveries import TELL_JOB, Recoveries
 from people.relations import Relations
-from people.sign_in import Credentials, folded
+from people.throttle import begin, failed, network_prefix
 from storage.jobs import enqueue
 
 
@@ -26,8 +27,14 @@ class AskForHelp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     login_or_number: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-async def ask_for_help(db: AsyncSession, word: str, now: datetime) -> None:
-    """Note that whoever this login or card number belongs to cannot get in."""
+async def ask_for_help(db: AsyncSession, asked: AskForHelp, network: str, now: datetime) -> None:
+    """Note that whoever this login or card number belongs to cannot get in.
+
+    Raises TooManyAttempts; asking has a counter of its own, so that it holds no sign-in back.
+    """
+    attempt = await begin(db, None, f"help {network_prefix(network)}", now)
+    await failed(db, attempt, now)
+    word = asked.login_or_number
     number = "".join(sign for sign in word if sign.isdigit())
     by_card = select(Cards.person_id, Cards.organisation_id).where(
         Cards.number == number, Cards.revoked_at.is_(None)

@@ -27,7 +27,7 @@ from people.organisations import Organisations
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Thing
 from people.recoveries import helped
-from people.refused import FieldError, NotFound, Refused
+from people.refused import NotFound, OutOfRange, Refused
 from people.sessions import end_sessions_opened_by
 from storage.engine import Base, new_id
 
@@ -136,13 +136,6 @@ class StaffHaveNoCards(Refused):
     code = "staff_have_no_cards"
 
 
-class TooManyCards(Refused):
-    """So many cards are not made at once."""
-
-    status = 422
-    code = "out_of_range"
-
-
 class CardLocked(Refused):
     """The date of birth was wrong too often: only a new card helps."""
 
@@ -184,7 +177,7 @@ async def issue_card(
         raise StaffHaveNoCards
     before = _live() & (Cards.person_id == person.id) & (Cards.organisation_id == organisation_id)
     await _revoke(db, actor.id, before, now)
-    secret = secrets.token_urlsafe(20)
+    secret = new_secret()
     row = Cards(
         id=new_id(),
         person_id=person.id,
@@ -210,8 +203,7 @@ async def issue_sheet(
     require_at(actor, Act.MANAGE_PEOPLE, organisation_id, now)
     wanted = list(dict.fromkeys(new.person_ids))
     if not 1 <= len(wanted) <= SHEET_MOST:
-        wrong = FieldError("person_ids", TooManyCards.code, {"min": 1, "max": SHEET_MOST})
-        raise TooManyCards((wrong,))
+        raise OutOfRange("person_ids", 1, SHEET_MOST)
     cards = []
     for person_id in wanted:
         card, secret = await issue_card(db, actor, person_id, organisation_id, now)
@@ -282,6 +274,11 @@ async def list_holders(
         for person, card in rows[:PAGE]
     ]
     return CardHolders(shown, str(shown[-1].person_id) if len(rows) > PAGE else None)
+
+
+def new_secret() -> str:
+    """160 random bits, in letters that need no escape behind a hash."""
+    return secrets.token_urlsafe(20)
 
 
 async def shown_card(db: AsyncSession, secret: str) -> Cards | None:

@@ -9,17 +9,16 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import cards, links
-from people.audit import acted
 from people.cards import Cards
-from people.facts import SignedIn, emit
 from people.links import EntryLinks
+from people.passwords import Credentials
 from people.persons import Me, me
-from people.policy import Act, Thing
 from people.refused import Refused
-from people.sessions import NewSession, start_session
+from people.second_factors import SecondStep, SignedInAs, let_in
 from people.throttle import begin, failed, is_known_here, network_prefix, succeeded
 
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -33,10 +32,9 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Entered(msgspec.Struct, frozen=True):
-    """A session and whose it is; `browser` is the token by which the card is known there."""
+    """A session, or the step before it; `browser` is the token by which the card is known."""
 
-    session: NewSession
-    me: Me
+    found: SignedInAs | SecondStep
     browser: str | None = None
 
 
@@ -56,7 +54,10 @@ class StaffNeedPassword(Refused):
 
 
 class NewPasswordNeeded(Refused):
-    """The link of somebody who works somewhere: it gives a new password, and no session."""
+    """The link of somebody who works somewhere: it gives a new password, and no session.
+
+    `params["login"]` is theirs, or empty for who has to choose one.
+    """
 
     status = 403
     code = "new_password_needed"
@@ -77,9 +78,14 @@ async def enter(
     link = await links.shown_link(db, shown.secret, now)
     if link is not None:
         return await _by_link(db, link, prefix, now)
+    raise await no_such_secret(db, prefix, now)
+
+
+async def no_such_secret(db: AsyncSession, prefix: str, now: datetime) -> CardRefused:
+    """Count a wrong secret against the network and give the refusal. Raises TooManyAttempts."""
     attempt = await begin(db, None, prefix, now)
     await failed(db, attempt, now)
-    raise CardRefused
+    return CardRefused()
 
 
 async def _by_card(
@@ -106,8 +112,8 @@ async def _by_card(
         raise
     await succeeded(db, attempt, now)
     kept = await cards.used_card(db, card, browser, now)
-    session = await _open(db, who, prefix, now, method=cards.METHOD, opened_by=card.id)
-    return Entered(session, who, kept)
+    found = await _let_in(db, who, prefix, now, method=cards.METHOD, opened_by=card.id)
+    return Entered(found, kept)
 
 
 async def _by_link(db: AsyncSession, link: EntryLinks, prefix: str, now: datetime) -> Entered:
@@ -115,20 +121,15 @@ async def _by_link(db: AsyncSession, link: EntryLinks, prefix: str, now: datetim
     attempt = await begin(db, f"link {link.id}", prefix, now, known_here=known_here)
     who = await me(db, link.person_id, now)
     if who.staff:
-        raise NewPasswordNeeded
+        own = select(Credentials.login).where(Credentials.person_id == who.id)
+        raise NewPasswordNeeded(login=await db.scalar(own) or "")
     await succeeded(db, attempt, now)
     link.used_at = now
-    session = await _open(db, who, prefix, now, method=links.METHOD, opened_by=link.id)
-    return Entered(session, who)
+    return Entered(await _let_in(db, who, prefix, now, method=links.METHOD, opened_by=link.id))
 
 
-async def _open(
+async def _let_in(
     db: AsyncSession, who: Me, prefix: str, now: datetime, *, method: str, opened_by: UUID
-) -> NewSession:
-    session = await start_session(
-        db, who.id, prefix, now, staff=who.staff, method=method, opened_by=opened_by
-    )
-    emit(db, SignedIn(at=now, person_id=who.id, session_id=session.id))
-    thing = Thing(subject_id=who.id, about=(session.id,))
-    await acted(db, who.id, Act.SIGN_IN, thing, now, details={"method": method})
-    return session
+) -> SignedInAs | SecondStep:
+    """Open the session of a patient, parent or pupil: of them no second factor is required."""
+    return await let_in(db, who.id, prefix, now, method=method, opened_by=opened_by, required=False)

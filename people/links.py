@@ -5,7 +5,6 @@ gets no session by it, only the way to a new password: the second factor is aske
 nobody but the person learns the password.
 """
 
-import secrets
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from people.administration import require_at
 from people.audit import acted
+from people.cards import new_secret
 from people.device_tokens import token_hash
 from people.members import is_staff, member
 from people.notices import notify
@@ -80,7 +80,7 @@ async def issue_link(
         require_at(actor, Act.MANAGE_PEOPLE, organisation_id, now)
     before = (EntryLinks.person_id == person.id) & EntryLinks.live(now)
     await db.execute(update(EntryLinks).where(before).values(expires_at=now))
-    secret = secrets.token_urlsafe(20)
+    secret = new_secret()
     row = EntryLinks(
         id=new_id(),
         person_id=person.id,
