@@ -1,11 +1,13 @@
 """Fixtures of the media worker's tests."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from rtc.worker import Worker
 from tests.rtc.media_house import MediaHouse, open_house
+from tests.rtc.recording_source import Studio
 
 
 @pytest.fixture
@@ -25,3 +27,9 @@ async def worker(stage: tuple[Worker, MediaHouse]) -> Worker:
 async def house(stage: tuple[Worker, MediaHouse]) -> MediaHouse:
     """The API's part of the stage."""
     return stage[1]
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    """A recorder with sources at hand."""
+    return Studio(tmp_path)

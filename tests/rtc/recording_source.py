@@ -15,6 +15,7 @@ import numpy as np
 
 from rtc.messages import Recording
 from rtc.recording import mp4
+from rtc.recording.opus import SILENCE
 from rtc.recording.recorder import Recorder
 from rtc.recording.spool import Spool
 from storage.objects import Objects
@@ -376,3 +377,22 @@ class Film:
             assert round((track[-1][0] + track[-1][1]) * 1000, 3) == end_ms
         if self.pictures:
             assert len(self.sizes) == len(self.pictures)
+
+
+def classroom(studio: Studio) -> tuple[Camera, Microphone]:
+    """The presenter's camera and voice, both on."""
+    camera, microphone = Camera(), Microphone()
+    studio.on("camera", camera)
+    studio.on("voice", microphone)
+    return camera, microphone
+
+
+def spoken(film: Film, start_s: float = 0.0, end_s: float = 1e9) -> int:
+    """How many packets of real voice lie between two moments."""
+    return sum(start_s <= at < end_s and data != SILENCE for at, _, data in film.sounds)
+
+
+def sizes_at(film: Film, second: float) -> tuple[int, int]:
+    """Size of the picture that is shown at a moment."""
+    pairs = zip(film.pictures, film.sizes, strict=True)
+    return next(size for (at, length, *_), size in pairs if at <= second < at + length)
