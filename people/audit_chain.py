@@ -21,7 +21,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import DDL, Index, Table, delete, insert, select, text
+from sqlalchemy import Connection, Index, Table, delete, insert, select, text
 from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import Mapped, mapped_column
@@ -108,8 +108,13 @@ _QUEUED = """
 
 def _with_triggers(table: Table, *triggers: str) -> None:
     """Make the triggers wherever the table is made from its declaration."""
-    for statement in (*_FUNCTIONS, *(trigger.format(table.name) for trigger in triggers)):
-        listen(table, "after_create", DDL(statement.replace("%", "%%")))
+    statements = [*_FUNCTIONS, *(trigger.format(table.name) for trigger in triggers)]
+
+    def make(_table: Table, connection: Connection, **_: Any) -> None:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    listen(table, "after_create", make)
 
 
 for _source in SOURCES.values():

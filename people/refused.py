@@ -8,6 +8,7 @@ Refused
 ├── NotFound               404 not_found                 absent, or somebody else's: no difference
 ├── OutOfRange             422 out_of_range              errors: the field, params: min, max
 ├── people.break_glass.AlreadyReviewed 409 already_reviewed
+├── audit_reports.ExportTooLarge   422 export_too_large   params: most
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
