@@ -13,30 +13,43 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from api import (
+    audit,
+    assistance,
     board,
     break_glass,
     cards,
     chat,
+    children,
+    consents,
     day,
     device_socket,
     devices,
     ecg,
     enter,
+    factors,
+    factors,
+    family,
+    guardianships,
     hands,
     health,
     imports,
     lesson_room,
     lesson_socket,
     lessons,
+    letters,
     logs,
     me,
     notes,
+    notice_ways,
+    notices,
     people_admin,
+    push,
     readings,
     recordings,
     records,
     schema,
     sessions,
+    shares,
     sign_in,
     slides,
     uploads,
@@ -117,9 +130,24 @@ def shows_something(
 
 def data_routes() -> list[ControllerRouterHandler]:
     """The routes under PREFIX."""
-    house = (sign_in, sessions, me, day, devices, cards, enter)
+    house = (
+        sign_in,
+        factors,
+        sessions,
+        me,
+        day,
+        devices,
+        consents,
+        shares,
+        cards,
+        enter,
+        family,
+        children,
+        assistance,
+        audit,
+    , notices, notice_ways, push)
     clinic = (visits, readings, ecg, notes, records, break_glass)
-    administration = (people_admin, imports, board)
+    administration = (people_admin, guardianships, imports, board, letters)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
     return [
         route for module in (*house, *clinic, *administration, *school) for route in module.ROUTES

@@ -34,6 +34,45 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "listDevices": {NOBODY: {401}, SELF: {200}},
     "addMyReading": {NOBODY: {401}, SELF: {200, 201}},
     "sendReadings": {NOBODY: {401}, STRANGER: {401}},
+    "listNotices": {NOBODY: {401}, SELF: {200}},
+    "unreadNotices": {NOBODY: {401}, SELF: {200}},
+    "readNotice": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
+    "readNotices": {NOBODY: {401}, SELF: {204}},
+    "noticeWays": {NOBODY: {401}, SELF: {200}},
+    "setQuietHours": {NOBODY: {401}, SELF: {200}},
+    "setNoticeMail": {NOBODY: {401}, SELF: {202, 429}},
+    "setNoticeSms": {NOBODY: {401}, SELF: {202, 429}},
+    # Without the code nobody proves an address: here it is asked whose it is.
+    "confirmNoticeTarget": {NOBODY: {401}, STRANGER: {404}, SELF: {200}},
+    "switchNoticeTarget": {NOBODY: {401}, STRANGER: {404}, SELF: {200}},
+    "addPush": {NOBODY: {401}, SELF: {422}},
+    "listLetters": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "retryLetter": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "dropLetter": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
     "getVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "openVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "visitTicket": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {201}, PATIENT: {201}},
@@ -115,6 +154,44 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "enter": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "setNewPassword": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "askForHelp": {NOBODY: {202, 429}, STRANGER: {202, 429}},
+    "listConsents": {NOBODY: {401}, SELF: {200}},
+    "giveConsent": {NOBODY: {401}, STRANGER: {404}},
+    "withdrawConsent": {NOBODY: {401}, STRANGER: {404}},
+    "getConsentText": {NOBODY: {401}, STRANGER: {404}},
+    "listConsentTexts": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    # Written over a version that is not there: here it is asked who may write.
+    "publishConsentText": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {409},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "showCode": {NOBODY: {401}, SELF: {201}},
+    "scanCode": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {404, 429},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {403},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "getScan": {NOBODY: {401}, STRANGER: {404}},
+    "listShares": {NOBODY: {401}, SELF: {200}},
+    "confirmShare": {NOBODY: {401}, STRANGER: {404}},
+    "refuseShare": {NOBODY: {401}, STRANGER: {404}},
+    "endShare": {NOBODY: {401}, STRANGER: {404}},
     "getLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "openLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "lessonTicket": {NOBODY: {401}, STRANGER: {404}, TEACHER: {201}, PUPIL: {201}},
@@ -134,16 +211,37 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "getSlides": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getSlide": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "record": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
+    "recordingConsents": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getRecording": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getPlaylist": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getInitSegment": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getSegment": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getRecordingFile": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "getRecordingVoice": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
+    "whoLooked": {NOBODY: {401}, STRANGER: {404}, SELF: {200}, GUARDIAN: {200}},
+    "readAudit": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "exportAudit": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
     # What ends things comes last.
     "endLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "closeVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "revokeDevice": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
+    "removeNoticeTarget": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
     "endSession": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
     "signOut": {NOBODY: {401}, SELF: {204}},
 }
@@ -161,6 +259,13 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
         "unit": "%",
     },
     "sendReadings": {"readings": []},
+    "readNotices": {"at": datetime.now(UTC).isoformat()},
+    "setQuietHours": {"quiet_from": "22:00", "quiet_until": "07:00"},
+    "setNoticeMail": {"address": "somebody@example.org"},
+    "setNoticeSms": {"address": "+79990000000"},
+    "confirmNoticeTarget": {"code": "000000"},
+    "switchNoticeTarget": {"active": True},
+    "addPush": {"endpoint": "http://127.0.0.1/", "p256dh": "", "auth": ""},
     "breakGlass": {"reason": "-"},
     "reviewBreakGlass": {"justified": True},
     "issueCards": {"person_ids": []},
@@ -168,6 +273,20 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "enter": {"secret": "of-nobody"},
     "setNewPassword": {"secret": "of-nobody", "password": "-"},
     "askForHelp": {"login_or_number": "nobody.at.all"},
+    "giveConsent": {"organisation_id": str(uuid4()), "purpose": "data_processing", "version": 1},
+    "publishConsentText": {
+        "purpose": "data_processing",
+        "after": 1_000_000,
+        **dict.fromkeys(("ru", "tt", "en"), "-" * 20),
+        "asks_again": False,
+    },
+    "showCode": {"purpose": "assist"},
+    "scanCode": lambda ids: {
+        "code": "of-nobody",
+        "organisation_id": ids["organisation_id"],
+        "fields": ["identity"],
+    },
+    "confirmShare": {"fields": ["identity"], "version": 1},
     "giveFloor": {"person_id": str(uuid4()), "kinds": ["audio"]},
     "writeMessage": {"text": "-", "client_id": str(uuid4())},
     "decideMessage": {"state": "approved"},
@@ -176,14 +295,14 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "record": {"on": False},
 }
 # What is asked for besides the path; {organisation_id} and its like are the target's ids.
-QUERIES = {"addSlides": "?name=x.pdf"}
+QUERIES = {"whoLooked": "?person_id={person_id}", "addSlides": "?name=x.pdf"}
 # Operations of a lesson, by what else their path names.
 OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 # Lists answer anybody with 200: here it counts whose things came back.
 LISTS = frozenset({"myDay", "listDevices", "listSessions"})
 # The thing is in an organisation or of a person, but the path does not say so: query or body does.
-AT_ORGANISATION: frozenset[str] = frozenset()
-OF_PERSON: frozenset[str] = frozenset()
+AT_ORGANISATION: frozenset[str] = frozenset({"scanCode"})
+OF_PERSON = frozenset({"whoLooked"})
 
 Target = tuple[str, dict[str, str]]
 
