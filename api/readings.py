@@ -33,7 +33,8 @@ class ReadingResults(msgspec.Struct, frozen=True):
     results: list[ReadingResult]
 
 
-def _status(applied: list[Applied]) -> int:
+def status_of(applied: list[Applied]) -> int:
+    """201 when something new was stored, else 200."""
     return 201 if any(one.status is Outcome.STORED for one in applied) else 200
 
 
@@ -52,7 +53,7 @@ async def send_readings(
 ) -> Response[ReadingResults]:
     """Store a device's readings, all or none; answered after the commit."""
     applied = await house.readings.submit(readings.incoming(device, data.readings, now))
-    return Response(ReadingResults(readings.results(applied)), status_code=_status(applied))
+    return Response(ReadingResults(readings.results(applied)), status_code=status_of(applied))
 
 
 @post(
@@ -71,7 +72,7 @@ async def add_my_reading(
     """Store a reading the caller typed in; answered after the commit."""
     typed = readings.by_hand(sender.actor, sender.person_id, data, now)
     applied = await house.readings.submit([typed])
-    return Response(applied[0].reading, status_code=_status(applied))
+    return Response(applied[0].reading, status_code=status_of(applied))
 
 
 @get(

@@ -72,18 +72,44 @@ async def child_lessons(
     if actor.id is None:
         raise NotFound
     rows = (await db.execute(visible_to(actor.id, child_id, now).limit(SHOWN))).all()
-    return [
-        ChildLesson(
-            id=lesson.id,
-            title=lesson.title,
-            subject=lesson.subject,
-            class_name=class_name,
-            starts_at=lesson.starts_at,
-            ends_at=lesson.ends_at,
-            state=state_of(lesson, now),
-            recorded=recorded,
-            teacher=Ref(teacher.id, full_name(teacher.given_name, teacher.family_name)),
-            organisation=Ref(school.id, school.name),
-        )
-        for lesson, class_name, teacher, school, recorded in rows
-    ]
+    return [_shown(*row, now=now) for row in rows]
+
+
+async def next_lesson(
+    db: AsyncSession, actor: Actor, child_id: UUID, now: datetime
+) -> ChildLesson | None:
+    """Give the lesson a child has now or next, of those open to the actor."""
+    if actor.id is None:
+        return None
+    query = (
+        visible_to(actor.id, child_id, now)
+        .where(Lessons.ends_at > now, Lessons.ended_at.is_(None))
+        .order_by(None)
+        .order_by(Lessons.starts_at, Lessons.id)
+        .limit(1)
+    )
+    row = (await db.execute(query)).one_or_none()
+    return None if row is None else _shown(*row, now=now)
+
+
+def _shown(
+    lesson: Lessons,
+    class_name: str,
+    teacher: Persons,
+    school: Organisations,
+    recorded: bool,
+    *,
+    now: datetime,
+) -> ChildLesson:
+    return ChildLesson(
+        id=lesson.id,
+        title=lesson.title,
+        subject=lesson.subject,
+        class_name=class_name,
+        starts_at=lesson.starts_at,
+        ends_at=lesson.ends_at,
+        state=state_of(lesson, now),
+        recorded=recorded,
+        teacher=Ref(teacher.id, full_name(teacher.given_name, teacher.family_name)),
+        organisation=Ref(school.id, school.name),
+    )

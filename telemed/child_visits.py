@@ -57,6 +57,28 @@ async def child_visits(
     return [outside(*row) for row in await audit.read(db, actor, query, purpose)]
 
 
+async def next_visit(
+    db: AsyncSession, actor: Actor, child_id: UUID, now: datetime
+) -> VisitOutside | None:
+    """Give the visit a child has now or next, of those open to the actor."""
+    if actor.id is None:
+        return None
+    query = (
+        visible_to(actor.id, now)
+        .where(
+            Visits.patient_id == child_id,
+            Visits.state != VisitState.CLOSED.value,
+            Visits.ends_at > now,
+        )
+        .order_by(None)
+        .order_by(Visits.starts_at, Visits.id)
+        .limit(1)
+    )
+    purpose = audit.Purpose(Act.SEE_CHILD_HEALTH, Thing(subject_id=child_id), now)
+    rows = await audit.read(db, actor, query, purpose)
+    return outside(*rows[0]) if rows else None
+
+
 def outside(visit: Visits, doctor: Persons, clinic: Organisations) -> VisitOutside:
     """Give a visit as it is seen from outside."""
     return VisitOutside(
