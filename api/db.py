@@ -17,6 +17,7 @@ from api.house import House
 from people.device_tokens import KnownDevice, device_of
 from people.refused import NotSignedIn
 from people.sessions import Caller, session_person
+from people.step_up import EnrolmentNeeded
 from storage.settings import Settings
 
 
@@ -55,7 +56,7 @@ async def caller_of(
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
 ) -> Caller:
-    """Who stands behind the session cookie. Raises NotSignedIn.
+    """Who stands behind the session cookie. Raises NotSignedIn, EnrolmentNeeded.
 
     A route that pages poll is `quiet`: being asked does not keep the session awake.
     """
@@ -63,7 +64,10 @@ async def caller_of(
     if not token:
         raise NotSignedIn
     quietly = bool(request.route_handler.opt.get("quiet"))
-    return await session_person(db, token, now, quietly=quietly)
+    caller = await session_person(db, token, now, quietly=quietly)
+    if caller.enrolling and not request.route_handler.opt.get("enrolling"):
+        raise EnrolmentNeeded
+    return caller
 
 
 async def sender_of(
@@ -76,6 +80,19 @@ async def sender_of(
     A request that held a connection while waiting for the writer's would starve it.
     """
     async with house.transaction() as db:
+        return await caller_of(request, house, db, now)
+
+
+async def onlooker_of(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+) -> Caller:
+    """The caller of what a page asks by itself: nothing is committed, so nothing keeps awake.
+
+    Otherwise an open page would hold a forgotten session of a doctor for ever.
+    """
+    async with house.sessions() as db:
         return await caller_of(request, house, db, now)
 
 
@@ -98,5 +115,6 @@ DEPENDENCIES = {
     "now": Provide(now_of, sync_to_thread=False),
     "caller": Provide(caller_of),
     "sender": Provide(sender_of),
+    "onlooker": Provide(onlooker_of),
     "device": Provide(device_by_token),
 }

@@ -21,6 +21,7 @@ from people.sessions import Caller, Session
     operation_id="signOut",
     status_code=204,
     act=Act.ACCOUNT,
+    enrolling=True,
     responses=refuses(401, 403),
 )
 async def sign_out(
@@ -38,7 +39,13 @@ async def sign_out(
     )
 
 
-@get("/sessions", operation_id="listSessions", act=Act.ACCOUNT, responses=refuses(401))
+@get(
+    "/sessions",
+    operation_id="listSessions",
+    act=Act.ACCOUNT,
+    enrolling=True,
+    responses=refuses(401),
+)
 async def list_sessions(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
@@ -52,6 +59,7 @@ async def list_sessions(
     "/sessions/{session_id:uuid}",
     operation_id="endSession",
     act=Act.ACCOUNT,
+    enrolling=True,
     responses=refuses(401, 403, 404),
 )
 async def end_session(
