@@ -13,8 +13,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from api import (
-    audit,
     assistance,
+    audit,
     board,
     break_glass,
     cards,
@@ -26,7 +26,6 @@ from api import (
     devices,
     ecg,
     enter,
-    factors,
     factors,
     family,
     guardianships,
@@ -145,7 +144,10 @@ def data_routes() -> list[ControllerRouterHandler]:
         children,
         assistance,
         audit,
-    , notices, notice_ways, push)
+        notices,
+        notice_ways,
+        push,
+    )
     clinic = (visits, readings, ecg, notes, records, break_glass)
     administration = (people_admin, guardianships, imports, board, letters)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
