@@ -27,7 +27,25 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "health": {NOBODY: {200}, STRANGER: {200}},
     "ready": {NOBODY: {200}, STRANGER: {200}},
     "signIn": {NOBODY: {401, 429}, STRANGER: {401, 429}},
+    "takeSecondStep": {NOBODY: {401}, STRANGER: {401}},
+    "askSecondPasskey": {NOBODY: {401}, STRANGER: {401}},
+    "askPasskey": {NOBODY: {201}, STRANGER: {201}},
+    # Nobody's key, no code: here it is asked that nobody is let in.
+    "signInByPasskey": {NOBODY: {403, 429}, STRANGER: {403, 429}},
+    "beginAsFirstAdministrator": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "me": {NOBODY: {401}, SELF: {200}},
+    "myFactors": {NOBODY: {401}, SELF: {200}},
+    "beginTotp": {NOBODY: {401}, SELF: {201, 409}},
+    "confirmTotp": {NOBODY: {401}, SELF: {403}},
+    "removeTotp": {NOBODY: {401}, SELF: {404}},
+    "beginPasskey": {NOBODY: {401}, SELF: {201}},
+    "addPasskey": {NOBODY: {401}, SELF: {403}},
+    "removePasskey": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
+    "newRecoveryCodes": {NOBODY: {401}, SELF: {404}},
+    # A new password that is none: it is asked whose is to be changed.
+    "changePassword": {NOBODY: {401}, SELF: {422}},
+    "askStepUpPasskey": {NOBODY: {401}, SELF: {201}},
+    "stepUp": {NOBODY: {401}, SELF: {403, 429}},
     "updateMe": {NOBODY: {401}, SELF: {200}},
     "listSessions": {NOBODY: {401}, SELF: {200}},
     "myDay": {NOBODY: {401}, SELF: {200}},
@@ -247,8 +265,36 @@ MATRIX: dict[str, dict[str, set[int]]] = {
 }
 
 # What is sent; a function is given the target's ids.
+# Of no key to no question.
+_ANSWER = {
+    "credential_id": "eA==",
+    "client_data": "e30=",
+    "authenticator_data": "eA==",
+    "signature": "eA==",
+}
 BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "signIn": {"login": "nobody.at.all", "password": "x"},
+    "takeSecondStep": {"second_step": "x", "proof": {"way": "totp", "code": "000000"}},
+    "askSecondPasskey": {"second_step": "x"},
+    "signInByPasskey": _ANSWER,
+    "beginAsFirstAdministrator": {
+        "code": "first-x",
+        "organisation_name": "x",
+        "organisation_kind": "clinic",
+        "given_name": "x",
+        "family_name": "x",
+        "login": "x",
+        "password": "x",
+    },
+    "confirmTotp": {"code": "000000"},
+    "addPasskey": {
+        "name": "x",
+        "credential_id": "eA==",
+        "client_data": "e30=",
+        "attestation": "eA==",
+    },
+    "changePassword": {"old": "x", "new": "x"},
+    "stepUp": {"proof": {"way": "passkey", "answer": _ANSWER}},
     "updateMe": {"language": "en"},
     "putNote": {"text": "-", "version": 1},
     "addMyReading": {

@@ -25,6 +25,7 @@ from eschool.chat import LessonMessages
 from eschool.lessons import Lessons
 from people.device_tokens import device_of
 from people.organisations import Organisations
+from people.passkeys import Passkeys
 from people.policy import Kind
 from people.relations import Relations
 from people.sessions import start_session
@@ -75,6 +76,7 @@ class Region:
     cookies: dict[str, str]  # person → session token
     owned: dict[str, dict[str, set[str]]]  # list operation → person → ids of all that is theirs
     sensors: list[dict[str, Any]]  # devices that send readings, with their tokens
+    recorders: list[dict[str, Any]]  # devices that send an ECG
     decks: dict[str, str]  # lesson → its slides
     own: dict[str, list[tuple[str, str]]]  # path parameter → whose, and which
     places: dict[str, dict[str, str]]  # organisation → who is what there
@@ -117,6 +119,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                     person: {str(cookies[person].id), str(spare[person].id)} for person in cookies
                 },
             },
+            recorders=[one for one in seeded["devices"] if "ecg" in one["kinds"]],
             sensors=[one for one in seeded["devices"] if set(one["kinds"]) & set(SAMPLES)],
             decks={
                 one["id"]: await _media(db, objects, UUID(one["id"]), now)
@@ -125,6 +128,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
             own={
                 "device_id": [(one["person_id"], one["id"]) for one in devices],
                 "session_id": [(p, str(s.id)) for p, s in list(spare.items())[:3]],
+                "key_id": [(p, await _passkey(db, UUID(p), now)) for p in list(cookies)[:2]],
             },
             places=await _places(db),
             guardians=await _guardians(db),
@@ -132,6 +136,14 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         )
         await _plant(db, region, seeded, now)
         return region
+
+
+async def _passkey(db: AsyncSession, person_id: UUID, now: datetime) -> str:
+    row = Passkeys(id=new_id(), person_id=person_id, name="-", made_at=now, sign_count=0)
+    row.credential_id, row.public_key = row.id.bytes, b"-"
+    db.add(row)
+    await db.flush()
+    return str(row.id)
 
 
 async def _plant(db: AsyncSession, region: Region, seeded: dict[str, Any], now: datetime) -> None:
