@@ -83,19 +83,6 @@ async def sender_of(
         return await caller_of(request, house, db, now)
 
 
-async def onlooker_of(
-    request: Request[Any, Any, Any],
-    house: NamedDependency[House],
-    now: NamedDependency[datetime],
-) -> Caller:
-    """The caller of what a page asks by itself: nothing is committed, so nothing keeps awake.
-
-    Otherwise an open page would hold a forgotten session of a doctor for ever.
-    """
-    async with house.sessions() as db:
-        return await caller_of(request, house, db, now)
-
-
 async def device_by_token(
     request: Request[Any, Any, Any],
     house: NamedDependency[House],
@@ -115,6 +102,5 @@ DEPENDENCIES = {
     "now": Provide(now_of, sync_to_thread=False),
     "caller": Provide(caller_of),
     "sender": Provide(sender_of),
-    "onlooker": Provide(onlooker_of),
     "device": Provide(device_by_token),
 }
