@@ -165,6 +165,7 @@ class Desk:
             turns = self._turns
             now = self._house.clock()
             async with self._house.transaction("/ws/lessons") as db:
+                await takes.mind_consents(db, self.lesson_id, self.present, now)
                 room = await lesson_room.room(db, self.lesson_id, now)
                 plan = await self._plan(db, room)
             if turns == self._turns:

@@ -46,6 +46,7 @@ def _session_ended(house: House, fact: SessionEnded) -> None:
 def _rights_changed(house: House, fact: RightsChanged) -> None:
     for hint in (Hint.VISIT, Hint.LESSON):
         house.live.hint(live.person(fact.person_id), hint)
+    house.lessons.person_changed(fact.person_id)
 
 
 def _device_revoked(house: House, fact: DeviceRevoked) -> None:

@@ -12,17 +12,18 @@ import msgspec
 from litestar import Request, Response, get, put, route
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, JSONBody, PathParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import ranges
 from api.db import asked
 from api.house import House
 from api.problems import refuses
-from eschool import lesson_room, recordings, takes
+from eschool import lesson_room, recording_consents, recordings, takes
 from eschool.lesson_room import LessonRoom
+from eschool.recording_consents import RecordingConsents
 from eschool.recordings import Edition, Presentation
-from eschool.takes import Audience
+from people.consents import Audience
 from people.policy import Act
 from people.sessions import Caller
 
@@ -46,18 +47,47 @@ class RecordingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def record(
+    *,
     lesson_id: FromPath[UUID],
     data: JSONBody[RecordingChange],
     caller: NamedDependency[Caller],
+    house: NamedDependency[House],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
 ) -> LessonRoom:
-    """Start or stop the recording, for everybody in the room to see."""
+    """Start or stop the recording, for everybody in the room to see.
+
+    It starts only when everybody present has agreed; `consent_missing` names who has not.
+    """
     if data.on:
-        await takes.start(db, caller.actor, lesson_id, data.audience or "class", now)
+        present = house.lessons.present(lesson_id)
+        audience = data.audience or "class"
+        await takes.start(db, caller.actor, lesson_id, audience, now, present=present)
     else:
         await takes.stop(db, caller.actor, lesson_id, now)
     return await lesson_room.room(db, lesson_id, now)
+
+
+@get(
+    f"{_RECORDING}/consents",
+    operation_id="recordingConsents",
+    act=Act.JOIN_LESSON,
+    responses=refuses(400, 401, 403, 404),
+)
+async def recording_consents_now(
+    *,
+    lesson_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    house: NamedDependency[House],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+    audience: FromQuery[Audience] = "class",
+) -> RecordingConsents:
+    """Whether I have agreed to be recorded; to the teacher, who of those present has not."""
+    present = house.lessons.present(lesson_id)
+    return await recording_consents.recording_consents(
+        db, caller.actor, lesson_id, audience, now, present=present
+    )
 
 
 @get(
@@ -213,4 +243,12 @@ def _routes() -> list[Any]:
     return found
 
 
-ROUTES = [record, get_recording, get_playlist, get_init, get_segment, *_routes()]
+ROUTES = [
+    record,
+    recording_consents_now,
+    get_recording,
+    get_playlist,
+    get_init,
+    get_segment,
+    *_routes(),
+]

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from eschool.lessons import OVERTIME, Lessons, LessonState, state_of
 from eschool.mp4_index import Piece, Span, plan, sidx
 from eschool.slides import LessonTurns, texts, turns
-from eschool.takes import Audience, LessonSegments, LessonTakes, watchable, watchable_lesson
+from eschool.takes import LessonSegments, LessonTakes, watchable, watchable_lesson
+from people.consents import Audience
 from people.policy import Actor
 from people.refused import NotFound, Refused
 from storage.objects import Objects, ObjectsAway

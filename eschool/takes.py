@@ -4,8 +4,8 @@ All takes of a lesson lie one after the other on one time line in milliseconds. 
 records; here is what it was told to do, and the index of the segments it put into the object store.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -27,12 +27,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from eschool.lessons import Lessons, LessonState, led, state_of
+from eschool.recording_consents import ConsentMissing, missing
+from people.consents import Audience
 from people.facts import RecordingChanged, emit
 from people.policy import Act, Actor
 from people.relations import allowed
 from storage.engine import Base, new_id
-
-Audience = Literal["class", "school"]
 
 # A worker hears of a stop late by the link's delay, at worst: the next take begins after that.
 AFTER_STOP = timedelta(seconds=1)
@@ -106,6 +106,8 @@ class RecordingNow(msgspec.Struct, frozen=True):
     on: bool
     since: datetime | None = None
     audience: Audience | None = None
+    # It waits for somebody present who has not agreed, and goes on by itself.
+    paused: bool = False
 
 
 class Take(msgspec.Struct, frozen=True):
@@ -146,30 +148,36 @@ def watchable_lesson(person_id: UUID, now: datetime) -> ColumnElement[bool]:
 
 
 async def start(
-    db: AsyncSession, actor: Actor, lesson_id: UUID, audience: Audience, now: datetime
+    db: AsyncSession,
+    actor: Actor,
+    lesson_id: UUID,
+    audience: Audience,
+    now: datetime,
+    *,
+    present: Collection[UUID] = (),
 ) -> RecordingNow:
     """Begin a take of a running lesson. Starting twice is starting once.
 
-    Another audience than the running take's ends that one and begins the next.
+    Another audience than the running take's ends that one and begins the next. Raises
+    ConsentMissing when somebody of those `present`, or the teacher, has not agreed to it.
     """
     lesson = await led(db, actor, lesson_id, now)
+    lacking = await missing(db, lesson, audience, present, now)
+    if lacking:
+        raise ConsentMissing(lacking)
     running = await _running(db, lesson.id)
     if running is not None and running.audience == audience:
         return _now(running)
     if running is not None:
         await _end(db, running, now)
-    base_ms = await _end_of_all(db, lesson.id)
-    take = LessonTakes(
-        lesson_id=lesson.id, audience=audience, started_at=now, base_ms=base_ms, complete=False
-    )
-    db.add(take)
-    await db.flush()
-    emit(db, RecordingChanged(at=now, lesson_id=lesson.id))
-    return _now(take)
+    return _now(await _begin(db, lesson.id, audience, now))
 
 
 async def stop(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> RecordingNow:
-    """End the running take. Stopping twice is stopping once; an ended lesson has none to stop."""
+    """End the running take, or the wait for the next one. Stopping twice is stopping once.
+
+    An ended lesson has none to stop.
+    """
     lesson = await led(db, actor, lesson_id, now, running=False)
     await end_take(db, lesson.id, now)
     return RecordingNow(on=False)
@@ -177,16 +185,39 @@ async def stop(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -
 
 async def end_take(db: AsyncSession, lesson_id: UUID, now: datetime) -> None:
     """End the running take, if there is one: the lesson is over, or somebody who may says stop."""
+    waited = await _wait_no_more(db, lesson_id)
     running = await _running(db, lesson_id)
     if running is not None:
         await _end(db, running, now)
+    if running is not None or waited:
+        emit(db, RecordingChanged(at=now, lesson_id=lesson_id))
+
+
+async def mind_consents(
+    db: AsyncSession, lesson_id: UUID, present: Collection[UUID], now: datetime
+) -> None:
+    """Pause the recording while somebody present has not agreed; go on when all have."""
+    if await _last(db, lesson_id) is None:
+        return
+    query = select(Lessons).where(Lessons.id == lesson_id).with_for_update()
+    lesson = (await db.scalars(query, execution_options={"populate_existing": True})).one()
+    take = await _last(db, lesson_id)
+    if take is None or state_of(lesson, now) is not LessonState.RUNNING:
+        return
+    audience = _audience(take)
+    lacking = await missing(db, lesson, audience, present, now)
+    if take.paused and not lacking:
+        await _begin(db, lesson_id, audience, now)
+    elif lacking and not take.paused:
+        take.paused = True
+        await _end(db, take, now)
         emit(db, RecordingChanged(at=now, lesson_id=lesson_id))
 
 
 async def recording_now(db: AsyncSession, lesson_id: UUID) -> RecordingNow:
-    """Say whether the lesson is being recorded, since when and for whom."""
-    running = await _running(db, lesson_id)
-    return RecordingNow(on=False) if running is None else _now(running)
+    """Say whether the lesson is being recorded, since when and for whom; or waits to be."""
+    last = await _last(db, lesson_id)
+    return RecordingNow(on=False) if last is None else _now(last)
 
 
 async def current_take(db: AsyncSession, lesson_id: UUID) -> Take | None:
@@ -284,6 +315,47 @@ async def _running(db: AsyncSession, lesson_id: UUID) -> LessonTakes | None:
     return row
 
 
+async def _last(db: AsyncSession, lesson_id: UUID) -> LessonTakes | None:
+    """The take that runs, or that waits to go on as the next one."""
+    query = select(LessonTakes).where(
+        LessonTakes.lesson_id == lesson_id,
+        or_(LessonTakes.stopped_at.is_(None), LessonTakes.paused),
+    )
+    fresh = {"populate_existing": True}
+    row: LessonTakes | None = await db.scalar(query, execution_options=fresh)
+    return row
+
+
+async def _begin(
+    db: AsyncSession, lesson_id: UUID, audience: Audience, now: datetime
+) -> LessonTakes:
+    await _wait_no_more(db, lesson_id)
+    base_ms = await _end_of_all(db, lesson_id)
+    take = LessonTakes(
+        lesson_id=lesson_id,
+        audience=audience,
+        started_at=now,
+        base_ms=base_ms,
+        complete=False,
+        paused=False,
+    )
+    db.add(take)
+    await db.flush()
+    emit(db, RecordingChanged(at=now, lesson_id=lesson_id))
+    return take
+
+
+async def _wait_no_more(db: AsyncSession, lesson_id: UUID) -> bool:
+    """Forget that a take was paused; False when none was."""
+    ended = await db.execute(
+        update(LessonTakes)
+        .where(LessonTakes.lesson_id == lesson_id, LessonTakes.paused)
+        .values(paused=False)
+        .returning(LessonTakes.id)
+    )
+    return ended.first() is not None
+
+
 async def _end(db: AsyncSession, take: LessonTakes, now: datetime) -> None:
     take.stopped_at = max(now, take.started_at)
     await db.flush()
@@ -323,5 +395,10 @@ def _by_school(person_id: UUID, now: datetime) -> ColumnElement[bool]:
 
 
 def _now(take: LessonTakes) -> RecordingNow:
-    audience: Audience = "school" if take.audience == "school" else "class"
-    return RecordingNow(on=True, since=take.started_at, audience=audience)
+    if take.paused:
+        return RecordingNow(on=False, audience=_audience(take), paused=True)
+    return RecordingNow(on=True, since=take.started_at, audience=_audience(take))
+
+
+def _audience(take: LessonTakes) -> Audience:
+    return "school" if take.audience == "school" else "class"

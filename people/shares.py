@@ -31,6 +31,8 @@ from people.refused import Forbidden, NotFound, Refused
 from people.relations import allowed, end, grant
 from storage.engine import Base, new_id
 
+# Codes a person shows on a page of his own; a guardian's are made with the family.
+ShownPurpose = Literal["share_profile", "assist"]
 Field = Literal["identity", "readings", "visits"]
 Fields = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=3)]
 
@@ -134,7 +136,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 async def show_code(
     db: AsyncSession,
     actor: Actor,
-    purpose: codes.CodePurpose,
+    purpose: ShownPurpose,
     person_id: UUID | None,
     now: datetime,
 ) -> ShownCode:

@@ -10,6 +10,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from eschool import lessons
+from people import consents
 from people.device_tokens import NewDevice, add_device
 from people.organisations import Organisations
 from people.passwords import set_password
@@ -103,6 +104,8 @@ async def make_world(sessions: async_sessionmaker[AsyncSession]) -> World:
     async with sessions() as db, db.begin():
         await _visits(db, world, now)
         await _lesson(db, world, now)
+        for name in ("teacher", "pupil", "pupil2", "teacher2", "pupil_b"):
+            await agree(db, world, name, now)
     return world
 
 
@@ -182,6 +185,18 @@ async def _lesson(db: AsyncSession, world: World, now: datetime) -> None:
             ends_at=now + timedelta(minutes=40),
         )
         world.ids[f"lesson{name}"] = await lessons.schedule(db, admin, new, now)
+
+
+async def agree(db: AsyncSession, world: World, name: str, now: datetime) -> None:
+    """Let a grown-up agree to being recorded for the whole school."""
+    new = consents.NewConsent(
+        organisation_id=world["school"],
+        purpose=consents.Purpose.RECORDING_LESSON,
+        version=1,
+        audience="school",
+    )
+    given = await consents.give(db, await actor_of(db, world[name], now), new, now)
+    world.ids[f"{name}:consent"] = given.id
 
 
 async def new_pupil(db: AsyncSession, world: World, name: str, class_name: str) -> None:

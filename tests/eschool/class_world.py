@@ -3,11 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lesson_room import open_lesson
 from eschool.lessons import NewLesson, add_class, enrol, schedule
+from people.consent_rules import Purpose
+from people.consent_texts import ConsentTexts
+from people.consents import Consents
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Actor, Kind, Right
@@ -77,7 +80,30 @@ async def furnish(db: AsyncSession) -> SchoolClass:
     await enrol(db, head, beside, s["neighbour"], SINCE)
     s.lesson = await schedule(db, head, _new(s, NOW), SINCE)
     s.next_lesson = await schedule(db, head, _new(s, NOW + timedelta(days=1)), SINCE)
+    for word in ("teacher", *PUPILS):
+        await agree(db, s, word)
     return s
+
+
+async def agree(db: AsyncSession, s: SchoolClass, word: str, *, scope: str = "school") -> UUID:
+    """Let somebody agree to being recorded, for the class or for the whole school."""
+    purpose = Purpose.RECORDING_LESSON.value
+    house_text = select(ConsentTexts.id).where(
+        ConsentTexts.purpose == purpose, ConsentTexts.organisation_id.is_(None)
+    )
+    row = Consents(
+        id=new_id(),
+        person_id=s[word],
+        given_by=s[word],
+        purpose=purpose,
+        organisation_id=s.school,
+        scope=["class", "school"] if scope == "school" else ["class"],
+        text_id=(await db.scalars(house_text)).one(),
+        given_at=SINCE,
+    )
+    db.add(row)
+    await db.flush()
+    return row.id
 
 
 async def opened(db: AsyncSession) -> SchoolClass:
