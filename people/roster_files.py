@@ -28,6 +28,8 @@ Encoding = Literal["utf-8", "windows-1251"]
 
 _RUSSIAN = frozenset("АБВГДЕЁЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯабвгдеёжзийклмнопрстуфхцчшщъыьэюя")
 _SIGNS = frozenset("№«»–—“”„’‘…•·\u00a0§©")
+# Words of KOI8-R come out with small and capital letters exchanged: уПЛПМПЧ.
+_KOI8 = re.compile(r"\b[а-яё][А-ЯЁ]{2}")
 # A Cyrillic letter of UTF-8 is such a pair of bytes; no Russian word in windows-1251 has it.
 _UTF8_PAIR = re.compile(rb"[\xd0-\xd3][\x80-\xa7\xa9-\xb7\xb9-\xbf]")
 
@@ -116,7 +118,9 @@ def decoded(name: str, data: bytes) -> tuple[str, Encoding]:
         # Every byte but one is a letter there, so that it may decode and still be no words.
         text = data.decode("cp1251", errors="replace")
         encoding = "windows-1251"
-        if any(x >= "\x80" and x not in _RUSSIAN and x not in _SIGNS for x in text):
+        if _KOI8.search(text) or any(
+            x >= "\x80" and x not in _RUSSIAN and x not in _SIGNS for x in text
+        ):
             mixed = _UTF8_PAIR.search(data) is not None
             reason = "encoding_mixed" if mixed else "encoding_unknown"
             raise RosterRefused(name, reason) from None

@@ -22,7 +22,7 @@ _MAX_NAME, _MAX_CLASS, _MAX_ID = 80, 40, 255
 _FIRST_BIRTH = date(1900, 1, 1)
 
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’ʼ.()-]+[^\W\d_]+)*[.)]?")
-_CLASS = re.compile(r"[^\W_][\w «»\"'№().,/-]*")
+_CLASS = re.compile(r"(?:[^\W_]|«)[\w «»\"'№().,/-]*")
 _ID = re.compile(r"[^\s=+@\-\x00-\x1f\x7f][^\x00-\x1f\x7f]*")
 # In the place of a name: the enrolment's class is not in classes.csv.
 _NO_CLASS = "\0"
