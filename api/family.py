@@ -14,7 +14,7 @@ from api.problems import refuses
 from api.sign_in import network_of
 from people import guardian_limits, guardian_steps, households
 from people.guardian_limits import NewShare
-from people.guardian_steps import Shown
+from people.guardian_steps import ChildShown
 from people.households import Family
 from people.policy import Act
 from people.sessions import Caller
@@ -44,7 +44,7 @@ async def my_family(
 )
 async def ask_guardianship(
     request: Request[Any, Any, Any],
-    data: JSONBody[Shown],
+    data: JSONBody[ChildShown],
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],

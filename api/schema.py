@@ -7,6 +7,7 @@ prints it; the same code gives the same bytes, so that a drift of the UI's types
 
 import sys
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, get_args
 
@@ -93,7 +94,7 @@ def _schemas(app: Litestar) -> dict[str, Any]:
     types: list[Any] = [Problem]
     for handler in _handlers(app):
         if handler.resolve_include_in_schema():
-            types += [handler.parsed_return_field.annotation, *_bodies(handler)]
+            types += [handler.parsed_return_field.annotation, *_bodies(handler), *_words(handler)]
     structs = [one for annotation in types for one in _structs(annotation)]
     sockets = [getattr(socket_messages, name) for name in SOCKET_TYPES]
     tops, parts = msgspec.json.schema_components(
@@ -108,8 +109,13 @@ def _bodies(handler: HTTPRouteHandler) -> list[Any]:
     return [field.annotation] if field else []
 
 
-def _structs(annotation: Any) -> list[type[msgspec.Struct]]:
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+def _words(handler: HTTPRouteHandler) -> list[Any]:
+    """The enumerations that paths and queries take."""
+    return [field.annotation for field in handler.parsed_fn_signature.parameters.values()]
+
+
+def _structs(annotation: Any) -> list[type[Any]]:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct | Enum):
         return [annotation]
     return [one for part in get_args(annotation) for one in _structs(part)]
 

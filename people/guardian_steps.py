@@ -40,7 +40,7 @@ from people.throttle import begin, network_prefix
 from storage.engine import new_id
 
 
-class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChildShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The secret of a child's card, or the code on its screen."""
 
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -75,7 +75,7 @@ async def ask(db: AsyncSession, actor: Actor, child_id: UUID, now: datetime) -> 
 
 
 async def ask_by_code(
-    db: AsyncSession, actor: Actor, shown: Shown, network: str, now: datetime
+    db: AsyncSession, actor: Actor, shown: ChildShown, network: str, now: datetime
 ) -> UUID:
     """Ask with the child's card or the code on its screen. Raises as ask; CodeRefused."""
     require(actor, Act.HOUSEHOLD, Thing(subject_id=actor.id), now)
