@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lessons import Lessons, NewLesson, add_class, enrol, schedule
-from people.demo import GYMNASIUM_2, SCHOOL_15, demo_id, program, rounded
+from people.demo import GYMNASIUM_2, SCHOOL_15, demo_id, guardians, program, rounded
 from people.relations import actor_of
 
 # School → administrator, class, pupils, lessons (teacher, title, subject, lessons of 45 min ahead).
@@ -50,6 +50,7 @@ async def seed(db: AsyncSession, _key: bytes, now: datetime) -> dict[str, Any]:
         class_id = await add_class(db, actor, demo_id(school), class_name, now)
         for pupil in pupils:
             await enrol(db, actor, class_id, demo_id(pupil), now)
+        await guardians(db, actor, school, pupils, now)
         for teacher, title, subject, ahead in planned:
             new = NewLesson(
                 organisation_id=demo_id(school),

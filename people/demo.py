@@ -10,8 +10,8 @@ import base64
 import hmac
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -21,11 +21,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.device_tokens import ECG, Devices, token_hash
+from people.guardian_steps import agree, ask, confirm_here
+from people.guardians import Guardianships
 from people.organisations import OrganisationKind, Organisations
 from people.passwords import Credentials, password_fits, set_password
 from people.persons import Persons, RoleName, me
-from people.policy import Kind, Right
-from people.relations import grant
+from people.policy import Actor, Kind, Right
+from people.relations import actor_of, grant
 from storage.engine import make_engine, sessions
 from storage.secrets import secret
 from storage.settings import Settings
@@ -43,9 +45,10 @@ class Person(msgspec.Struct, frozen=True):
     login: str
     given_name: str
     family_name: str
+    born: str
     hats: tuple[tuple[Kind, str], ...] = ()
     language: str = "ru"
-    child: str | None = None
+    child: str | None = None  # confirmed in eschool/demo.py, once the child is on a roster
     school: str | None = None  # of a pupil; the class, and the right, come from eschool/demo.py
 
 
@@ -67,33 +70,39 @@ ORGANISATIONS = {
 _DOCTOR_7, _PATIENT_7 = ((Kind.DUTY, CLINIC_7),), ((Kind.ATTACHMENT, CLINIC_7),)
 _DOCTOR_A, _PATIENT_A = ((Kind.DUTY, AIBOLIT),), ((Kind.ATTACHMENT, AIBOLIT),)
 _TEACHER_2, _TEACHER_15 = ((Kind.DUTY, GYMNASIUM_2),), ((Kind.DUTY, SCHOOL_15),)
+_OFFICE_7 = ((Kind.ADMINISTRATION, CLINIC_7),)
+_OFFICE_2 = ((Kind.ADMINISTRATION, GYMNASIUM_2),)
+_OFFICE_15 = ((Kind.ADMINISTRATION, SCHOOL_15),)
 
 PERSONS = (
-    Person("doctor.amina", "Амина", "Хасанова", _DOCTOR_7, "tt"),
-    Person("doctor.ivan", "Иван", "Соколов", _DOCTOR_7),
-    Person("patient.rinat", "Ринат", "Галиев", _PATIENT_7, "tt"),
-    Person("patient.olga", "Ольга", "Смирнова", _PATIENT_7),
-    Person("admin.gulnara", "Гөлнара", "Сафина", ((Kind.ADMINISTRATION, CLINIC_7),), "tt"),
-    Person("doctor.pavel", "Павел", "Орлов", _DOCTOR_A),
-    Person("doctor.leila", "Ләйлә", "Закирова", _DOCTOR_A, "tt"),
-    Person("patient.timur", "Тимур", "Ахметов", _PATIENT_A),
-    Person("patient.maria", "Мария", "Белова", _PATIENT_A, "en"),
-    Person("admin.boris", "Борис", "Крылов", ((Kind.ADMINISTRATION, AIBOLIT),)),
-    Person("teacher.zulfiya", "Зөлфия", "Нигматуллина", _TEACHER_2, "tt"),
-    Person("teacher.anna", "Анна", "Ковалёва", _TEACHER_2),
-    Person("pupil.aidar", "Айдар", "Вәлиев", language="tt", school=GYMNASIUM_2),
-    Person("pupil.sofia", "София", "Кузнецова", school=GYMNASIUM_2),
-    Person("pupil.ilnaz", "Илназ", "Гарипов", language="tt", school=GYMNASIUM_2),
-    Person("pupil.daria", "Дарья", "Захарова", school=GYMNASIUM_2),
-    Person("pupil.mark", "Марк", "Андреев", language="en", school=GYMNASIUM_2),
-    Person("admin.svetlana", "Светлана", "Миронова", ((Kind.ADMINISTRATION, GYMNASIUM_2),)),
-    Person("teacher.marat", "Марат", "Юсупов", _TEACHER_15),
-    Person("pupil.kamila", "Камилә", "Хәйруллина", language="tt", school=SCHOOL_15),
-    Person("pupil.artem", "Артём", "Лебедев", school=SCHOOL_15),
-    Person("admin.farid", "Фәрит", "Шакиров", ((Kind.ADMINISTRATION, SCHOOL_15),), "tt"),
+    # A doctor who is a mother as well.
+    Person("doctor.amina", "Амина", "Хасанова", "1984-06-11", _DOCTOR_7, "tt", child="pupil.ilnaz"),
+    Person("doctor.ivan", "Иван", "Соколов", "1979-01-23", _DOCTOR_7),
+    Person("patient.rinat", "Ринат", "Галиев", "1961-09-30", _PATIENT_7, "tt"),
+    # The mother of a boy of fifteen: of his health she sees what he shares.
+    Person("patient.olga", "Ольга", "Смирнова", "1980-03-08", _PATIENT_7, child="pupil.mark"),
+    Person("admin.gulnara", "Гөлнара", "Сафина", "1975-12-02", _OFFICE_7, "tt"),
+    Person("clerk.zarina", "Зәринә", "Садыкова", "1990-07-19", ((Kind.CLERKSHIP, CLINIC_7),), "tt"),
+    Person("doctor.pavel", "Павел", "Орлов", "1970-10-05", _DOCTOR_A),
+    Person("doctor.leila", "Ләйлә", "Закирова", "1988-04-27", _DOCTOR_A, "tt"),
+    Person("patient.timur", "Тимур", "Ахметов", "1955-02-14", _PATIENT_A),
+    Person("patient.maria", "Мария", "Белова", "1992-11-21", _PATIENT_A, "en"),
+    Person("admin.boris", "Борис", "Крылов", "1968-05-16", ((Kind.ADMINISTRATION, AIBOLIT),)),
+    Person("teacher.zulfiya", "Зөлфия", "Нигматуллина", "1977-08-25", _TEACHER_2, "tt"),
+    Person("teacher.anna", "Анна", "Ковалёва", "1986-01-12", _TEACHER_2),
+    Person("pupil.aidar", "Айдар", "Вәлиев", "2013-04-17", _PATIENT_7, "tt", school=GYMNASIUM_2),
+    Person("pupil.sofia", "София", "Кузнецова", "2013-08-02", school=GYMNASIUM_2),
+    Person("pupil.ilnaz", "Илназ", "Гарипов", "2012-12-03", language="tt", school=GYMNASIUM_2),
+    Person("pupil.daria", "Дарья", "Захарова", "2012-11-20", school=GYMNASIUM_2),
+    Person("pupil.mark", "Марк", "Андреев", "2011-10-05", language="en", school=GYMNASIUM_2),
+    Person("admin.svetlana", "Светлана", "Миронова", "1973-09-09", _OFFICE_2),
+    Person("teacher.marat", "Марат", "Юсупов", "1982-02-28", _TEACHER_15),
+    Person("pupil.kamila", "Камилә", "Хәйруллина", "2015-05-09", language="tt", school=SCHOOL_15),
+    Person("pupil.artem", "Артём", "Лебедев", "2015-02-28", school=SCHOOL_15),
+    Person("admin.farid", "Фәрит", "Шакиров", "1966-06-30", _OFFICE_15, "tt"),
     # A father of a pupil who is a patient as well.
-    Person("parent.damir", "Дамир", "Вәлиев", _PATIENT_7, "tt", child="pupil.aidar"),
-    Person("parent.elena", "Елена", "Лебедева", child="pupil.artem"),
+    Person("parent.damir", "Дамир", "Вәлиев", "1983-03-15", _PATIENT_7, "tt", child="pupil.aidar"),
+    Person("parent.elena", "Елена", "Лебедева", "1989-12-24", child="pupil.artem"),
 )
 
 DEVICES = (
@@ -148,15 +157,34 @@ async def seed(db: AsyncSession, key: bytes, now: datetime) -> dict[str, Any]:
     }
 
 
+async def guardians(
+    db: AsyncSession, administrator: Actor, school: str, pupils: Collection[str], now: datetime
+) -> None:
+    """Let the guardians of these pupils ask, the school confirm, and a teen agree."""
+    for person in PERSONS:
+        if person.child not in pupils or person.child is None:
+            continue
+        child_id = demo_id(person.child)
+        tie = await ask(db, await actor_of(db, demo_id(person.login), now), child_id, now)
+        await confirm_here(db, administrator, demo_id(school), tie, now)
+        if await db.scalar(select(Guardianships.live_at).where(Guardianships.id == tie)) is None:
+            await agree(db, await actor_of(db, child_id, now), tie, now)
+
+
 async def _person(db: AsyncSession, key: bytes, person: Person, now: datetime) -> None:
     values = {
         "id": demo_id(person.login),
         "given_name": person.given_name,
         "family_name": person.family_name,
         "language": person.language,
+        "born_on": date.fromisoformat(person.born),
         "created_at": now,
     }
-    await db.execute(insert(Persons).values(values).on_conflict_do_nothing())
+    await db.execute(
+        insert(Persons)
+        .values(values)
+        .on_conflict_do_update(index_elements=[Persons.id], set_={"born_on": values["born_on"]})
+    )
     password = demo_password(key, person.login)
     query = select(Credentials.password_hash).where(Credentials.login == person.login)
     hashed = await db.scalar(query)
@@ -169,10 +197,6 @@ async def _rights(db: AsyncSession, person: Person, now: datetime) -> None:
     for kind, organisation in person.hats:
         where = demo_id(organisation)
         await grant(db, Right(actor_id=me_id, kind=kind, organisation_id=where, since=now), SOURCE)
-    if person.child is not None:
-        child = demo_id(person.child)
-        right = Right(actor_id=me_id, kind=Kind.GUARDIANSHIP, subject_id=child, since=now)
-        await grant(db, right, SOURCE)
 
 
 async def _device(
@@ -211,7 +235,9 @@ async def _printed(db: AsyncSession, key: bytes, person: Person, now: datetime) 
     places = [role.organisation_id for role in found.roles if role.organisation_id is not None]
     if person.school is not None:
         roles.add(RoleName.PUPIL.value)
-        places.append(demo_id(person.school))
+        places.insert(0, demo_id(person.school))
+    if person.child is not None:
+        roles.add(RoleName.PARENT.value)
     return {
         "id": str(found.id),
         "name": found.name,

@@ -20,11 +20,14 @@ CLINICS = {
         "admin.gulnara",
         (("doctor.amina", "patient.rinat"), ("doctor.ivan", "patient.olga")),
         (("doctor.amina", "parent.damir"), ("doctor.ivan", "patient.rinat")),
+        # A child, whose father sees it as well.
+        (("doctor.ivan", "pupil.aidar"),),
     ),
     AIBOLIT: (
         "admin.boris",
         (("doctor.pavel", "patient.timur"), ("doctor.leila", "patient.maria")),
         (("doctor.pavel", "patient.maria"), ("doctor.leila", "patient.timur")),
+        (),
     ),
 }
 _EARLIER = timedelta(minutes=10)
@@ -36,8 +39,13 @@ async def seed(db: AsyncSession, _key: bytes, now: datetime) -> dict[str, Any]:
     """Book what is not booked yet; give the visits that are still to be held."""
     start = rounded(now) - _EARLIER
     visits: list[dict[str, Any]] = []
-    for clinic, (administrator, first, later) in CLINICS.items():
-        for pairs, starts_at, length in ((first, start, _LONG), (later, start + _LONG, _SHORT)):
+    for clinic, (administrator, first, later, last) in CLINICS.items():
+        times = (
+            (first, start, _LONG),
+            (later, start + _LONG, _SHORT),
+            (last, start + _LONG + _SHORT, _SHORT),
+        )
+        for pairs, starts_at, length in times:
             for doctor, patient in pairs:
                 new = NewVisit(
                     organisation_id=demo_id(clinic),
