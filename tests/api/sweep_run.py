@@ -4,6 +4,7 @@ An answer of 200 that lists things lists the caller's own; what a device sends l
 and nobody else; and no answer holds a word that was planted where the caller may not look.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ async def _ask(
     found: list[Breach] = []
     for relation, ids in targets(region, name, path, person or ""):
         is_to = relation if person else NOBODY
-        query = table.QUERIES.get(name, "").format(**ids)
+        # A query may name what the target has not: then there is no such thing.
+        query = table.QUERIES.get(name, "").format_map(defaultdict(lambda: str(uuid4()), ids))
         body = table.BODIES.get(name)
         answer = await client.request(
             method, path.format(**ids) + query, json=body(ids) if callable(body) else body

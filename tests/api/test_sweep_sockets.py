@@ -1,0 +1,67 @@
+"""The sockets keep their rooms apart, and the sweep over them is red when the policy does not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from api_server import Server, free_port, serve
+from api_world import World
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sweep_region import Region, make_region
+from sweep_sockets import MESSAGES, sweep_pages, sweep_recorders
+
+from api.app import create_app
+from api.socket_messages import LessonPageMessage, VisitPageMessage
+from people.policy import ACTS, Act, Reach, Rule
+from storage.engine import sessions
+from storage.objects import Objects
+from storage.settings import Settings
+
+
+@pytest.fixture
+async def region(engine: AsyncEngine, objects: Objects) -> Region:
+    """The demo with planted words."""
+    return await make_region(engine, objects)
+
+
+@pytest.fixture
+async def server(settings: Settings, engine: AsyncEngine, region: Region) -> AsyncIterator[Server]:
+    """The application under uvicorn over the demo."""
+    settings = replace(settings, http_port=free_port())
+    recorder = region.recorders[-1]["token"]
+    tokens = {"recorder": recorder}
+    world = World(sessions(engine), cookies=region.cookies, device_tokens=tokens)
+    app = create_app(settings)
+    async with serve(app, settings):
+        yield Server(app, settings.http_port, world)
+
+
+def test_every_message_of_a_page_has_a_row() -> None:
+    """A new message is swept, or this fails."""
+    for union in (VisitPageMessage, LessonPageMessage):
+        assert {one.__struct_config__.tag for one in get_args(union)} == set(MESSAGES)
+
+
+async def test_every_socket_tells_everybody_only_what_is_for_him(
+    server: Server, region: Region
+) -> None:
+    found = await sweep_pages(server, region)
+    assert not found, "\n".join(sorted({str(breach) for breach in found}))
+
+
+async def test_a_recorder_sends_to_its_own_stream_only(server: Server, region: Region) -> None:
+    assert await sweep_recorders(server, region) == []
+
+
+async def test_the_sockets_sweep_is_red_when_the_policy_gives_everything(
+    server: Server, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for act in (Act.SEE_VISIT, Act.JOIN_VISIT, Act.SEE_LESSON, Act.JOIN_LESSON):
+        monkeypatch.setitem(ACTS, act, (Rule(Reach.ANYONE),))
+    region.lessons, region.visits = region.lessons[:1], region.visits[:1]
+    people = {region.visits[0]["doctor_id"], *list(region.cookies)[-3:]}
+    region.cookies = {who: token for who, token in region.cookies.items() if who in people}
+    found = await sweep_pages(server, region)
+    assert any("name of" in breach.expected for breach in found)
+    assert any(breach.relation == "stranger" for breach in found)
