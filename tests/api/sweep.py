@@ -91,6 +91,80 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         CLERK: {403},
         MEMBER: {403},
     },
+    "listPeople": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    # Nobody is added who has no name, no list that is none: here it is asked who may.
+    "addPerson": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {422},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "importPeople": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {415},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "getBoard": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    # Asked of oneself: giving what is worn, taking the last administrator's hat.
+    "giveHat": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {204},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "takeHat": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {409},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "takeBack": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {204},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "letGo": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {409},
+        CLERK: {403},
+        MEMBER: {403},
+    },
     "getVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "openVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "visitTicket": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {201}, PATIENT: {201}},
@@ -272,6 +346,9 @@ _ANSWER = {
     "authenticator_data": "eA==",
     "signature": "eA==",
 }
+# What an administrator is asked to do to himself: to others it would end what is asked later.
+OF_ONESELF = frozenset({"giveHat", "takeHat", "takeBack", "letGo"})
+
 BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "signIn": {"login": "nobody.at.all", "password": "x"},
     "takeSecondStep": {"second_step": "x", "proof": {"way": "totp", "code": "000000"}},
@@ -333,6 +410,7 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
         "fields": ["identity"],
     },
     "confirmShare": {"fields": ["identity"], "version": 1},
+    "addPerson": {"given_name": "=", "family_name": "=", "role": "parent"},
     "giveFloor": {"person_id": str(uuid4()), "kinds": ["audio"]},
     "writeMessage": {"text": "-", "client_id": str(uuid4())},
     "decideMessage": {"state": "approved"},
@@ -400,16 +478,18 @@ def _lessons(region: Region, _: str, person: str) -> Iterator[Target]:
     yield STRANGER, {"lesson_id": str(uuid4()), "page": "1", "name": "0.m4s"}
 
 
-def _organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+def _organisations(region: Region, operation: str, person: str) -> Iterator[Target]:
     """Every organisation; what else the path names is a person of it, then one of another."""
     for place, members in region.places.items():
         relation = members.get(person, STRANGER)
         somebody = next(one for one in members if one != person)
-        yield relation, {"organisation_id": place, "person_id": somebody}
+        at = person if relation == ADMINISTRATOR and operation in OF_ONESELF else somebody
+        yield relation, {"organisation_id": place, "person_id": at, "hat": "administration"}
         far = next(one for one in region.everybody if one not in members)
         if relation == ADMINISTRATOR:
-            yield STRANGER, {"organisation_id": place, "person_id": far}
-        yield STRANGER, {"organisation_id": str(uuid4()), "person_id": somebody}
+            yield STRANGER, {"organisation_id": place, "person_id": far, "hat": "clerkship"}
+        nowhere = {"organisation_id": str(uuid4()), "person_id": somebody}
+        yield STRANGER, nowhere | {"hat": "clerkship"}
 
 
 def _own(name: str) -> Callable[[Region, str, str], Iterator[Target]]:
