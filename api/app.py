@@ -41,6 +41,7 @@ from api import (
     notes,
     notice_ways,
     notices,
+    oidc,
     people_admin,
     push,
     readings,
@@ -131,6 +132,7 @@ def data_routes() -> list[ControllerRouterHandler]:
     """The routes under PREFIX."""
     house = (
         sign_in,
+        oidc,
         factors,
         sessions,
         me,

@@ -19,6 +19,7 @@ from api.live import Live
 from api.logs import error_fields, log
 from api.media import Media
 from api.pages import Pages
+from api.provider import provider_of
 from api.reactions import react
 from api.socket_messages import Vitals
 from api.watch import Watch
@@ -60,6 +61,7 @@ class House:
         self.films = Films()
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
+        self.provider = provider_of(settings)
         self.watch = Watch(self.engine, self.live)
         self.readings: IngestWriter[Incoming, Applied] = IngestWriter(
             self.sessions, readings.apply, after_commit=self._stored

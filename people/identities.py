@@ -20,8 +20,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from people.audit import acted
 from people.device_tokens import token_hash
+from people.notices import notify
 from people.policy import Act, Actor, Thing, require
 from people.refused import NotFound, Refused
+from people.second_factors import SecondStep, SignedInAs, let_in
+from people.throttle import begin, failed, network_prefix
 from storage.engine import Base, new_id
 
 METHOD: Final = "oidc"
@@ -62,6 +65,13 @@ class Identity(msgspec.Struct, frozen=True):
     issuer: str
     linked_at: datetime
     last_used_at: datetime | None
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Whom a provider means."""
+
+    issuer: str
+    subject: str
 
 
 class Journey(msgspec.Struct, frozen=True):
@@ -107,50 +117,61 @@ async def set_out(db: AsyncSession, actor: Actor, now: datetime) -> str:
 
 
 async def come_back(
-    db: AsyncSession, token: str | None, state: str, now: datetime
-) -> tuple[Journey, UUID | None]:
-    """Use up a journey and give it, and who meant to link. Raises IdentityRefused."""
+    db: AsyncSession, token: str | None, state: str, now: datetime, *, links: UUID | None = None
+) -> Journey:
+    """Use up a journey and give it. Raises IdentityRefused.
+
+    `links`: who is signed in and set out to link; nobody's journey is to sign in.
+    """
     if not token or not hmac.compare_digest(journey_of(token).state.encode(), state.encode()):
         raise IdentityRefused
     used = (
         delete(IdentityJourneys)
-        .where(IdentityJourneys.sha256 == token_hash(token), IdentityJourneys.expires_at > now)
-        .returning(IdentityJourneys.sha256, IdentityJourneys.person_id)
+        .where(
+            IdentityJourneys.sha256 == token_hash(token),
+            IdentityJourneys.person_id.is_not_distinct_from(links),
+            IdentityJourneys.expires_at > now,
+        )
+        .returning(IdentityJourneys.sha256)
     )
-    row = (await db.execute(used)).one_or_none()
-    if row is None:
+    if await db.scalar(used) is None:
         raise IdentityRefused
-    return journey_of(token), row.person_id
+    return journey_of(token)
 
 
-async def link_identity(
-    db: AsyncSession, actor: Actor, issuer: str, subject: str, now: datetime
-) -> None:
+async def link_identity(db: AsyncSession, actor: Actor, account: Account, now: datetime) -> None:
     """Link an account of the provider to the actor; linking twice is linking."""
     require(actor, Act.ACCOUNT, Thing(subject_id=actor.id), now)
     if actor.id is None:
         raise IdentityRefused
-    row = await _found(db, issuer, subject)
+    row = await _found(db, account)
     if row is not None:
         if row.person_id != actor.id:
             raise IdentityTaken
         return
-    row = Identities(id=new_id(), issuer=issuer, subject=subject, person_id=actor.id, linked_at=now)
+    row = Identities(id=new_id(), issuer=account.issuer, subject=account.subject)
+    row.person_id, row.linked_at = actor.id, now
     db.add(row)
     await db.flush()
     thing = Thing(subject_id=actor.id, about=(row.id,))
     await acted(db, actor.id, "identity_linked", thing, now)
+    await notify(db, actor.id, "identity_linked", {}, now)
 
 
-async def person_of(
-    db: AsyncSession, issuer: str, subject: str, now: datetime
-) -> tuple[UUID, UUID] | None:
-    """Give the identity and the person behind an account of the provider."""
-    row = await _found(db, issuer, subject)
+async def enter_by_identity(
+    db: AsyncSession, account: Account, network: str, now: datetime, *, required: bool
+) -> SignedInAs | SecondStep:
+    """Let in the person an account of the provider is linked to; nobody's is refused, and counts.
+
+    The provider's word is a first proof as a password is: the second factor is asked as ever.
+    """
+    prefix = network_prefix(network)
+    row = await _found(db, account)
     if row is None:
-        return None
+        await failed(db, await begin(db, None, prefix, now), now)
+        raise IdentityRefused
     row.last_used_at = now
-    return row.id, row.person_id
+    return await let_in(db, row.person_id, prefix, now, method=METHOD, required=required)
 
 
 async def list_identities(db: AsyncSession, actor: Actor, now: datetime) -> list[Identity]:
@@ -172,6 +193,6 @@ async def unlink_identity(db: AsyncSession, actor: Actor, identity_id: UUID, now
     await acted(db, actor.id, "identity_unlinked", thing, now)
 
 
-async def _found(db: AsyncSession, issuer: str, subject: str) -> Identities | None:
-    both = (Identities.issuer == issuer) & (Identities.subject == subject)
+async def _found(db: AsyncSession, account: Account) -> Identities | None:
+    both = (Identities.issuer == account.issuer) & (Identities.subject == account.subject)
     return await db.scalar(select(Identities).where(both))

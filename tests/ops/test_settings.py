@@ -28,9 +28,12 @@ def test_children_read_the_same_settings(folder: Path) -> None:
             "S3_ENDPOINT": "https://s3.example.org",
             "S3_ACCESS_KEY": "key",
             "S3_SECRET_KEY": "secret",
+            "YANASHA_OIDC_ISSUER": "https://id.example.org",
+            "YANASHA_OIDC_CLIENT_ID": "yanasha",
         }
     )
     assert Settings.from_env(settings.to_env()) == settings
+    assert settings.oidc is not None
     assert not settings.embedded_postgres
     assert not settings.embedded_objects
     assert settings.secure_cookies
