@@ -15,7 +15,7 @@ from people.audit_rows import Place
 from people.policy import Act
 from people.sessions import Caller
 
-_CSV = "text/csv; charset=utf-8"
+_CSV = "text/csv"
 _AS_FILE = {"Content-Disposition": 'attachment; filename="audit.csv"'}
 
 
