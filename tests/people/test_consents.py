@@ -61,7 +61,10 @@ async def family(db: AsyncSession) -> Family:
             )
         )
     await db.flush()
-    rights = [(f.teacher, Kind.DUTY, None, f.school), (f.head, Kind.ADMINISTRATION, None, f.school)]
+    rights: list[tuple[UUID, Kind, UUID | None, UUID | None]] = [
+        (f.teacher, Kind.DUTY, None, f.school),
+        (f.head, Kind.ADMINISTRATION, None, f.school),
+    ]
     for child in (f.child, f.teen):
         rights += [(child, Kind.CLASS, None, f.school), (child, Kind.ATTACHMENT, None, f.clinic)]
         for parent in (f.mother, f.father):
