@@ -107,6 +107,7 @@ async def start(
     Raises NotFound, Forbidden for who has no desk there, CodeRefused, TooManyAttempts.
     """
     require_at(actor, Act.SCAN_QR, new.organisation_id, now)
+    _require_desk(actor, new.organisation_id, now)
     code = await codes.take(db, new.code, "assist", now, by=actor.id, network=network)
     if actor.id is None or code.person_id == actor.id:
         raise Forbidden
@@ -158,8 +159,8 @@ async def helped(db: AsyncSession, actor: Actor, assistance_id: UUID, now: datet
     Raises NotFound, Forbidden for the person helped and for a helper who left the desk.
     """
     row = await _seen(db, actor, assistance_id, now)
-    require(actor, Act.SCAN_QR, Thing(organisation_id=row.organisation_id), now)
     require(actor, Act.ASSIST, thing(row), now)
+    _require_desk(actor, row.organisation_id, now)
     return row
 
 
@@ -167,6 +168,17 @@ async def get(db: AsyncSession, actor: Actor, assistance_id: UUID, now: datetime
     """Give one to its helper, as `helped`."""
     row = await helped(db, actor, assistance_id, now)
     return (await _shown(db, row.helper_id, now, row.id))[0]
+
+
+def _require_desk(actor: Actor, organisation_id: UUID, now: datetime) -> None:
+    """Doctors and teachers scan codes too, but at the desk sit nurses and clerks."""
+    if not any(
+        right.kind is Kind.CLERKSHIP
+        and right.organisation_id == organisation_id
+        and right.live(now)
+        for right in actor.rights
+    ):
+        raise Forbidden(Act.ASSIST, Thing(organisation_id=organisation_id), actor.id)
 
 
 async def _seen(

@@ -338,6 +338,87 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         CLERK: {403},
         MEMBER: {403},
     },
+    "home": {NOBODY: {401}, SELF: {200}},
+    "myFamily": {NOBODY: {401}, SELF: {200}},
+    # A code of nobody, a guardianship that is not there: tests/people/test_guardians.py has others.
+    "askGuardianship": {NOBODY: {401}, STRANGER: {404, 429}},
+    "confirmGuardianship": {NOBODY: {401}, STRANGER: {404}},
+    "agreeGuardianship": {NOBODY: {401}, STRANGER: {404}},
+    "shareHealth": {NOBODY: {401}, STRANGER: {404}},
+    "endHealthShare": {NOBODY: {401}, STRANGER: {404}},
+    "endGuardianship": {NOBODY: {401}, STRANGER: {404}},
+    "getChild": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200}},
+    # The health of a boy of fifteen is closed to his mother.
+    "childVisits": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200, 403}},
+    "childLessons": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200}},
+    "listAssistance": {NOBODY: {401}, SELF: {200}},
+    "getAssistance": {NOBODY: {401}, STRANGER: {404}},
+    "addReadingFor": {NOBODY: {401}, STRANGER: {404}},
+    "stopAssistance": {NOBODY: {401}, STRANGER: {404}},
+    "startAssistance": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {403},
+        CLERK: {404, 429},
+        MEMBER: {403},
+    },
+    "listGuardianships": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {200},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    # Of people and ties that are not there: here it is asked who may.
+    "appointGuardian": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "confirmGuardianshipHere": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "endGuardianshipHere": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "limitGuardian": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
+    "liftLimit": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {404},
+        CLERK: {403},
+        MEMBER: {403},
+    },
     # What ends things comes last.
     "endLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "closeVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
@@ -355,6 +436,8 @@ _ANSWER = {
     "authenticator_data": "eA==",
     "signature": "eA==",
 }
+# Of an organisation's operations those that name one of its people, in the path or the body.
+NAMES_PERSON = frozenset({"issueLink", "giveHat", "takeHat", "takeBack", "letGo"})
 # What an administrator is asked to do to himself: to others it would end what is asked later.
 OF_ONESELF = frozenset({"giveHat", "takeHat", "takeBack", "letGo"})
 
@@ -422,6 +505,21 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     },
     "confirmShare": {"fields": ["identity"], "version": 1},
     "addPerson": {"given_name": "=", "family_name": "=", "role": "parent"},
+    "askGuardianship": {"code": "of-nobody"},
+    "shareHealth": {"until": datetime.now(UTC).isoformat()},
+    "appointGuardian": {"guardian_id": str(uuid4()), "child_id": str(uuid4())},
+    "limitGuardian": {"scope": "health", "paper": "-"},
+    "startAssistance": lambda ids: {
+        "code": "of-nobody",
+        "organisation_id": ids["organisation_id"],
+    },
+    "addReadingFor": {
+        "kind": "spo2",
+        "sequence": 1,
+        "taken_at": datetime.now(UTC).isoformat(),
+        "values": {"spo2": 97},
+        "unit": "%",
+    },
     "giveFloor": {"person_id": str(uuid4()), "kinds": ["audio"]},
     "writeMessage": {"text": "-", "client_id": str(uuid4())},
     "decideMessage": {"state": "approved"},
@@ -436,7 +534,7 @@ OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 # Lists answer anybody with 200: here it counts whose things came back.
 LISTS = frozenset({"myDay", "listDevices", "listSessions"})
 # The thing is in an organisation or of a person, but the path does not say so: query or body does.
-AT_ORGANISATION: frozenset[str] = frozenset({"scanCode"})
+AT_ORGANISATION: frozenset[str] = frozenset({"scanCode", "startAssistance"})
 OF_PERSON = frozenset({"whoLooked"})
 
 Target = tuple[str, dict[str, str]]
@@ -497,7 +595,7 @@ def _organisations(region: Region, operation: str, person: str) -> Iterator[Targ
         at = person if relation == ADMINISTRATOR and operation in OF_ONESELF else somebody
         yield relation, {"organisation_id": place, "person_id": at, "hat": "administration"}
         far = next(one for one in region.everybody if one not in members)
-        if relation == ADMINISTRATOR:
+        if relation == ADMINISTRATOR and operation in NAMES_PERSON:
             yield STRANGER, {"organisation_id": place, "person_id": far, "hat": "clerkship"}
         nowhere = {"organisation_id": str(uuid4()), "person_id": somebody}
         yield STRANGER, nowhere | {"hat": "clerkship"}

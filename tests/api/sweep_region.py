@@ -207,7 +207,9 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
         # The desk knows everybody, and "who looked" names the desk.
         for desk in (one for one, what in members.items() if what in {"administrator", "clerk"}):
             near[desk] |= members.keys()
-            for one in members:
+            # And the guardians of its children.
+            families = {g for child in members for g in region.guardians.get(child, ())}
+            for one in members.keys() | families:
                 near[one].add(desk)
     return near
 
