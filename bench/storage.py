@@ -21,6 +21,7 @@ from minio import Minio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bench.audit_read import audit_read
 from bench.harness import Row, at_least, keeps_up, percentile, report
 from bench.stores import running_stores
 from storage import migrate
@@ -229,7 +230,8 @@ async def main() -> int:
     with running_stores() as settings:
         url = settings.database_url
         await asyncio.to_thread(migrate.upgrade, url)
-        return report("storage", [*await ingest(url), *await objects(settings), *await jobs(url)])
+        rows = [*await ingest(url), *await objects(settings), *await jobs(url)]
+        return report("storage", [*rows, *await audit_read(settings)])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    insert,
 )
 from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -130,6 +131,10 @@ class AuditActs(Base):
     )
 
 
+# Straight into the table: keeping an object of the row would cost more than the row.
+_KEEP_READ: Final = insert(AuditReads.metadata.tables[AuditReads.__tablename__])
+
+
 class Purpose(msgspec.Struct, frozen=True):
     """Why a read happens: the act it serves, and the thing it is about."""
 
@@ -144,18 +149,17 @@ async def read(
     """Run `query` for `actor` and record it. Refuses (Forbidden) what the policy does not give."""
     require(actor, purpose.act, purpose.thing, purpose.at)
     thing = purpose.thing
-    db.add(
-        AuditReads(
-            at=purpose.at,
-            actor_id=actor.id,
-            act=purpose.act.value,
-            subject_id=thing.subject_id,
-            organisation_id=thing.organisation_id,
-            about_id=thing.about[0] if thing.about else None,
-            tables=_tables(query),
-        )
-    )
-    await db.flush()
+    row = {
+        "id": new_id(),
+        "at": purpose.at,
+        "actor_id": actor.id,
+        "act": purpose.act.value,
+        "subject_id": thing.subject_id,
+        "organisation_id": thing.organisation_id,
+        "about_id": thing.about[0] if thing.about else None,
+        "tables": _tables(query),
+    }
+    await db.execute(_KEEP_READ, row)
     return (await db.execute(query, execution_options=_AUDITED)).all()
 
 
