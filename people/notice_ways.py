@@ -81,9 +81,9 @@ class Smtp:
         message["Subject"] = letter.subject
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = make_msgid(domain=self.settings.mail_from.rpartition("@")[2])
-        message["Content-Language"] = letter.language
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(letter.text)
+        message["Content-Language"] = letter.language  # set_content drops what it did not set
         return message
 
 
