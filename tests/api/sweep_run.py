@@ -37,6 +37,17 @@ class Breach:
     got: int
 
 
+def report(found: Iterable[Breach]) -> str:
+    """The breaches as a list to read: alike ones are one line."""
+    alike: dict[tuple[str, str, str, int], set[str]] = defaultdict(set)
+    for one in found:
+        alike[one.operation, one.relation, one.expected, one.got].add(one.who)
+    return "\n".join(
+        f"{operation} as {relation}: expected {expected}, got {got}: {', '.join(sorted(who))}"
+        for (operation, relation, expected, got), who in sorted(alike.items())
+    )
+
+
 def operations_of(document: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Operation → method and path, as the API describes itself."""
     return {

@@ -15,7 +15,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sweep import MATRIX, OF_LESSON
 from sweep_region import Canaries, Region, make_region
-from sweep_run import sweep, sweep_devices
+from sweep_run import report, sweep, sweep_devices
 
 from api.schema import document
 from eschool import chat
@@ -37,7 +37,7 @@ async def test_every_operation_answers_everybody_as_the_matrix_says(
 ) -> None:
     started = time.monotonic()
     found = await sweep(app, document(), region)
-    assert not found, "\n".join(sorted({str(breach) for breach in found}))
+    assert not found, report(found)
     assert time.monotonic() - started < 300
 
 

@@ -9,6 +9,7 @@ from api_server import Server, free_port, serve
 from api_world import World
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sweep_region import Region, make_region
+from sweep_run import report
 from sweep_sockets import MESSAGES, sweep_pages, sweep_recorders
 
 from api.app import create_app
@@ -47,7 +48,7 @@ async def test_every_socket_tells_everybody_only_what_is_for_him(
     server: Server, region: Region
 ) -> None:
     found = await sweep_pages(server, region)
-    assert not found, "\n".join(sorted({str(breach) for breach in found}))
+    assert not found, report(found)
 
 
 async def test_a_recorder_sends_to_its_own_stream_only(server: Server, region: Region) -> None:

@@ -23,7 +23,7 @@ const LATER = {
   scan: 'maybe code',
   looked: 'nothing',
   notices: 'nothing',
-  records: 'id',
+  records: 'maybe id',
   admin: 'id and section',
 } as const;
 export type LaterPage = keyof typeof LATER;
@@ -39,6 +39,7 @@ function laterPage(page: LaterPage, second?: string, third?: string): Route {
   const right = {
     nothing: second === undefined,
     id: isId && third === undefined,
+    'maybe id': (isId || second === undefined) && third === undefined,
     code: given && third === undefined,
     'maybe code': (given || second === undefined) && third === undefined,
     'id and section': isId && (third === undefined || CODE.test(third)),
