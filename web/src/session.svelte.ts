@@ -1,6 +1,6 @@
-import { api, ask, whenSignedOut } from './api/client';
+import { api, ask, whenProofNeeded, whenSignedOut } from './api/client';
 import { toProblem, type Problem } from './api/problem';
-import type { Me } from './api/types';
+import type { Me, SecondStep } from './api/types';
 import { setLanguage, type Language } from './i18n/language.svelte';
 import { replace } from './place.svelte';
 import { signInHash } from './router';
@@ -12,7 +12,11 @@ export type Who =
   | { state: 'here'; me: Me }
   | { state: 'unknown'; problem: Problem };
 
-const session = $state<{ who: Who; again: boolean }>({ who: { state: 'asking' }, again: false });
+const session = $state<{ who: Who; again: boolean; proof: boolean }>({
+  who: { state: 'asking' },
+  again: false,
+  proof: false,
+});
 
 export function who(): Who {
   return session.who;
@@ -26,6 +30,11 @@ export function me(): Me | null {
 /** Whether the sign-in dialog lies over the page. */
 export function askingAgain(): boolean {
   return session.again;
+}
+
+/** Whether the dialog that asks for a proof lies over the page. */
+export function askingProof(): boolean {
+  return session.proof;
 }
 
 function enter(person: Me): void {
@@ -44,9 +53,28 @@ export async function loadSession(): Promise<void> {
   }
 }
 
-/** Signs in; throws the `Problem` when refused. A language chosen on the sign-in page is kept. */
-export async function signIn(login: string, password: string, chosen?: Language): Promise<void> {
-  let person = await ask(api.POST('/api/v1/sign-in', { body: { login, password } }));
+/** Asks again who this is, with the page staying as it is: after something about them changed. */
+export async function refreshMe(): Promise<void> {
+  enter(await ask(api.GET('/api/v1/me')));
+}
+
+/**
+ * Signs in, or gives the second step to be taken; throws the `Problem` when refused. A language
+ * chosen on the sign-in page is kept.
+ */
+export async function signIn(
+  login: string,
+  password: string,
+  chosen?: Language,
+): Promise<SecondStep | null> {
+  const found = await ask(api.POST('/api/v1/sign-in', { body: { login, password } }));
+  if ('second_step' in found) return found;
+  await signedIn(found, chosen);
+  return null;
+}
+
+/** The server has let this person in: by a password, a second step, a card, a link. */
+export async function signedIn(person: Me, chosen?: Language): Promise<void> {
   if (chosen !== undefined && chosen !== person.language) {
     person = await rememberLanguage(chosen, person);
   }
@@ -130,4 +158,22 @@ function settle(signedIn: boolean): void {
   waiting = null;
 }
 
+let proving: typeof waiting = null;
+
+/** Opens the dialog that asks for a proof and waits for its end: true when it was given. */
+function askForProof(): Promise<boolean> {
+  if (session.who.state !== 'here') return Promise.resolve(false);
+  session.proof = true;
+  proving ??= pending();
+  return proving.promise;
+}
+
+/** The proof was given, or the person closed the dialog. */
+export function proofEnded(given: boolean): void {
+  session.proof = false;
+  proving?.resolve(given);
+  proving = null;
+}
+
 whenSignedOut(signInAgain);
+whenProofNeeded(askForProof);

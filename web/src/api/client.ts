@@ -15,12 +15,33 @@ export function whenSignedOut(ask: () => Promise<boolean>): void {
   signInAgain = ask;
 }
 
+let proveAgain: () => Promise<boolean> = () => Promise.resolve(false);
+
+/**
+ * Says who asks the person to prove again who they are, before something sensitive. Answers true
+ * when they have.
+ */
+export function whenProofNeeded(ask: () => Promise<boolean>): void {
+  proveAgain = ask;
+}
+
 /** These answer 401 for their own reasons; asking again would be a circle. */
 function asksWhoIsThere(request: Request): boolean {
   const { pathname } = new URL(request.url);
   return (
-    /\/(sign-in|sign-out)$/.test(pathname) || (request.method === 'GET' && /\/me$/.test(pathname))
+    /\/(sign-in(\/.*)?|sign-out)$/.test(pathname) ||
+    (request.method === 'GET' && /\/me$/.test(pathname))
   );
+}
+
+async function asksForProof(response: Response): Promise<boolean> {
+  if (response.status !== 403) return false;
+  try {
+    const body: unknown = await response.clone().json();
+    return (body as { code?: unknown } | null)?.code === 'step_up_needed';
+  } catch {
+    return false;
+  }
 }
 
 async function patientFetch(request: Request): Promise<Response> {
@@ -41,13 +62,17 @@ async function patientFetch(request: Request): Promise<Response> {
 
 /**
  * Fetch for everything of the API. An ended session opens the sign-in dialog over the page,
- * so that what was typed stays, and the request is then sent once more.
+ * so that what was typed stays, and the request is then sent once more; something sensitive
+ * opens the dialog that asks for a proof, likewise.
  */
 export async function fetchSignedIn(request: Request): Promise<Response> {
   const again = request.clone();
   const response = await patientFetch(request);
-  if (response.status !== 401 || asksWhoIsThere(request)) return response;
-  return (await signInAgain()) ? patientFetch(again) : response;
+  if (response.status === 401 && !asksWhoIsThere(request)) {
+    return (await signInAgain()) ? patientFetch(again) : response;
+  }
+  if (await asksForProof(response)) return (await proveAgain()) ? patientFetch(again) : response;
+  return response;
 }
 
 export const api = createClient<paths>({

@@ -4,6 +4,9 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Me = Schemas['Me'];
+export type SecondStep = Schemas['SecondStep'];
+export type Factors = Schemas['Factors'];
+export type Session = Schemas['Session'];
 export type VisitSummary = Schemas['VisitSummary'];
 export type Visit = Schemas['Visit'];
 export type LessonSummary = Schemas['LessonSummary'];
