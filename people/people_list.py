@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.administration import require_at
 from people.closed_accounts import ClosedAccounts
+from people.organisations import OrganisationKind, Organisations
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Kind
 from people.refused import NotFound
@@ -52,6 +53,7 @@ class PeopleHere(msgspec.Struct, frozen=True):
 
     people: list[PersonHere]
     count: int
+    organisation_kind: OrganisationKind  # who is on duty is a doctor or a teacher by it
     next: UUID | None
 
 
@@ -68,6 +70,9 @@ async def list_people(
     """Give the people of an organisation to its administrator. Raises NotFound, Forbidden."""
     require_at(actor, Act.MANAGE_PEOPLE, organisation_id, now)
     where = [_shown(which, organisation_id, now), *_named(search)]
+    kind = await db.scalar(select(Organisations.kind).where(Organisations.id == organisation_id))
+    if kind is None:
+        raise NotFound
     count = await db.scalar(select(func.count()).select_from(Persons).where(*where))
     order = (Persons.family_name, Persons.given_name, Persons.id)
     if after is not None:
@@ -78,7 +83,8 @@ async def list_people(
     query = select(Persons).where(*where).order_by(*order).limit(PAGE + 1)
     found = (await db.scalars(query)).all()
     shown = await _people(db, organisation_id, found[:PAGE], now)
-    return PeopleHere(shown, count or 0, found[PAGE - 1].id if len(found) > PAGE else None)
+    following = found[PAGE - 1].id if len(found) > PAGE else None
+    return PeopleHere(shown, count or 0, OrganisationKind(kind), following)
 
 
 def _shown(which: Which, organisation_id: UUID, now: datetime) -> ColumnElement[bool]:

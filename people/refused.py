@@ -9,6 +9,14 @@ Refused
 ├── OutOfRange             422 out_of_range              errors: the field, params: min, max
 ├── people.break_glass.AlreadyReviewed 409 already_reviewed
 ├── audit_reports.ExportTooLarge   422 export_too_large   params: most
+├── people.roster_files.RosterRefused 422 roster_refused      errors: the file and why
+├── people.imports.ImportHasBadRows   422 import_has_bad_rows errors: rows, params: count
+├── people.imports.BadPerson          422 bad_person          errors: the field
+├── people.imports.PossibleDouble     409 possible_double
+├── people.hats.LastAdministrator     409 last_administrator
+├── people.hats.LetGo                 409 let_go
+├── people.hats.HatNotHere            422 hat_not_here
+├── people.closed_accounts.AccountClosed  403 account_closed
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
