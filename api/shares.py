@@ -63,6 +63,7 @@ async def scan_code(
     "/scans/{share_id:uuid}",
     operation_id="getScan",
     act=Act.SCAN_QR,
+    quiet=True,
     responses=refuses(401, 404),
 )
 async def get_scan(
@@ -75,7 +76,13 @@ async def get_scan(
     return await shares.get_scan(db, caller.actor, share_id, now)
 
 
-@get("/shares", operation_id="listShares", act=Act.CONSENT, responses=refuses(401))
+@get(
+    "/shares",
+    operation_id="listShares",
+    act=Act.CONSENT,
+    quiet=True,
+    responses=refuses(401),
+)
 async def list_shares(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],

@@ -4,6 +4,7 @@
 ones into the timetable.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lessons import Lessons, NewLesson, add_class, enrol, schedule
+from people.consent_asked import needed
+from people.consent_rules import Hand, Purpose
+from people.consent_texts import current_texts
+from people.consents import NewConsent, agreed, give
 from people.demo import GYMNASIUM_2, SCHOOL_15, demo_id, guardians, program, rounded
+from people.households import guardians_of
+from people.organisations import Organisations
+from people.policy import Kind
 from people.relations import actor_of
 
 # School → administrator, class, pupils, lessons (teacher, title, subject, lessons of 45 min ahead).
@@ -51,6 +59,8 @@ async def seed(db: AsyncSession, _key: bytes, now: datetime) -> dict[str, Any]:
         for pupil in pupils:
             await enrol(db, actor, class_id, demo_id(pupil), now)
         await guardians(db, actor, school, pupils, now)
+        teachers = {teacher for teacher, *_ in planned}
+        await _agree_to_recording(db, school, (*sorted(teachers), *pupils), now)
         for teacher, title, subject, ahead in planned:
             new = NewLesson(
                 organisation_id=demo_id(school),
@@ -63,6 +73,29 @@ async def seed(db: AsyncSession, _key: bytes, now: datetime) -> dict[str, Any]:
             )
             lessons.append(await _lesson(db, demo_id(administrator), new, now))
     return {"lessons": lessons}
+
+
+async def _agree_to_recording(
+    db: AsyncSession, school: str, logins: Collection[str], now: datetime
+) -> None:
+    """Let everybody agree whose word is needed; a child without a guardian here stays without."""
+    school_id, purpose = demo_id(school), Purpose.RECORDING_LESSON
+    place = await db.get_one(Organisations, school_id)
+    version = (await current_texts(db, [school_id]))[school_id, purpose].version
+    ids = [demo_id(login) for login in logins]
+    for person_id in {*ids} - await agreed(db, ids, purpose, school_id, now, scope="school"):
+        hands = await needed(db, person_id, place, now)
+        own = [person_id] if Hand.OWN in hands else []
+        parents = await guardians_of(db, person_id, now, Kind.CHILD_SCHOOL)
+        for giver_id in own + (parents[:1] if Hand.GUARDIAN in hands else []):
+            new = NewConsent(
+                organisation_id=school_id,
+                purpose=purpose,
+                version=version,
+                person_id=person_id,
+                audience="school",
+            )
+            await give(db, await actor_of(db, giver_id, now), new, now)
 
 
 async def _lesson(

@@ -20,7 +20,7 @@ from people.administration import require_at
 from people.codes import LIFE, ShownCode
 from people.consent_asked import needed_by
 from people.consent_rules import Purpose
-from people.consent_texts import ConsentTextChanged, ConsentTexts, current_texts
+from people.consent_texts import ConsentText, ConsentTextChanged, ConsentTexts, current_texts, shown
 from people.consents import ConsentNotYours, hand_of, require_word
 from people.facts import RightsChanged, emit
 from people.notices import notify
@@ -102,6 +102,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     state: ShareState
     fields: list[Field]
     until: datetime | None
+    # What is agreed to by opening, while it can be.
+    text: ConsentText | None
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
@@ -349,6 +351,9 @@ async def _shares(db: AsyncSession, query: Select[Shares], now: datetime) -> lis
         .join(Organisations, Organisations.id == Shares.organisation_id)
         .with_only_columns(Shares, doctor, person, Organisations)
     )
+    rows = (await db.execute(full)).all()
+    open_to_answer = {row.organisation_id for row, *_ in rows if row.answered_at is None}
+    texts = await current_texts(db, open_to_answer) if open_to_answer else {}
     return [
         Share(
             id=row.id,
@@ -361,8 +366,11 @@ async def _shares(db: AsyncSession, query: Select[Shares], now: datetime) -> lis
             state=_state(row, now),
             fields=_fields(row.fields),
             until=row.until,
+            text=shown(texts[place.id, Purpose.SHARE_PROFILE])
+            if _state(row, now) is ShareState.ASKED
+            else None,
         )
-        for row, by, whose, place in (await db.execute(full)).all()
+        for row, by, whose, place in rows
     ]
 
 

@@ -3973,6 +3973,7 @@ export interface components {
       organisation: components['schemas']['Ref'];
       person: components['schemas']['Ref'];
       state: components['schemas']['ShareState'];
+      text: components['schemas']['ConsentText'] | null;
       until: string | null;
     };
     /**
