@@ -18,7 +18,8 @@ from sweep_region import Region
 
 NOBODY, STRANGER, SELF = "nobody", "stranger", "self"
 DOCTOR, PATIENT, TEACHER, PUPIL = "doctor", "patient", "teacher", "pupil"
-GUARDIAN = "guardian"  # of the person or child the path names
+# Of the person or child the path names: with a say in its health, or (grown, limited) without.
+GUARDIAN, SCHOOL_GUARDIAN = "guardian", "guardian without health"
 # In the organisation that is named: who administers it, works there, sits at the desk, is there.
 ADMINISTRATOR, CLERK, MEMBER = "administrator", "clerk", "member"
 DUTY_DOCTOR, DUTY_TEACHER = "doctor on duty", "teacher on duty"
@@ -559,9 +560,12 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
     asked_of |= {"person_id"} if operation in OF_PERSON else set()
     made_by = next((makers[name] for name in makers if name in asked_of), None)
     if made_by is None:
-        relation = SELF if SELF in MATRIX.get(operation, {}) else STRANGER
-        yield relation, dict.fromkeys(named, str(uuid4()))
+        # A random id is nobody's.
+        relation = SELF if SELF in MATRIX.get(operation, {}) and not named else STRANGER
+        yield relation, {name: str(uuid4()) for name in named}
         return
+    if made_by is _organisations and "person_id" in named:
+        made_by = _people_of_organisations
     for relation, ids in made_by(region, operation, person):
         yield relation, {name: str(uuid4()) for name in named} | ids
 
@@ -587,18 +591,23 @@ def _lessons(region: Region, _: str, person: str) -> Iterator[Target]:
     yield STRANGER, {"lesson_id": str(uuid4()), "page": "1", "name": "0.m4s"}
 
 
-def _organisations(region: Region, operation: str, person: str) -> Iterator[Target]:
-    """Every organisation; what else the path names is a person of it, then one of another."""
+def _organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+    """Every organisation, and one that is not there."""
+    for place, members in region.places.items():
+        yield members.get(person, STRANGER), {"organisation_id": place}
+    yield STRANGER, {"organisation_id": str(uuid4())}
+
+
+def _people_of_organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+    """Of every organisation one of its people; then, for who administers it, one of another."""
     for place, members in region.places.items():
         relation = members.get(person, STRANGER)
         somebody = next(one for one in members if one != person)
-        at = person if relation == ADMINISTRATOR and operation in OF_ONESELF else somebody
-        yield relation, {"organisation_id": place, "person_id": at, "hat": "administration"}
-        far = next(one for one in region.everybody if one not in members)
-        if relation == ADMINISTRATOR and operation in NAMES_PERSON:
-            yield STRANGER, {"organisation_id": place, "person_id": far, "hat": "clerkship"}
-        nowhere = {"organisation_id": str(uuid4()), "person_id": somebody}
-        yield STRANGER, nowhere | {"hat": "clerkship"}
+        yield relation, {"organisation_id": place, "person_id": somebody}
+        if relation == ADMINISTRATOR:
+            far = next(one for one in region.everybody if one not in members)
+            yield STRANGER, {"organisation_id": place, "person_id": far}
+    yield STRANGER, {"organisation_id": str(uuid4())}
 
 
 def _own(name: str) -> Callable[[Region, str, str], Iterator[Target]]:
@@ -614,7 +623,10 @@ def _persons(region: Region, _: str, person: str) -> Iterator[Target]:
     """Oneself, a child of one's own, children and patients of others, nobody."""
     others = [*region.guardians, *(one["patient_id"] for one in region.visits)]
     for one in dict.fromkeys([person, *others]):
-        relation = GUARDIAN if person in region.guardians.get(one, ()) else STRANGER
+        relation = STRANGER
+        if person in region.guardians.get(one, ()):
+            health = person in region.health.get(one, ())
+            relation = GUARDIAN if health else SCHOOL_GUARDIAN
         ids = {"person_id": one, "child_id": one} if one else {}
         yield SELF if one == person else relation, ids
     yield STRANGER, {}

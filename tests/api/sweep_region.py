@@ -81,6 +81,7 @@ class Region:
     own: dict[str, list[tuple[str, str]]]  # path parameter → whose, and which
     places: dict[str, dict[str, str]]  # organisation → who is what there
     guardians: dict[str, set[str]]  # child → whoever is its guardian
+    health: dict[str, set[str]]  # child → those of them who see its health
     everybody: list[str]
     canaries: Canaries = field(default_factory=Canaries)
 
@@ -131,7 +132,8 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 "key_id": [(p, await _passkey(db, UUID(p), now)) for p in list(cookies)[:2]],
             },
             places=await _places(db),
-            guardians=await _guardians(db),
+            guardians=await _guardians(db, Kind.GUARDIANSHIP),
+            health=await _guardians(db, Kind.CHILD_HEALTH),
             everybody=[one["id"] for one in seeded["persons"]],
         )
         await _plant(db, region, seeded, now)
@@ -239,12 +241,16 @@ async def _places(db: AsyncSession) -> dict[str, dict[str, str]]:
         word = words.get((Kind(kind), what), "member")
         before = found[str(place)].get(str(person), "member")
         found[str(place)][str(person)] = min(word, before, key=order.index)
+    for child, guardians in (await _guardians(db, Kind.GUARDIANSHIP)).items():
+        for members in found.values():
+            if child in members:  # a child's guardian belongs where the child does
+                members.update({one: "member" for one in guardians if one not in members})
     return dict(found)
 
 
-async def _guardians(db: AsyncSession) -> dict[str, set[str]]:
+async def _guardians(db: AsyncSession, kind: Kind) -> dict[str, set[str]]:
     query = select(Relations.subject_id, Relations.actor_id).where(
-        Relations.kind == Kind.GUARDIANSHIP.value, Relations.subject_id.is_not(None)
+        Relations.kind == kind.value, Relations.live(datetime.now(UTC))
     )
     found: dict[str, set[str]] = defaultdict(set)
     for child, guardian in (await db.execute(query)).all():

@@ -48,13 +48,18 @@ def report(found: Iterable[Breach]) -> str:
     )
 
 
-def operations_of(document: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Operation → method and path, as the API describes itself."""
+def operations_of(document: dict[str, Any]) -> dict[str, tuple[str, str, frozenset[str]]]:
+    """Operation → method, path and which of its parameters are numbers, as the API says."""
     return {
-        operation["operationId"]: (method.upper(), path)
+        operation["operationId"]: (method.upper(), path, _numbers(operation))
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
+
+
+def _numbers(operation: dict[str, Any]) -> frozenset[str]:
+    parameters = operation.get("parameters", ())
+    return frozenset(p["name"] for p in parameters if p["schema"].get("type") == "integer")
 
 
 async def sweep(
@@ -83,14 +88,15 @@ async def sweep(
 
 async def _ask(
     client: httpx.AsyncClient,
-    how: tuple[str, str],
+    how: tuple[str, str, frozenset[str]],
     region: Region,
     what: tuple[str, str | None],
 ) -> list[Breach]:
     """One operation, asked by one person of every thing."""
-    (method, path), (name, person) = how, what
+    (method, path, numbers), (name, person) = how, what
     found: list[Breach] = []
     for relation, ids in targets(region, name, path, person or ""):
+        ids |= {one: "999999999" for one in numbers & ids.keys() if not ids[one].isdigit()}
         is_to = relation if person else NOBODY
         # A query may name what the target has not: then there is no such thing.
         query = table.QUERIES.get(name, "").format_map(defaultdict(lambda: str(uuid4()), ids))
