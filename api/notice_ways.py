@@ -20,7 +20,7 @@ from people.notice_settings import (
     Switch,
     Target,
 )
-from people.notice_targets import Way
+from people.notice_targets import NoticeWay
 from people.notice_ways import Offers
 from people.policy import Act
 from people.sessions import Caller
@@ -76,7 +76,7 @@ async def set_mail(
     now: NamedDependency[datetime],
 ) -> Target:
     """Name an address; the code that proves it is on its way."""
-    return await notice_settings.set_address(db, caller.actor, Way.MAIL, data, now)
+    return await notice_settings.set_address(db, caller.actor, NoticeWay.MAIL, data, now)
 
 
 @put(
@@ -93,7 +93,7 @@ async def set_sms(
     now: NamedDependency[datetime],
 ) -> Target:
     """Name a number; the code that proves it is on its way."""
-    return await notice_settings.set_address(db, caller.actor, Way.SMS, data, now)
+    return await notice_settings.set_address(db, caller.actor, NoticeWay.SMS, data, now)
 
 
 @post(

@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people.notice_targets import NoticeSettings, NoticeTargets, Way, oneself, quiet_hours_of
+from people.notice_targets import NoticeSettings, NoticeTargets, NoticeWay, oneself, quiet_hours_of
 from people.policy import Actor
 from people.quiet_hours import zone_or_none
 from people.refused import FieldError, NotFound, Refused
@@ -46,7 +46,7 @@ class Target(msgspec.Struct, frozen=True):
     """An address, number or browser, as its owner's screen shows it."""
 
     id: UUID
-    way: Way
+    way: NoticeWay
     address: str  # of a browser the host of its push service, never the secret address
     confirmed: bool
     active: bool
@@ -170,7 +170,7 @@ async def set_quiet(
 
 
 async def set_address(
-    db: AsyncSession, actor: Actor, way: Way, new: NewAddress, now: datetime
+    db: AsyncSession, actor: Actor, way: NoticeWay, new: NewAddress, now: datetime
 ) -> Target:
     """Name an address or number; a code is sent to it, and it is used once that is typed.
 
@@ -237,7 +237,7 @@ async def remove(db: AsyncSession, actor: Actor, target_id: UUID, now: datetime)
     """Forget an address, number or browser. Raises NotFound."""
     person_id = oneself(actor, now)
     row = await _own(db, person_id, target_id)
-    if row.way == Way.PUSH:
+    if row.way == NoticeWay.PUSH:
         await db.delete(row)
     else:
         # Its row stays, empty: when the last code was asked for must not be forgotten with it.
@@ -266,7 +266,7 @@ async def add_browser(db: AsyncSession, actor: Actor, new: NewBrowser, now: date
     endpoint = _endpoint(new.endpoint)
     await db.execute(
         insert(NoticeTargets)
-        .values(id=new_id(), way=Way.PUSH.value, address=endpoint, **values)
+        .values(id=new_id(), way=NoticeWay.PUSH.value, address=endpoint, **values)
         .on_conflict_do_update(
             index_elements=["address"],
             # As text: a parameter would not be known for the index's own condition.
@@ -274,7 +274,7 @@ async def add_browser(db: AsyncSession, actor: Actor, new: NewBrowser, now: date
             set_=values,
         )
     )
-    own = (NoticeTargets.person_id == person_id) & (NoticeTargets.way == Way.PUSH.value)
+    own = (NoticeTargets.person_id == person_id) & (NoticeTargets.way == NoticeWay.PUSH.value)
     newest = (
         select(NoticeTargets.id)
         .where(own)
@@ -319,10 +319,10 @@ async def _own(db: AsyncSession, person_id: UUID, target_id: UUID) -> NoticeTarg
 
 
 def _target(row: NoticeTargets) -> Target:
-    push = row.way == Way.PUSH
+    push = row.way == NoticeWay.PUSH
     return Target(
         id=row.id,
-        way=Way(row.way),
+        way=NoticeWay(row.way),
         address=(urlsplit(row.address).hostname or "") if push else row.address,
         confirmed=row.confirmed_at is not None,
         active=row.active,
@@ -330,14 +330,14 @@ def _target(row: NoticeTargets) -> Target:
     )
 
 
-def _address(way: Way, typed: str) -> str:
-    if way is Way.MAIL:
+def _address(way: NoticeWay, typed: str) -> str:
+    if way is NoticeWay.MAIL:
         given = typed.strip()
         if len(given) > _MAIL_MAX or not _MAIL.fullmatch(given) or ".." in given:
             raise BadAddress("address")
         return given
     number = re.sub(r"[\s()-]", "", typed)
-    if way is not Way.SMS or not _NUMBER.fullmatch(number):
+    if way is not NoticeWay.SMS or not _NUMBER.fullmatch(number):
         raise BadAddress("address")
     return number
 

@@ -24,7 +24,7 @@ from people.relations import Relations
 from storage.engine import Base, new_id
 
 
-class Way(StrEnum):
+class NoticeWay(StrEnum):
     """How a person hears of a notice when no page is open."""
 
     MAIL = "mail"

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 
 from people import web_push
 from people.notice_settings import CODE_LIVES, SEND_CODE, code_for
-from people.notice_targets import NoticeTargets, Way, quiet_hours_of
+from people.notice_targets import NoticeTargets, NoticeWay, quiet_hours_of
 from people.notices import DELIVER, Notices, organisations_of
 from people.persons import Persons
 from people.sentences import sentence
@@ -90,7 +90,7 @@ class Smtp:
 class Drawer:
     """Keeps texts in `home/outgoing`, for the operator of an installation without a carrier."""
 
-    def __init__(self, home: Path, way: Way) -> None:
+    def __init__(self, home: Path, way: NoticeWay) -> None:
         self.folder = home / "outgoing"
         self.way = way
 
@@ -124,9 +124,9 @@ def offers(settings: Settings) -> Offers:
     )
 
 
-def carrier(way: Way, settings: Settings) -> Carrier:
+def carrier(way: NoticeWay, settings: Settings) -> Carrier:
     """Give who carries a way. SMS: a gateway takes its place here; none is known yet."""
-    if way is Way.MAIL and settings.smtp is not None:
+    if way is NoticeWay.MAIL and settings.smtp is not None:
         return Smtp(settings)
     return Drawer(settings.home, way)
 
@@ -179,13 +179,13 @@ async def _tell(
     """Say that something waits; False when there is nobody any more."""
     key = "notices.mail_critical" if critical else "notices.mail_subject"
     subject = sentence(language, key, {"count": count})
-    if target.way == Way.PUSH:
+    if target.way == NoticeWay.PUSH:
         return await _push(work, target, language, subject, critical=critical)
     params = {"count": count, "url": f"{work.settings.urls[0]}/#/notices"}
-    name = "sms_text" if target.way == Way.SMS else "mail_text"
+    name = "sms_text" if target.way == NoticeWay.SMS else "mail_text"
     text = sentence(language, f"notices.{name}", {**params, "subject": subject})
     letter = Letter(target.address, language, subject, text)
-    await carrier(Way(target.way), work.settings).carry(letter)
+    await carrier(NoticeWay(target.way), work.settings).carry(letter)
     return True
 
 
@@ -232,4 +232,4 @@ async def send_code(work: Work, target_id: str) -> None:
         sentence(language or "ru", "notices.mail_code_subject"),
         sentence(language or "ru", "notices.mail_code_text", params),
     )
-    await carrier(Way(target.way), work.settings).carry(letter)
+    await carrier(NoticeWay(target.way), work.settings).carry(letter)

@@ -31,7 +31,7 @@ from people.notice_settings import (
     switch,
     ways,
 )
-from people.notice_targets import NoticeTargets, Way, quiet_hours_of
+from people.notice_targets import NoticeTargets, NoticeWay, quiet_hours_of
 from people.persons import Persons
 from people.policy import Actor
 from people.refused import NotFound
@@ -78,7 +78,7 @@ def _b64(raw: bytes) -> str:
 async def test_an_address_is_used_once_its_owner_typed_the_code(
     db: AsyncSession, me: Actor, now: datetime
 ) -> None:
-    target = await set_address(db, me, Way.MAIL, ADDRESS, now)
+    target = await set_address(db, me, NoticeWay.MAIL, ADDRESS, now)
     assert (target.address, target.confirmed) == (ADDRESS.address, False)
     code = await _code(db, target)
     spaced = Confirmation(f" {code.code[:3]} {code.code[3:]} ")
@@ -94,7 +94,7 @@ async def test_an_address_is_used_once_its_owner_typed_the_code(
 async def test_a_wrong_a_late_and_a_sixth_code_prove_nothing(
     db: AsyncSession, me: Actor, now: datetime
 ) -> None:
-    target = await set_address(db, me, Way.MAIL, ADDRESS, now)
+    target = await set_address(db, me, NoticeWay.MAIL, ADDRESS, now)
     right = await _code(db, target)
     with pytest.raises(WrongCode):
         await confirm(db, me, target.id, right, now + timedelta(minutes=30), key=KEY)
@@ -110,10 +110,10 @@ async def test_a_wrong_a_late_and_a_sixth_code_prove_nothing(
 async def test_a_code_proves_its_own_address_and_asking_only(
     db: AsyncSession, me: Actor, now: datetime
 ) -> None:
-    first = await set_address(db, me, Way.MAIL, ADDRESS, now)
+    first = await set_address(db, me, NoticeWay.MAIL, ADDRESS, now)
     old = await _code(db, first)
     later = now + timedelta(minutes=2)
-    second = await set_address(db, me, Way.MAIL, NewAddress("victim@example.org"), later)
+    second = await set_address(db, me, NoticeWay.MAIL, NewAddress("victim@example.org"), later)
     assert second.id == first.id
     with pytest.raises(WrongCode):
         await confirm(db, me, second.id, old, later, key=KEY)
@@ -123,29 +123,29 @@ async def test_a_code_proves_its_own_address_and_asking_only(
 async def test_codes_are_not_asked_for_in_a_row_also_not_by_removing_the_address(
     db: AsyncSession, me: Actor, now: datetime
 ) -> None:
-    target = await set_address(db, me, Way.MAIL, ADDRESS, now)
+    target = await set_address(db, me, NoticeWay.MAIL, ADDRESS, now)
     await remove(db, me, target.id, now)
     assert (await ways(db, me, now)).targets == []
     with pytest.raises(AskedTooSoon) as caught:
-        await set_address(db, me, Way.MAIL, ADDRESS, now + timedelta(seconds=90))
+        await set_address(db, me, NoticeWay.MAIL, ADDRESS, now + timedelta(seconds=90))
     assert caught.value.params == {"retry_after_s": 31}
-    await set_address(db, me, Way.MAIL, ADDRESS, now + timedelta(seconds=120))
+    await set_address(db, me, NoticeWay.MAIL, ADDRESS, now + timedelta(seconds=120))
 
 
 async def test_a_new_address_must_be_proved_anew(
     db: AsyncSession, me: Actor, now: datetime
 ) -> None:
-    target = await set_address(db, me, Way.MAIL, ADDRESS, now)
+    target = await set_address(db, me, NoticeWay.MAIL, ADDRESS, now)
     await confirm(db, me, target.id, await _code(db, target), now, key=KEY)
     later = now + timedelta(minutes=3)
-    changed = await set_address(db, me, Way.MAIL, NewAddress("new@example.org"), later)
+    changed = await set_address(db, me, NoticeWay.MAIL, NewAddress("new@example.org"), later)
     assert not changed.confirmed
 
 
 async def test_what_is_another_persons_is_not_there(
     db: AsyncSession, me: Actor, other: Actor, now: datetime
 ) -> None:
-    target = await set_address(db, me, Way.MAIL, ADDRESS, now)
+    target = await set_address(db, me, NoticeWay.MAIL, ADDRESS, now)
     code = await _code(db, target)
     with pytest.raises(NotFound):
         await confirm(db, other, target.id, code, now, key=KEY)
@@ -179,7 +179,7 @@ async def test_what_is_no_mail_address_is_refused(
     db: AsyncSession, me: Actor, now: datetime, address: str
 ) -> None:
     with pytest.raises(BadAddress) as caught:
-        await set_address(db, me, Way.MAIL, NewAddress(address), now)
+        await set_address(db, me, NoticeWay.MAIL, NewAddress(address), now)
     assert [error.field for error in caught.value.errors] == ["address"]
 
 
@@ -190,13 +190,13 @@ async def test_what_is_no_number_with_its_country_is_refused(
     db: AsyncSession, me: Actor, now: datetime, number: str
 ) -> None:
     with pytest.raises(BadAddress):
-        await set_address(db, me, Way.SMS, NewAddress(number), now)
+        await set_address(db, me, NoticeWay.SMS, NewAddress(number), now)
 
 
 async def test_a_number_is_kept_without_its_ornaments(
     db: AsyncSession, me: Actor, now: datetime
 ) -> None:
-    target = await set_address(db, me, Way.SMS, NewAddress("+7 (917) 123-45-67"), now)
+    target = await set_address(db, me, NoticeWay.SMS, NewAddress("+7 (917) 123-45-67"), now)
     assert target.address == "+79171234567"
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from people import notice_ways
 from people.notice_settings import code_for
-from people.notice_targets import NoticeTargets, Way
+from people.notice_targets import NoticeTargets, NoticeWay
 from people.notice_ways import Drawer, Smtp, carrier, deliver, offers, send_code
 from people.notices import DELIVER, notify, read_all
 from people.organisations import Organisations
@@ -73,7 +73,12 @@ def work(
 async def _target(
     db: AsyncSession, person: Persons, now: datetime, **changes: Any
 ) -> NoticeTargets:
-    values = {"way": Way.MAIL.value, "address": "r@example.org", "confirmed_at": now, **changes}
+    values = {
+        "way": NoticeWay.MAIL.value,
+        "address": "r@example.org",
+        "confirmed_at": now,
+        **changes,
+    }
     row = NoticeTargets(id=new_id(), person_id=person.id, made_at=now, asked_at=now, **values)
     db.add(row)
     await db.flush()
@@ -187,12 +192,14 @@ async def test_without_a_carrier_texts_lie_in_a_private_drawer_that_does_not_gro
     work: Work, patient: Persons, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     settings = replace(work.settings, smtp=None, home=tmp_path)
-    assert isinstance(carrier(Way.MAIL, settings), Drawer)
-    assert isinstance(carrier(Way.SMS, work.settings), Drawer)
-    assert isinstance(carrier(Way.MAIL, work.settings), Smtp)
+    assert isinstance(carrier(NoticeWay.MAIL, settings), Drawer)
+    assert isinstance(carrier(NoticeWay.SMS, work.settings), Drawer)
+    assert isinstance(carrier(NoticeWay.MAIL, work.settings), Smtp)
     assert (offers(settings).mail, offers(work.settings).mail) == (False, True)
     monkeypatch.setattr(notice_ways, "KEPT", 2)
-    target = await _target(work.db, patient, work.now, way=Way.SMS.value, address="+79990000000")
+    target = await _target(
+        work.db, patient, work.now, way=NoticeWay.SMS.value, address="+79990000000"
+    )
     for minute in range(3):
         now = work.now + timedelta(minutes=minute)
         await notify(work.db, patient.id, "one", {}, now)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.facts import NoticeMade, NoticesRead, take
-from people.notice_targets import NoticeSettings, NoticeTargets, Way
+from people.notice_targets import NoticeSettings, NoticeTargets, NoticeWay
 from people.notices import (
     DELIVER,
     PAGE,
@@ -36,7 +36,12 @@ async def me(db: AsyncSession, patient: Persons, now: datetime) -> Actor:
 
 
 async def _target(db: AsyncSession, person: Persons, now: datetime, **changes: Any) -> None:
-    values = {"way": Way.MAIL.value, "address": "r@example.org", "confirmed_at": now, **changes}
+    values = {
+        "way": NoticeWay.MAIL.value,
+        "address": "r@example.org",
+        "confirmed_at": now,
+        **changes,
+    }
     row = NoticeTargets(id=new_id(), person_id=person.id, made_at=now, asked_at=now, **values)
     db.add(row)
     await db.flush()
