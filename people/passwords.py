@@ -27,6 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from people import throttle
+from people.audit import acted
+from people.notices import notify
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Act, Thing, require
@@ -217,6 +219,8 @@ async def change_password(
     await throttle.succeeded(db, attempt, now)
     await set_password(db, person_id, row.login, change.new, now)
     await end_sessions_of(db, person_id, now, but=caller.session_id)
+    await acted(db, person_id, "password_changed", Thing(subject_id=person_id), now)
+    await notify(db, person_id, "password_changed", {}, now, critical=True)
     return await prove(db, caller.session_id, now)
 
 

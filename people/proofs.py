@@ -18,7 +18,13 @@ from people.passkeys import KeyAnswer, KeyQuestion, PasskeyRefused, Purpose
 from people.passwords import account_of, has_password
 from people.policy import Act, Thing, require
 from people.refused import Refused
-from people.second_factors import SecondSteps, SignedInAs, Way, open_session
+from people.second_factors import (
+    SecondSteps,
+    SignedInAs,
+    Way,
+    open_session,
+    used_recovery_code,
+)
 from people.sessions import Caller, NewSession, prove
 from people.step_up import WrongProof
 
@@ -108,6 +114,8 @@ async def take_second(
     gone = delete(SecondSteps).where(SecondSteps.sha256 == step.sha256)
     if await db.scalar(gone.returning(SecondSteps.person_id)) is None:
         raise SecondStepOver
+    if isinstance(taken.proof, RecoveryProof):
+        await used_recovery_code(db, step.person_id, now)
     method = f"{step.method}_{_way(taken.proof)}"
     return await open_session(
         db, step.person_id, prefix, now, method=method, opened_by=step.opened_by

@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from people import passkeys, recovery_codes, totp
+from people.audit import acted
 from people.device_tokens import token_hash
 from people.facts import SignedIn, emit
+from people.notices import notify
 from people.passkeys import MadeKey, NewKey, Passkey
 from people.passwords import Credentials
 from people.persons import Me, me
@@ -194,7 +196,7 @@ async def confirm_totp(
     require_fresh(caller, now)
     if not await totp.confirm(db, key, caller.person_id, code, now):
         raise WrongProof
-    return await _enrolled(db, caller)
+    return await _enrolled(db, caller, Way.TOTP, now)
 
 
 async def remove_totp(db: AsyncSession, caller: Caller, now: datetime, *, required: bool) -> None:
@@ -203,7 +205,7 @@ async def remove_totp(db: AsyncSession, caller: Caller, now: datetime, *, requir
     require_fresh(caller, now)
     if not await totp.forget(db, caller.person_id):
         raise NotFound
-    await _after_removal(db, caller, now, required=required)
+    await _after_removal(db, caller, Way.TOTP, now, required=required)
 
 
 async def begin_passkey(db: AsyncSession, caller: Caller, origin: str, now: datetime) -> NewKey:
@@ -219,7 +221,7 @@ async def add_passkey(db: AsyncSession, caller: Caller, made: MadeKey, now: date
     _mine(caller, now)
     require_fresh(caller, now)
     await passkeys.keep(db, caller.person_id, made, now)
-    return await _enrolled(db, caller)
+    return await _enrolled(db, caller, Way.PASSKEY, now)
 
 
 async def remove_passkey(
@@ -229,7 +231,7 @@ async def remove_passkey(
     _mine(caller, now)
     require_fresh(caller, now)
     await passkeys.remove_key(db, caller.person_id, key_id)
-    await _after_removal(db, caller, now, required=required)
+    await _after_removal(db, caller, Way.PASSKEY, now, required=required)
 
 
 async def new_recovery_codes(db: AsyncSession, caller: Caller, now: datetime) -> RecoverySheet:
@@ -238,7 +240,15 @@ async def new_recovery_codes(db: AsyncSession, caller: Caller, now: datetime) ->
     require_fresh(caller, now)
     if not await second_ways(db, caller.person_id):
         raise NotFound
+    await _told(db, caller.person_id, "factor_added", Way.RECOVERY_CODE, now)
     return await recovery_codes.write_sheet(db, caller.person_id)
+
+
+async def used_recovery_code(db: AsyncSession, person_id: UUID, now: datetime) -> None:
+    """Tell the person that somebody came in by the sheet, and how many codes are left."""
+    left = await recovery_codes.left(db, person_id)
+    await acted(db, person_id, "recovery_code_used", Thing(subject_id=person_id), now)
+    await notify(db, person_id, "recovery_code_used", {"left": left}, now, critical=True)
 
 
 def _mine(caller: Caller, now: datetime) -> None:
@@ -251,18 +261,26 @@ async def _label(db: AsyncSession, caller: Caller, now: datetime) -> str:
     return await db.scalar(query) or (await me(db, caller.person_id, now)).name
 
 
-async def _enrolled(db: AsyncSession, caller: Caller) -> Enrolled:
+async def _enrolled(db: AsyncSession, caller: Caller, way: Way, now: datetime) -> Enrolled:
     await enrolled(db, caller.person_id)
+    await _told(db, caller.person_id, "factor_added", way, now)
     if await recovery_codes.left(db, caller.person_id):
         return Enrolled([])
     return Enrolled((await recovery_codes.write_sheet(db, caller.person_id)).codes)
 
 
 async def _after_removal(
-    db: AsyncSession, caller: Caller, now: datetime, *, required: bool
+    db: AsyncSession, caller: Caller, way: Way, now: datetime, *, required: bool
 ) -> None:
+    await _told(db, caller.person_id, "factor_removed", way, now)
     if await second_ways(db, caller.person_id):
         return
     if required and (await me(db, caller.person_id, now)).staff:
         raise LastFactor
     await recovery_codes.forget(db, caller.person_id)
+
+
+async def _told(db: AsyncSession, person_id: UUID, what: str, way: Way, now: datetime) -> None:
+    """Keep a row of it and tell the person: whoever did not do it should know (ASVS V6.3.7)."""
+    await acted(db, person_id, what, Thing(subject_id=person_id), now, details={"way": way.value})
+    await notify(db, person_id, what, {}, now, critical=True)
