@@ -46,6 +46,8 @@ def _session_ended(house: House, fact: SessionEnded) -> None:
 def _rights_changed(house: House, fact: RightsChanged) -> None:
     for hint in (Hint.VISIT, Hint.LESSON):
         house.live.hint(live.person(fact.person_id), hint)
+    # A consent of a patient is what his doctor sits there by.
+    house.live.hint(live.patient(fact.person_id), Hint.VISIT)
     house.lessons.person_changed(fact.person_id)
 
 

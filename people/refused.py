@@ -20,6 +20,7 @@ Refused
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
+├── telemed.telemedicine.ConsentWithdrawn 403 consent_withdrawn
 ├── telemed.notes.NoteChanged         409 note_changed   params: text, version
 ├── eschool.chat.TooManyMessages      429 too_many_messages   params: retry_after_s
 └── eschool.lessons.LessonNotRunning  409 lesson_not_running   params: state

@@ -24,6 +24,7 @@ from people.policy import Act, Actor, Kind, Right, Thing, may, require
 from people.refused import Forbidden, NotFound
 from people.relations import actor_of, allowed, end, grant
 from storage.engine import Base, new_id
+from telemed.telemedicine import require_consent
 
 # Readings a visit shows begin a day before it: what the patient measured for this visit.
 READINGS_BEFORE = timedelta(hours=24)
@@ -184,6 +185,7 @@ async def open_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: dateti
     row = await seen(db, actor, visit_id, now, lock=True)
     require(actor, Act.OPEN_VISIT, thing(row), now)
     _require_time_left(row, now)
+    await require_consent(db, row.patient_id, row.organisation_id, now)
     if row.state == VisitState.BOOKED:
         row.state = VisitState.OPEN.value
         row.opened_at = now
@@ -249,11 +251,12 @@ async def my_visits(
 async def require_join(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime) -> Visit:
     """Give the visit to somebody who may sit in it now: before a ticket, at hello, and again.
 
-    Raises NotFound for strangers and Forbidden when the visit is closed or over.
+    Raises NotFound for strangers, Forbidden when the visit is closed or over, ConsentWithdrawn.
     """
     row = await seen(db, actor, visit_id, now)
     require(actor, Act.JOIN_VISIT, thing(row), now)
     _require_time_left(row, now)
+    await require_consent(db, row.patient_id, row.organisation_id, now)
     return await get_visit(db, actor, visit_id, now)
 
 

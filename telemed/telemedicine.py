@@ -1,0 +1,37 @@
+"""A remote visit rests on the patient's word: taken back, nobody sits in it any more.
+
+The papers stay: what was written of a visit that took place is the clinic's to keep.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from people.consent_rules import Purpose
+from people.consents import Consents, agreed
+from people.refused import Refused
+
+
+class ConsentWithdrawn(Refused):
+    """The patient took back the consent to be treated at a distance; talk in another way."""
+
+    status = 403
+    code = "consent_withdrawn"
+
+
+async def require_consent(
+    db: AsyncSession, patient_id: UUID, organisation_id: UUID, now: datetime
+) -> None:
+    """Refuse (ConsentWithdrawn) after a word that was taken back and not given again."""
+    back = exists().where(
+        Consents.person_id == patient_id,
+        Consents.organisation_id == organisation_id,
+        Consents.purpose == Purpose.TELEMEDICINE.value,
+        Consents.why == "withdrawn",
+    )
+    if not await db.scalar(select(back)):
+        return
+    if not await agreed(db, [patient_id], Purpose.TELEMEDICINE, organisation_id, now):
+        raise ConsentWithdrawn
