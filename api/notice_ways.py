@@ -15,13 +15,13 @@ from people import notice_settings, notice_ways
 from people.notice_settings import (
     Confirmation,
     NewAddress,
+    NoticeTarget,
     NoticeWays,
     QuietChanges,
     Switch,
-    Target,
 )
 from people.notice_targets import NoticeWay
-from people.notice_ways import Offers
+from people.notice_ways import NoticeOffers
 from people.policy import Act
 from people.sessions import Caller
 from storage.secrets import secret
@@ -31,7 +31,7 @@ class Ways(msgspec.Struct, frozen=True):
     """What the caller chose, and what this installation can carry."""
 
     ways: NoticeWays
-    offers: Offers
+    offers: NoticeOffers
 
 
 @get("/notices/ways", operation_id="noticeWays", act=Act.ACCOUNT, responses=refuses(401, 403))
@@ -74,7 +74,7 @@ async def set_mail(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> Target:
+) -> NoticeTarget:
     """Name an address; the code that proves it is on its way."""
     return await notice_settings.set_address(db, caller.actor, NoticeWay.MAIL, data, now)
 
@@ -91,7 +91,7 @@ async def set_sms(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> Target:
+) -> NoticeTarget:
     """Name a number; the code that proves it is on its way."""
     return await notice_settings.set_address(db, caller.actor, NoticeWay.SMS, data, now)
 
@@ -110,7 +110,7 @@ async def confirm(  # noqa: PLR0917 - called by name
     house: NamedDependency[House],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> Target:
+) -> NoticeTarget:
     """Use an address from now on: its owner has the code."""
     key = secret(house.settings.home, "notice-codes")
     return await notice_settings.confirm(db, caller.actor, target_id, data, now, key=key)
@@ -128,7 +128,7 @@ async def switch(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> Target:
+) -> NoticeTarget:
     """Use a way, or leave it unused."""
     return await notice_settings.switch(db, caller.actor, target_id, data, now)
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.problems import refuses
 from people import notice_settings
-from people.notice_settings import NewBrowser, Target
+from people.notice_settings import NewBrowser, NoticeTarget
 from people.policy import Act
 from people.sessions import Caller
 
@@ -26,7 +26,7 @@ async def add_push(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> Target:
+) -> NoticeTarget:
     """Send push to this browser from now on."""
     return await notice_settings.add_browser(db, caller.actor, data, now)
 

@@ -42,7 +42,7 @@ _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}
 _NUMBER = re.compile(r"\+[1-9]\d{7,14}")
 
 
-class Target(msgspec.Struct, frozen=True):
+class NoticeTarget(msgspec.Struct, frozen=True):
     """An address, number or browser, as its owner's screen shows it."""
 
     id: UUID
@@ -56,7 +56,7 @@ class Target(msgspec.Struct, frozen=True):
 class NoticeWays(msgspec.Struct, frozen=True):
     """Where and when a person is told; times are HH:MM of `timezone`."""
 
-    targets: list[Target]
+    targets: list[NoticeTarget]
     quiet_from: str
     quiet_until: str
     timezone: str
@@ -171,7 +171,7 @@ async def set_quiet(
 
 async def set_address(
     db: AsyncSession, actor: Actor, way: NoticeWay, new: NewAddress, now: datetime
-) -> Target:
+) -> NoticeTarget:
     """Name an address or number; a code is sent to it, and it is used once that is typed.
 
     Raises BadAddress, AskedTooSoon.
@@ -204,7 +204,7 @@ async def confirm(
     now: datetime,
     *,
     key: bytes,
-) -> Target:
+) -> NoticeTarget:
     """Use an address from now on, as its owner has the code. Raises NotFound, WrongCode."""
     person_id = oneself(actor, now)
     row = await _own(db, person_id, target_id)
@@ -224,7 +224,7 @@ async def confirm(
 
 async def switch(
     db: AsyncSession, actor: Actor, target_id: UUID, how: Switch, now: datetime
-) -> Target:
+) -> NoticeTarget:
     """Use a way, or leave it unused without forgetting it. Raises NotFound."""
     person_id = oneself(actor, now)
     row = await _own(db, person_id, target_id)
@@ -245,7 +245,9 @@ async def remove(db: AsyncSession, actor: Actor, target_id: UUID, now: datetime)
     await db.flush()
 
 
-async def add_browser(db: AsyncSession, actor: Actor, new: NewBrowser, now: datetime) -> Target:
+async def add_browser(
+    db: AsyncSession, actor: Actor, new: NewBrowser, now: datetime
+) -> NoticeTarget:
     """Take a browser that allows push; the same browser of another person changes hands.
 
     Whoever holds the endpoint sits at that browser, and push says nothing of anybody. Raises
@@ -318,9 +320,9 @@ async def _own(db: AsyncSession, person_id: UUID, target_id: UUID) -> NoticeTarg
     return row
 
 
-def _target(row: NoticeTargets) -> Target:
+def _target(row: NoticeTargets) -> NoticeTarget:
     push = row.way == NoticeWay.PUSH
-    return Target(
+    return NoticeTarget(
         id=row.id,
         way=NoticeWay(row.way),
         address=(urlsplit(row.address).hostname or "") if push else row.address,

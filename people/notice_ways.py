@@ -109,7 +109,7 @@ class Drawer:
             old.unlink(missing_ok=True)
 
 
-class Offers(msgspec.Struct, frozen=True):
+class NoticeOffers(msgspec.Struct, frozen=True):
     """Which ways really leave this installation, and the key a browser needs for push."""
 
     mail: bool
@@ -117,9 +117,9 @@ class Offers(msgspec.Struct, frozen=True):
     push_key: str
 
 
-def offers(settings: Settings) -> Offers:
+def offers(settings: Settings) -> NoticeOffers:
     """Give what this installation can carry."""
-    return Offers(
+    return NoticeOffers(
         mail=settings.smtp is not None, sms=False, push_key=web_push.public_key(settings.home)
     )
 

@@ -18,9 +18,9 @@ from people.notice_settings import (
     Confirmation,
     NewAddress,
     NewBrowser,
+    NoticeTarget,
     QuietChanges,
     Switch,
-    Target,
     WrongCode,
     add_browser,
     code_for,
@@ -53,13 +53,13 @@ async def other(db: AsyncSession, doctor: Persons, now: datetime) -> Actor:
     return await actor_of(db, doctor.id, now)
 
 
-async def _row(db: AsyncSession, target: Target) -> NoticeTargets:
+async def _row(db: AsyncSession, target: NoticeTarget) -> NoticeTargets:
     row = await db.get(NoticeTargets, target.id)
     assert row is not None
     return row
 
 
-async def _code(db: AsyncSession, target: Target) -> Confirmation:
+async def _code(db: AsyncSession, target: NoticeTarget) -> Confirmation:
     return Confirmation(code_for(await _row(db, target), KEY))
 
 
