@@ -3363,13 +3363,41 @@ export interface components {
       notices: components['schemas']['Notice'][];
     };
     /**
+     * NoticeOffers
+     * @description Which ways really leave this installation, and the key a browser needs for push.
+     */
+    NoticeOffers: {
+      mail: boolean;
+      push_key: string;
+      sms: boolean;
+    };
+    /**
+     * NoticeTarget
+     * @description An address, number or browser, as its owner's screen shows it.
+     */
+    NoticeTarget: {
+      active: boolean;
+      address: string;
+      confirmed: boolean;
+      /** Format: uuid */
+      id: string;
+      told_at: string | null;
+      way: components['schemas']['NoticeWay'];
+    };
+    /**
+     * NoticeWay
+     * @description How a person hears of a notice when no page is open.
+     * @enum {unknown}
+     */
+    NoticeWay: 'mail' | 'push' | 'sms';
+    /**
      * NoticeWays
      * @description Where and when a person is told; times are HH:MM of `timezone`.
      */
     NoticeWays: {
       quiet_from: string;
       quiet_until: string;
-      targets: components['schemas']['Target'][];
+      targets: components['schemas']['NoticeTarget'][];
       timezone: string;
     };
     /**
@@ -3394,15 +3422,6 @@ export interface components {
       kind: 'audio' | 'screen' | 'video';
       member: string;
       mid: string;
-    };
-    /**
-     * Offers
-     * @description Which ways really leave this installation, and the key a browser needs for push.
-     */
-    Offers: {
-      mail: boolean;
-      push_key: string;
-      sms: boolean;
     };
     /**
      * OpenRecord
@@ -3483,6 +3502,7 @@ export interface components {
     PeopleHere: {
       count: number;
       next: string | null;
+      organisation_kind: components['schemas']['OrganisationKind'];
       people: components['schemas']['PersonHere'][];
     };
     /**
@@ -3925,7 +3945,7 @@ export interface components {
     SecondStep: {
       expires_at: string;
       second_step: string;
-      ways: components['schemas']['people.second_factors.Way'][];
+      ways: components['schemas']['Way'][];
     };
     /**
      * SecondStepAsked
@@ -4153,19 +4173,6 @@ export interface components {
       started_at: string;
     };
     /**
-     * Target
-     * @description An address, number or browser, as its owner's screen shows it.
-     */
-    Target: {
-      active: boolean;
-      address: string;
-      confirmed: boolean;
-      /** Format: uuid */
-      id: string;
-      told_at: string | null;
-      way: components['schemas']['people.notice_targets.Way'];
-    };
-    /**
      * Ticket
      * @description A ticket as the browser gets it.
      */
@@ -4319,11 +4326,17 @@ export interface components {
       type: 'vitals';
     };
     /**
+     * Way
+     * @description A way to prove who one is.
+     * @enum {unknown}
+     */
+    Way: 'card' | 'passkey' | 'password' | 'recovery_code' | 'totp';
+    /**
      * Ways
      * @description What the caller chose, and what this installation can carry.
      */
     Ways: {
-      offers: components['schemas']['Offers'];
+      offers: components['schemas']['NoticeOffers'];
       ways: components['schemas']['NoticeWays'];
     };
     /**
@@ -4373,12 +4386,6 @@ export interface components {
      */
     'people.consent_rules.Hand': 'guardian' | 'own';
     /**
-     * Way
-     * @description How a person hears of a notice when no page is open.
-     * @enum {unknown}
-     */
-    'people.notice_targets.Way': 'mail' | 'push' | 'sms';
-    /**
      * Kind
      * @description Kinds of relation.
      * @enum {unknown}
@@ -4399,12 +4406,6 @@ export interface components {
       | 'record'
       | 'share'
       | 'teaching';
-    /**
-     * Way
-     * @description A way to prove who one is.
-     * @enum {unknown}
-     */
-    'people.second_factors.Way': 'card' | 'passkey' | 'password' | 'recovery_code' | 'totp';
   };
   responses: never;
   parameters: never;
@@ -10687,7 +10688,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Target'];
+          'application/json': components['schemas']['NoticeTarget'];
         };
       };
       /** @description The body cannot be read, or has a field we do not know. */
@@ -10792,7 +10793,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Target'];
+          'application/json': components['schemas']['NoticeTarget'];
         };
       };
       /** @description The body cannot be read, or has a field we do not know. */
@@ -11069,7 +11070,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Target'];
+          'application/json': components['schemas']['NoticeTarget'];
         };
       };
       /** @description The body cannot be read, or has a field we do not know. */
@@ -11176,7 +11177,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Target'];
+          'application/json': components['schemas']['NoticeTarget'];
         };
       };
       /** @description The body cannot be read, or has a field we do not know. */
@@ -11357,7 +11358,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Target'];
+          'application/json': components['schemas']['NoticeTarget'];
         };
       };
       /** @description The body cannot be read, or has a field we do not know. */
