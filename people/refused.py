@@ -23,6 +23,12 @@ Refused
 ├── telemed.telemedicine.ConsentWithdrawn 403 consent_withdrawn
 ├── telemed.notes.NoteChanged         409 note_changed   params: text, version
 ├── eschool.chat.TooManyMessages      429 too_many_messages   params: retry_after_s
+├── people.codes.CodeRefused          404 code_refused   (keeps what was written: the count)
+├── people.consents.ConsentNotYours   403 consent_not_yours
+├── people.consents.BadScope          422 bad_scope      errors: audience
+├── people.consent_texts.ConsentTextChanged 409 consent_text_changed   params: version
+├── people.shares.ShareNotAsked       409 share_not_asked   params: state
+├── eschool.recording_consents.ConsentMissing 409 consent_missing   params: people
 └── eschool.lessons.LessonNotRunning  409 lesson_not_running   params: state
 """
 
