@@ -14,7 +14,7 @@ const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Pages that come when they are first entered, and what their address names. */
 const LATER = {
-  family: 'nothing',
+  family: 'maybe code',
   children: 'id',
   security: 'nothing',
   enter: 'code',

@@ -1,6 +1,7 @@
 /** What an administrator's page has, in the order of its links. */
 export const SECTIONS = [
   'people',
+  'guardians',
   'import',
   'cards',
   'roles',

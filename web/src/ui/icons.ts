@@ -42,6 +42,10 @@ export const ICONS = {
   slides: 'M4 4h16v11H4zM12 15v3M8 21l4-3 4 3M8 11l3-3 2 2 3-3',
   'eye-off':
     'M4 4l16 16M10 5.2A10 10 0 0112 5c6.4 0 10 7 10 7a17 17 0 01-2.5 3.4M6.2 6.8A17 17 0 002 12s3.6 7 10 7a9.5 9.5 0 004.3-1M9.9 9.9a3 3 0 004.2 4.2',
+  bell: 'M6 16V11a6 6 0 0112 0v5l2 2H4zM10 21h4',
+  lock: 'M6 11h12a1 1 0 011 1v8a1 1 0 01-1 1H6a1 1 0 01-1-1v-8a1 1 0 011-1zM8 11V8a4 4 0 018 0v3',
+  qr: 'M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2v2h-2zM18 14h2M14 18v2M18 18h2v2',
+  desk: 'M3 19h18M5 19V9l7-5 7 5v10M9 19v-6h6v6',
 } as const;
 
 export type IconName = keyof typeof ICONS;

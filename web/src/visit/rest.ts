@@ -87,11 +87,30 @@ async function saveRefused(id: string, problem: Problem): Promise<SaveResult> {
 }
 
 /** One reading typed by hand: 201 is new, 200 was stored before. */
-export async function sendReading(measurement: Measurement): Promise<SendResult> {
+export function sendReading(measurement: Measurement): Promise<SendResult> {
+  const body = measurement as components['schemas']['Measurement'];
+  return sent(() => api.POST('/api/v1/my/readings', { body }));
+}
+
+/** One reading typed at the desk for whoever showed a QR. */
+export function sendReadingFor(
+  assistanceId: string,
+  measurement: Measurement,
+): Promise<SendResult> {
+  const body = measurement as components['schemas']['Measurement'];
+  const params = { path: { assistance_id: assistanceId } };
+  return sent(() => api.POST('/api/v1/assistance/{assistance_id}/readings', { params, body }));
+}
+
+interface Sent {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
+}
+
+async function sent(post: () => Promise<Sent>): Promise<SendResult> {
   try {
-    const { data, error, response } = await api.POST('/api/v1/my/readings', {
-      body: measurement as components['schemas']['Measurement'],
-    });
+    const { data, error, response } = await post();
     if (!response.ok) return notStored(problemOf(response, error));
     return {
       is: response.status === 200 ? 'repeated' : 'stored',

@@ -21,6 +21,8 @@ export interface ReadingText {
 
 /** The server's name for a person's own hands. */
 const BY_HAND = 'manual';
+/** And for what a nurse or clerk typed in for the person. */
+const BY_DESK = 'desk';
 
 const ICON: Record<string, IconName> = {
   blood_pressure: 'heart',
@@ -47,6 +49,7 @@ export function kindText(kind: string): string {
 /** Who measured: a device by its name, or the person by hand. */
 export function sourceText(device: Reading['device']): string | null {
   if (device === null) return null;
+  if (device.name === BY_DESK) return t('visit.by_desk');
   return device.name === BY_HAND ? t('visit.by_hand') : device.name;
 }
 
