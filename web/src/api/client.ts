@@ -4,6 +4,8 @@ import type { paths } from './schema';
 
 /** A weak link may need long; beyond this the person is told instead of left waiting. */
 const PATIENCE_MS = 20_000;
+/** A file of a few megabytes over a school's line, and its rows stored. */
+const FILE_PATIENCE_MS = 180_000;
 
 let signInAgain: () => Promise<boolean> = () => Promise.resolve(false);
 
@@ -47,7 +49,8 @@ async function asksForProof(response: Response): Promise<boolean> {
 async function patientFetch(request: Request): Promise<Response> {
   const patience = new AbortController();
   const stop = () => patience.abort();
-  const timer = setTimeout(stop, PATIENCE_MS);
+  const file = request.headers.get('Content-Type') === 'application/octet-stream';
+  const timer = setTimeout(stop, file ? FILE_PATIENCE_MS : PATIENCE_MS);
   request.signal.addEventListener('abort', stop);
   try {
     return await fetch(request, { signal: patience.signal });
