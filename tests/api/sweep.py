@@ -221,7 +221,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         STRANGER: {404},
         DUTY_DOCTOR: {403},
         DUTY_TEACHER: {403},
-        ADMINISTRATOR: {404},
+        ADMINISTRATOR: {204},
         CLERK: {403},
         MEMBER: {403},
     },
@@ -252,14 +252,14 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "listIdentities": {NOBODY: {401}, SELF: {200}},
     "startLinking": {NOBODY: {401}, SELF: {404}},
     "linkIdentity": {NOBODY: {401}, SELF: {404}},
-    "unlinkIdentity": {NOBODY: {401}, STRANGER: {404}},
+    "unlinkIdentity": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
     "enter": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "setNewPassword": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "askForHelp": {NOBODY: {202, 429}, STRANGER: {202, 429}},
     "listConsents": {NOBODY: {401}, SELF: {200}},
     "giveConsent": {NOBODY: {401}, STRANGER: {404}},
-    "withdrawConsent": {NOBODY: {401}, STRANGER: {404}},
-    "getConsentText": {NOBODY: {401}, STRANGER: {404}},
+    "getConsentText": {NOBODY: {401}, STRANGER: {404}, SELF: {200}},
+    "withdrawConsent": {NOBODY: {401}, STRANGER: {404}, SELF: {200, 204}},
     "listConsentTexts": {
         NOBODY: {401},
         STRANGER: {404},
@@ -289,11 +289,11 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         CLERK: {403},
         MEMBER: {403},
     },
-    "getScan": {NOBODY: {401}, STRANGER: {404}},
+    "getScan": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}},
     "listShares": {NOBODY: {401}, SELF: {200}},
-    "confirmShare": {NOBODY: {401}, STRANGER: {404}},
-    "refuseShare": {NOBODY: {401}, STRANGER: {404}},
-    "endShare": {NOBODY: {401}, STRANGER: {404}},
+    "confirmShare": {NOBODY: {401}, STRANGER: {404}, SELF: {200, 409}},
+    "refuseShare": {NOBODY: {401}, STRANGER: {404}, SELF: {200, 204, 409}},
+    "endShare": {NOBODY: {401}, STRANGER: {404}, SELF: {200, 204, 409}},
     "getLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200}, PUPIL: {200}},
     "openLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "lessonTicket": {NOBODY: {401}, STRANGER: {404}, TEACHER: {201}, PUPIL: {201}},
@@ -342,6 +342,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "home": {NOBODY: {401}, SELF: {200}},
     "myFamily": {NOBODY: {401}, SELF: {200}},
     # A code of nobody, a guardianship that is not there: tests/people/test_guardians.py has others.
+    "showGuardianCode": {NOBODY: {401}, SELF: {201, 409}},
     "askGuardianship": {NOBODY: {401}, STRANGER: {404, 429}},
     "confirmGuardianship": {NOBODY: {401}, STRANGER: {404}},
     "agreeGuardianship": {NOBODY: {401}, STRANGER: {404}},
@@ -353,9 +354,9 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "childVisits": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200, 403}},
     "childLessons": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200}},
     "listAssistance": {NOBODY: {401}, SELF: {200}},
-    "getAssistance": {NOBODY: {401}, STRANGER: {404}},
-    "addReadingFor": {NOBODY: {401}, STRANGER: {404}},
-    "stopAssistance": {NOBODY: {401}, STRANGER: {404}},
+    "getAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {200}},
+    "addReadingFor": {NOBODY: {401}, STRANGER: {404}, CLERK: {201}},
+    "stopAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {204}, SELF: {204}},
     "startAssistance": {
         NOBODY: {401},
         STRANGER: {404},
@@ -564,8 +565,9 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
         relation = SELF if SELF in MATRIX.get(operation, {}) and not named else STRANGER
         yield relation, {name: str(uuid4()) for name in named}
         return
-    if made_by is _organisations and "person_id" in named:
-        made_by = _people_of_organisations
+    if made_by is _organisations:
+        made_by = _people_of_organisations if "person_id" in named else made_by
+        made_by = _cards_of_organisations if "card_id" in named else made_by
     for relation, ids in made_by(region, operation, person):
         yield relation, {name: str(uuid4()) for name in named} | ids
 
@@ -610,10 +612,20 @@ def _people_of_organisations(region: Region, _: str, person: str) -> Iterator[Ta
     yield STRANGER, {"organisation_id": str(uuid4())}
 
 
+def _cards_of_organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+    """A card of each organisation; then, for who administers it, one of another."""
+    for place, card in region.cards.items():
+        relation = region.places[place].get(person, STRANGER)
+        yield relation, {"organisation_id": place, "card_id": card}
+        if relation == ADMINISTRATOR:
+            far = next(one for other, one in region.cards.items() if other != place)
+            yield STRANGER, {"organisation_id": place, "card_id": far}
+
+
 def _own(name: str) -> Callable[[Region, str, str], Iterator[Target]]:
     def things(region: Region, _: str, person: str) -> Iterator[Target]:
-        for owner, one in region.own[name]:
-            yield SELF if owner == person else STRANGER, {name: one}
+        for whose, one in region.own[name]:
+            yield whose.get(person, STRANGER), {name: one}
         yield STRANGER, {name: str(uuid4())}
 
     return things

@@ -16,6 +16,7 @@ import numpy as np
 from api_media import add_deck, add_recording
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sweep_own import Own, cards_of, plant_own
 
 import eschool.demo
 import people.demo
@@ -78,7 +79,8 @@ class Region:
     sensors: list[dict[str, Any]]  # devices that send readings, with their tokens
     recorders: list[dict[str, Any]]  # devices that send an ECG
     decks: dict[str, str]  # lesson → its slides
-    own: dict[str, list[tuple[str, str]]]  # path parameter → whose, and which
+    own: Own  # path parameter → who is what to it, and which
+    cards: dict[str, str]  # organisation → a card of one of its people
     places: dict[str, dict[str, str]]  # organisation → who is what there
     guardians: dict[str, set[str]]  # child → whoever is its guardian
     health: dict[str, set[str]]  # child → those of them who see its health
@@ -101,6 +103,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 kept[person["id"]] = await start_session(
                     db, UUID(person["id"]), "t", now, staff=False
                 )
+        places = await _places(db)
         devices = seeded["devices"][:2] + seeded["devices"][-1:]
         region = Region(
             persons=persons,
@@ -127,11 +130,15 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 for one in seeded["lessons"]
             },
             own={
-                "device_id": [(one["person_id"], one["id"]) for one in devices],
-                "session_id": [(p, str(s.id)) for p, s in list(spare.items())[:3]],
-                "key_id": [(p, await _passkey(db, UUID(p), now)) for p in list(cookies)[:2]],
+                "device_id": [({one["person_id"]: "self"}, one["id"]) for one in devices],
+                "session_id": [({p: "self"}, str(s.id)) for p, s in list(spare.items())[:3]],
+                "key_id": [
+                    ({p: "self"}, await _passkey(db, UUID(p), now)) for p in list(cookies)[:2]
+                ],
+                **await plant_own(db, visits, _clerks(places), now),
             },
-            places=await _places(db),
+            cards=await cards_of(db, places, now),
+            places=places,
             guardians=await _guardians(db, Kind.GUARDIANSHIP),
             health=await _guardians(db, Kind.CHILD_HEALTH),
             everybody=[one["id"] for one in seeded["persons"]],
@@ -214,6 +221,15 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
             for one in members.keys() | families:
                 near[one].add(desk)
     return near
+
+
+def _clerks(places: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Organisation → one of its clerks."""
+    return {
+        place: next(who for who, what in members.items() if what == "clerk")
+        for place, members in places.items()
+        if "clerk" in members.values()
+    }
 
 
 def _teachers(seeded: dict[str, Any]) -> list[str]:
