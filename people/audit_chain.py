@@ -112,7 +112,7 @@ def _with_triggers(table: Table, *triggers: str) -> None:
 
     def make(_table: Table, connection: Connection, **_: Any) -> None:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            connection.execute(text(statement))
 
     listen(table, "after_create", make)
 
