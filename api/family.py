@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.problems import refuses
 from api.sign_in import network_of
 from people import guardian_limits, guardian_steps, households
+from people.codes import ShownCode
 from people.guardian_limits import NewShare
 from people.guardian_steps import ChildShown
 from people.households import Family
@@ -34,6 +35,21 @@ async def my_family(
 ) -> Family:
     """Whom the caller guards, who guards the caller, and what waits for a word."""
     return await households.family(db, caller.actor, now)
+
+
+@post(
+    "/family/code",
+    operation_id="showGuardianCode",
+    act=Act.HOUSEHOLD,
+    responses=refuses(401, 403, 409),
+)
+async def show_guardian_code(
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+) -> ShownCode:
+    """A child's code for an adult who asks to be its guardian: one use, five minutes."""
+    return await guardian_steps.show_code(db, caller.actor, now)
 
 
 @post(
@@ -140,6 +156,7 @@ async def end_health_share(
 
 ROUTES = [
     my_family,
+    show_guardian_code,
     ask_guardianship,
     confirm_guardianship,
     agree_guardianship,

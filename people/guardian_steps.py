@@ -16,6 +16,7 @@ from people import codes
 from people.administration import require_at
 from people.ages import GROWN_UP, TEEN_DECIDES, TEEN_IS_TOLD, age_on, local_day
 from people.cards import shown_card
+from people.codes import ShownCode
 from people.guardians import (
     GuardianshipOver,
     Guardianships,
@@ -72,6 +73,15 @@ async def ask(db: AsyncSession, actor: Actor, child_id: UUID, now: datetime) -> 
         for person_id in [*others, *([child_id] if age >= TEEN_IS_TOLD else [])]:
             await notify(db, person_id, "guardian_asked", {}, now, about=row.id)
     return row.id
+
+
+async def show_code(db: AsyncSession, actor: Actor, now: datetime) -> ShownCode:
+    """Make the code by which an adult asks to be the guardian of this child. Raises NotAChild."""
+    require(actor, Act.HOUSEHOLD, Thing(subject_id=actor.id), now)
+    if actor.id is None:
+        raise NotAChild
+    await _age(db, actor.id, now)
+    return ShownCode(await codes.make(db, actor.id, "guardian", now), now + codes.LIFE)
 
 
 async def ask_by_code(

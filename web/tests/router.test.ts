@@ -44,7 +44,7 @@ describe('an address', () => {
     '#/children/7',
     '#/enter',
     '#/enter/a b',
-    `#/family/${id}`,
+    `#/looked/${id}`,
     '#//',
   ])('%s leads nowhere', (hash) => {
     expect(parseHash(hash)).toEqual({ page: 'not-found' });

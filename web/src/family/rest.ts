@@ -41,8 +41,7 @@ export const endShare = (id: string): Promise<unknown> =>
   ask(api.DELETE('/api/v1/family/guardianships/{guardianship_id}/share', tie(id)));
 
 /** A code for the person's own screen: whoever asks to be a guardian scans it. */
-export const showCode = (): Promise<ShownCode> =>
-  ask(api.POST('/api/v1/codes', { body: { purpose: 'guardian' } }));
+export const showCode = (): Promise<ShownCode> => ask(api.POST('/api/v1/family/code'));
 
 export const loadChild = (id: string): Promise<Child> =>
   ask(api.GET('/api/v1/children/{child_id}', child(id)));
