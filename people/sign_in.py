@@ -12,7 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import throttle
+from people.audit import acted
 from people.passwords import DECOY, Credentials, as_long_as_a_look, folded, password_fits
+from people.policy import Thing
 from people.refused import TooManyAttempts, WrongLoginOrPassword
 from people.second_factors import SecondStep, SignedInAs, let_in
 from people.sessions import Sessions
@@ -54,6 +56,9 @@ async def sign_in(
     # An unknown login costs the same work as a known one.
     fits = await password_fits(credentials.password_hash if credentials else DECOY, password)
     if credentials is None or not fits:
+        # Kept for unknown logins too, without whose: the same work.
+        whose = Thing(subject_id=credentials.person_id if credentials else None)
+        await acted(db, None, "sign_in_failed", whose, now, details={"network": prefix})
         await throttle.failed(db, attempt, now)
         raise WrongLoginOrPassword
     found = await let_in(
