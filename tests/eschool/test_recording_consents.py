@@ -1,16 +1,18 @@
 """Recording with the consent of all present: it starts, pauses and goes on by who has agreed."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from class_world import NOW, SchoolClass, agree, opened
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import eschool.demo
+import people.demo
 from eschool import takes
 from eschool.lesson_room import end_lesson
 from eschool.recording_consents import ConsentMissing, recording_consents
-from people.consents import Consents
+from people.consents import Consents, Purpose, agreed
 from people.facts import RecordingChanged, take
 from people.refused import NotFound
 
@@ -121,3 +123,19 @@ async def test_names_are_for_the_teacher_alone(db: AsyncSession) -> None:
     stranger = await s.actor(db, "neighbour")
     with pytest.raises(NotFound):
         await recording_consents(db, stranger, s.lesson, "class", NOW, present=here)
+
+
+async def test_the_demo_class_may_be_recorded_and_one_pupil_of_the_other_school_has_not_agreed(
+    db: AsyncSession,
+) -> None:
+    """Teens by two words, children by a guardian's; Kamila has no guardian in the demo."""
+    now = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    for program in (people.demo, eschool.demo, eschool.demo):
+        await program.seed(db, b"key of a test", now)
+    for school, (_, _, pupils, planned) in eschool.demo.SCHOOLS.items():
+        everybody = {people.demo.demo_id(one) for one in (*pupils, *(row[0] for row in planned))}
+        place = people.demo.demo_id(school)
+        have = await agreed(db, everybody, Purpose.RECORDING_LESSON, place, now, scope="school")
+        lacking = everybody - have
+        expected = {people.demo.demo_id("pupil.kamila")}
+        assert lacking == (expected if school == people.demo.SCHOOL_15 else set())

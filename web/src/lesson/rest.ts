@@ -5,7 +5,7 @@ import type { components } from '../api/schema';
 import type { Lesson } from '../api/types';
 import type { DeviceKind } from '../call/wire';
 import type { Deck } from '../slides/deck';
-import type { Audience, ChatMessage, RoomNow, SlideNow } from './wire';
+import type { Audience, ChatMessage, RecordingConsents, RoomNow, SlideNow } from './wire';
 
 const at = (id: string) => ({ params: { path: { lesson_id: id } } });
 
@@ -67,5 +67,11 @@ export const turnSlide = (id: string, page: number): Promise<SlideNow> =>
 
 export const record = (id: string, on: boolean, audience: Audience | null): Promise<RoomNow> =>
   ask(api.PUT('/api/v1/lessons/{lesson_id}/recording', { ...at(id), body: { on, audience } }));
+export const loadRecordingConsents = (id: string, audience: Audience): Promise<RecordingConsents> =>
+  ask(
+    api.GET('/api/v1/lessons/{lesson_id}/recording/consents', {
+      params: { path: { lesson_id: id }, query: { audience } },
+    }),
+  );
 export const loadRecording = (id: string): Promise<components['schemas']['Presentation']> =>
   ask(api.GET('/api/v1/lessons/{lesson_id}/recording', at(id)));

@@ -22,6 +22,7 @@ import {
   type ChatMessage,
   type ClientMessage,
   type Member,
+  type RecordingConsents,
   type RoomNow,
   type ServerMessage,
 } from './wire';
@@ -57,6 +58,9 @@ export class LessonRoom {
   invited = $state(false);
   call = $state.raw<LessonCallView>() as LessonCallView;
   #turning = $state<number | null>(null);
+
+  /** Who of those present has not agreed to the recording; asked for while it waits. */
+  consents = $state.raw<RecordingConsents | null>(null);
 
   readonly teacher = $derived(this.lesson?.my_side === 'teacher');
   readonly state = $derived(this.now?.state ?? this.lesson?.state ?? 'planned');
@@ -239,6 +243,15 @@ export class LessonRoom {
     return this.act('record', async () => this.#roomIs(await rest.record(this.id, on, audience)));
   }
 
+  /** Look who has not agreed to be recorded for this circle; what is known stays when that fails. */
+  async lookAtConsents(audience: Audience): Promise<void> {
+    try {
+      this.consents = await rest.loadRecordingConsents(this.id, audience);
+    } catch {
+      // The recording itself is the server's to refuse.
+    }
+  }
+
   turn(page: number): void {
     if (this.deck === null || page < 1 || page > this.deck.pages || page === this.page) return;
     this.#turner.turn(page);
@@ -388,7 +401,9 @@ export class LessonRoom {
   #roomIs(next: RoomNow): void {
     const asked = this.now?.hands.some(({ person }) => person.id === this.you) ?? false;
     const had = this.mine;
+    const waited = this.now?.recording.paused ?? false;
     this.now = next;
+    if (next.recording.paused && !waited) this.#mindPause();
     if (next.state === 'ended') {
       this.#ended();
       return;
@@ -405,6 +420,12 @@ export class LessonRoom {
     const spoke = rememberedJoin('lesson', this.id) === 'audio';
     if ((asked || spoke) && this.call.joined) void this.speak();
     else this.invited = true;
+  }
+
+  /** The recording waits: who it waits for changes while people come, go and agree. */
+  #mindPause(): void {
+    const { recording } = this.now ?? {};
+    if (recording?.paused) void this.lookAtConsents(recording.audience ?? 'class');
   }
 
   #ended(): void {
@@ -456,6 +477,7 @@ export class LessonRoom {
     if (this.phase !== 'open') return;
     void this.#outbox.retry();
     if (!this.#messagesHere) void this.#loadMessages();
+    this.#mindPause();
     const slide = this.now?.slide;
     if (slide) this.#needDeck(slide.deck_id);
     if (this.#heldUntil > 0 && Date.now() >= this.#heldUntil) {

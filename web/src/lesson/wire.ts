@@ -9,6 +9,7 @@ type Schemas = components['schemas'];
 export type RoomNow = Schemas['LessonRoom'];
 export type RecordingNow = Schemas['RecordingNow'];
 export type Audience = NonNullable<RecordingNow['audience']>;
+export type RecordingConsents = Schemas['RecordingConsents'];
 export type SlideNow = Schemas['SlideNow'];
 export type Member = Schemas['MemberState'];
 export type ChatMessage = Schemas['ChatMessage'];

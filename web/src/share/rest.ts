@@ -24,7 +24,9 @@ export const confirmShare = (
   version: number,
   hours: number,
 ): Promise<Share> =>
-  ask(api.POST('/api/v1/shares/{share_id}/confirm', { ...at(id), body: { fields, version, hours } }));
+  ask(
+    api.POST('/api/v1/shares/{share_id}/confirm', { ...at(id), body: { fields, version, hours } }),
+  );
 export const refuseShare = (id: string): Promise<Share> =>
   ask(api.POST('/api/v1/shares/{share_id}/refuse', at(id)));
 export const endShare = (id: string): Promise<Share> =>
@@ -38,4 +40,4 @@ export const assist = (
   code: string,
   organisation: string,
 ): Promise<components['schemas']['Assistance']> =>
-  ask(api.POST('/api/v1/assistances', { body: { code, organisation_id: organisation } }));
+  ask(api.POST('/api/v1/assistance', { body: { code, organisation_id: organisation } }));

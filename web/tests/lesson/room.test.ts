@@ -28,7 +28,7 @@ const still: RoomNow = {
   slide: null,
   hands: [],
   floor: null,
-  recording: { on: false, since: null, audience: null },
+  recording: { on: false, since: null, audience: null, paused: false },
   chat_held: true,
 };
 const raised = (person: { id: string; name: string }) => ({
