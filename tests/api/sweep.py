@@ -537,7 +537,7 @@ OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 LISTS = frozenset({"myDay", "listDevices", "listSessions"})
 # The thing is in an organisation or of a person, but the path does not say so: query or body does.
 AT_ORGANISATION: frozenset[str] = frozenset({"scanCode", "startAssistance"})
-OF_PERSON = frozenset({"whoLooked"})
+OF_PERSON = frozenset({"whoLooked", "issueLink"})
 
 Target = tuple[str, dict[str, str]]
 
@@ -566,7 +566,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
         yield relation, {name: str(uuid4()) for name in named}
         return
     if made_by is _organisations:
-        made_by = _people_of_organisations if "person_id" in named else made_by
+        made_by = _people_of_organisations if "person_id" in asked_of else made_by
         made_by = _cards_of_organisations if "card_id" in named else made_by
     for relation, ids in made_by(region, operation, person):
         yield relation, {name: str(uuid4()) for name in named} | ids

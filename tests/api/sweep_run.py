@@ -95,11 +95,12 @@ async def _ask(
     """One operation, asked by one person of every thing."""
     (method, path, numbers), (name, person) = how, what
     found: list[Breach] = []
-    for relation, ids in targets(region, name, path, person or ""):
-        ids |= {one: "999999999" for one in numbers & ids.keys() if not ids[one].isdigit()}
+    for relation, target in targets(region, name, path, person or ""):
         is_to = relation if person else NOBODY
-        # A query may name what the target has not: then there is no such thing.
-        query = table.QUERIES.get(name, "").format_map(defaultdict(lambda: str(uuid4()), ids))
+        # Query and body may name what the target has not: then there is no such thing.
+        ids = defaultdict(lambda: str(uuid4()), target)
+        ids |= {one: "999999999" for one in numbers & ids.keys() if not ids[one].isdigit()}
+        query = table.QUERIES.get(name, "").format_map(ids)
         body = table.BODIES.get(name)
         answer = await client.request(
             method, path.format(**ids) + query, json=body(ids) if callable(body) else body
