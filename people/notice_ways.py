@@ -181,9 +181,13 @@ async def _tell(
     subject = sentence(language, key, {"count": count})
     if target.way == NoticeWay.PUSH:
         return await _push(work, target, language, subject, critical=critical)
-    params = {"count": count, "url": f"{work.settings.urls[0]}/#/notices"}
+    params: dict[str, str | int] = {
+        "count": count,
+        "url": f"{work.settings.urls[0]}/#/notices",
+        "subject": subject,
+    }
     name = "sms_text" if target.way == NoticeWay.SMS else "mail_text"
-    text = sentence(language, f"notices.{name}", {**params, "subject": subject})
+    text = sentence(language, f"notices.{name}", params)
     letter = Letter(target.address, language, subject, text)
     await carrier(NoticeWay(target.way), work.settings).carry(letter)
     return True
@@ -225,7 +229,7 @@ async def send_code(work: Work, target_id: str) -> None:
         return
     language = await work.db.scalar(select(Persons.language).where(Persons.id == target.person_id))
     code = code_for(target, secret(work.settings.home, "notice-codes"))
-    params = {"code": code, "minutes": int(CODE_LIVES.total_seconds() // 60)}
+    params: dict[str, str | int] = {"code": code, "minutes": int(CODE_LIVES.total_seconds() // 60)}
     letter = Letter(
         target.address,
         language or "ru",

@@ -6,7 +6,6 @@ everybody who looks sees it, and may have it tried again, but nobody drops it fo
 """
 
 from datetime import datetime
-from typing import ClassVar
 from uuid import UUID
 
 import msgspec
@@ -23,7 +22,7 @@ LETTERS = 200
 class JobFailed(Exception):  # noqa: N818 - states a fact
     """A job could not do its work; `code` says to a human why, in a word."""
 
-    code: ClassVar[str] = "failed"
+    code: str = "failed"
 
 
 class JobFailures(Base):
@@ -78,7 +77,8 @@ async def list_letters(db: AsyncSession, owner: UUID) -> list[Letter]:
 
 async def try_again(db: AsyncSession, owner: UUID, letter_id: int) -> str | None:
     """Let a dead letter be tried anew, as often as at first; its name, None when there is none."""
-    return await db.scalar(_AGAIN, {"owner": str(owner), "id": letter_id})
+    name: str | None = await db.scalar(_AGAIN, {"owner": str(owner), "id": letter_id})
+    return name
 
 
 async def drop(db: AsyncSession, owner: UUID, letter_id: int) -> str | None:
