@@ -206,7 +206,9 @@ async def _shown(
             id=row.id,
             helper=Ref(helper.id, full_name(helper.given_name, helper.family_name)),
             person=Ref(person.id, full_name(person.given_name, person.family_name)),
-            age=person.born_on and age_on(person.born_on, local_day(now, place.timezone)),
+            age=None
+            if person.born_on is None
+            else age_on(person.born_on, local_day(now, place.timezone)),
             organisation=Ref(place.id, place.name),
             until=row.until,
             mine=row.helper_id == me,

@@ -245,7 +245,8 @@ async def _view(db: AsyncSession, ids: Sequence[UUID], now: datetime) -> _View:
         Relations.about_id.in_(ids), Relations.kind.in_(_SEES), Relations.live(now)
     )
     for tie_id, kind in (await db.execute(held)).all():
-        sees.setdefault(tie_id, set()).add(_SEES[kind])
+        if tie_id is not None:
+            sees.setdefault(tie_id, set()).add(_SEES[kind])
     shares = select(HealthShares.guardianship_id, HealthShares.until).where(
         HealthShares.guardianship_id.in_(ids), HealthShares.since <= now, HealthShares.until > now
     )
