@@ -120,6 +120,7 @@ async def test_an_account_nobody_has_linked_gets_nobody_in(
 SPOILED: dict[str, dict[str, Any]] = {
     "another issuer": {"claims": {"iss": "https://evil.example.org"}},
     "another audience": {"claims": {"aud": "another client"}},
+    "another audience, though our party": {"claims": {"aud": "another", "azp": CLIENT_ID}},
     "several audiences and no party": {"claims": {"aud": [CLIENT_ID, "another"]}},
     "another party": {"claims": {"azp": "another"}},
     "expired": {"claims": {"exp": 1}},
