@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from people import audit
 from people.facts import VisitBooked, VisitClosed, VisitOpened, emit
+from people.notices import notify
 from people.organisations import Organisations, Ref, on_local_day
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Kind, Right, Thing, may, require
@@ -177,7 +178,20 @@ async def book(db: AsyncSession, actor: Actor, new: NewVisit, now: datetime) -> 
         await grant(db, _right(row, side, Kind.APPOINTMENT, now), "booking")
     await audit.acted(db, actor.id, "visit_booked", thing(row), now)
     emit(db, VisitBooked(at=now, visit_id=row.id))
+    await _tell(db, row, now)
     return row.id
+
+
+async def _tell(db: AsyncSession, row: Visits, now: datetime) -> None:
+    """Let both sides know of a visit that is still ahead."""
+    if row.starts_at <= now:
+        return
+    doctor = await db.get(Persons, row.doctor_id)
+    name = full_name(doctor.given_name, doctor.family_name) if doctor else ""
+    at = row.starts_at.isoformat()
+    for_patient = {"at": at, "doctor": name}
+    await notify(db, row.patient_id, "visit_booked", for_patient, now, about=row.id)
+    await notify(db, row.doctor_id, "visit_booked_doctor", {"at": at}, now, about=row.id)
 
 
 async def open_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime) -> Visit:

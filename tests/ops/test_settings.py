@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.secrets import UnsafeSecret, secret
-from storage.settings import Settings
+from storage.settings import BadSetting, Settings
 
 
 def test_reading_settings_makes_nothing(folder: Path) -> None:
@@ -30,6 +30,7 @@ def test_children_read_the_same_settings(folder: Path) -> None:
             "S3_SECRET_KEY": "secret",
             "YANASHA_OIDC_ISSUER": "https://id.example.org",
             "YANASHA_OIDC_CLIENT_ID": "yanasha",
+            "YANASHA_SMTP_URL": "smtps://me:p%40ss@mail.example.org",
         }
     )
     assert Settings.from_env(settings.to_env()) == settings
@@ -88,3 +89,40 @@ def test_a_cut_secret_is_refused(folder: Path) -> None:
     (folder / "secrets/demo").write_bytes(b"short")
     with pytest.raises(UnsafeSecret, match="holds 5 bytes instead of 32"):
         secret(folder, "demo")
+
+
+def test_a_mail_server_is_reached_over_tls_unless_it_is_this_machine() -> None:
+    """A password and a letter never cross a network in the clear."""
+    found = {
+        url: Settings.from_env({"YANASHA_SMTP_URL": url}).smtp
+        for url in (
+            "smtps://me:p%40ss@mail.example.org",
+            "smtp://mail.example.org",
+            "smtp://127.0.0.1:25",
+        )
+    }
+    places = [(one.port, one.tls, one.password) for one in found.values() if one]
+    assert places == [(465, "implicit", "p@ss"), (587, "starttls", None), (25, "offered", None)]
+    settings = Settings.from_env({"YANASHA_SMTP_URL": "smtps://me:hunter2@mail.example.org"})
+    assert "hunter2" not in repr(settings)
+    domain = Settings.from_env({"YANASHA_DOMAIN": "clinic.example.org"})
+    assert domain.mail_from == "yanasha@clinic.example.org"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("YANASHA_SMTP_URL", "http://mail.example.org"),
+        ("YANASHA_SMTP_URL", "smtp://"),
+        ("YANASHA_SMTP_URL", "smtp://mail.example.org:port"),
+        ("YANASHA_SMTP_URL", "smtp://mail.example.org/path"),
+        ("YANASHA_MAIL_FROM", "nobody"),
+        ("YANASHA_MAIL_FROM", "a@b\nBcc: c@d"),
+    ],
+)
+def test_a_mail_setting_that_cannot_be_meant_is_refused_by_its_name(
+    variable: str, value: str
+) -> None:
+    """The sentence names the variable."""
+    with pytest.raises(BadSetting, match=variable):
+        Settings.from_env({variable: value})

@@ -174,7 +174,12 @@ async def test_only_the_clinics_administrator_books_its_doctors_and_patients(
             await book(db, administrator, another(house, **wrong), now)
     facts.take(db)
     visit = await book(db, administrator, another(house), now)
-    assert facts.take(db) == [facts.VisitBooked(at=now, visit_id=visit)]
+    booked, *told = facts.take(db)
+    assert booked == facts.VisitBooked(at=now, visit_id=visit)
+    assert [fact.person_id for fact in told if isinstance(fact, facts.NoticeMade)] == [
+        house.patient,
+        house.doctor,
+    ]
 
 
 @pytest.mark.parametrize(
