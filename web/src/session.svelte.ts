@@ -119,7 +119,12 @@ export async function signOut(): Promise<void> {
   session.who = { state: 'nobody' };
 }
 
-let waiting: { promise: Promise<boolean>; resolve: (signedIn: boolean) => void } | null = null;
+interface Waiting {
+  promise: Promise<boolean>;
+  resolve: (done: boolean) => void;
+}
+
+let waiting: Waiting | null = null;
 
 /**
  * Opens the sign-in dialog over the page and waits for its end: true when the same person
@@ -132,8 +137,8 @@ export function signInAgain(): Promise<boolean> {
   return waiting.promise;
 }
 
-function pending(): NonNullable<typeof waiting> {
-  let resolve!: (signedIn: boolean) => void;
+function pending(): Waiting {
+  let resolve!: Waiting['resolve'];
   const promise = new Promise<boolean>((done) => {
     resolve = done;
   });
@@ -158,7 +163,7 @@ function settle(signedIn: boolean): void {
   waiting = null;
 }
 
-let proving: typeof waiting = null;
+let proving: Waiting | null = null;
 
 /** Opens the dialog that asks for a proof and waits for its end: true when it was given. */
 function askForProof(): Promise<boolean> {
