@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import facts
@@ -408,3 +408,30 @@ async def test_asking_for_help_tells_the_administrator_and_nobody_else(
     await issue_card(db, desk.admin, desk.patient.id, desk.clinic.id, now)
     assert await list_recoveries(db, desk.admin, desk.clinic.id, now) == []
     assert await db.scalar(select(func.count()).select_from(Recoveries)) == 1
+
+
+async def test_asking_for_help_is_the_same_work_whoever_it_is(
+    db: AsyncSession, desk: Desk, now: datetime
+) -> None:
+    """The same statements: how long they take says nothing on a busy machine."""
+    number = await db.scalar(select(Cards.number))
+    assert number is not None
+    connection = (await db.connection()).sync_connection
+    assert connection is not None
+    assert desk.patient.id
+    work: list[str] = []
+
+    def note(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        work.append(sql)
+
+    done = []
+    # The first one writes the job, the later ones find it waiting.
+    await ask_for_help(db, AskForHelp("0" * 12), HOME, now)
+    event.listen(connection, "before_cursor_execute", note)
+    for word in (number, "nobody.at.all", number):
+        work.clear()
+        await ask_for_help(db, AskForHelp(word), HOME, now)
+        done.append(tuple(work))
+    event.remove(connection, "before_cursor_execute", note)
+    assert len(done[0]) > 3
+    assert len(set(done)) == 1
