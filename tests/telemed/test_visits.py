@@ -177,7 +177,7 @@ async def test_only_the_clinics_administrator_books_its_doctors_and_patients(
     booked, *told = facts.take(db)
     assert booked == facts.VisitBooked(at=now, visit_id=visit)
     assert [fact.person_id for fact in told if isinstance(fact, facts.NoticeMade)] == [
-        house.patient,
+        house.other_patient,
         house.doctor,
     ]
 
