@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
@@ -69,6 +70,8 @@ def spawn(child: Child, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[byte
         # Runs after setuid, which would have cleared the death signal.
         _prctl(_PR_SET_PDEATHSIG, int(child.orphan_signal), 0, 0, 0)
         _prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # A dump of a crashed process would hold whatever it knew of people.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if os.getppid() != parent:  # died before the leash was on
             os._exit(1)
 

@@ -77,26 +77,64 @@ async def sweep(
             cookies = {"yanasha": region.cookies[person]} if person else {}
             client = httpx.AsyncClient(transport=transport, base_url=BASE, cookies=cookies)
             clients[person] = await stack.enter_async_context(client)
+        alike = Alike(region)
         for name in (name for name in chosen if name in operations):
             for person, client in clients.items():
-                found += await _ask(client, operations[name], region, (name, person))
+                found += await _ask(client, operations[name], alike, (name, person))
                 client.cookies = httpx.Cookies(
                     {"yanasha": region.cookies[person]} if person else {}
                 )
     return found
 
 
+class Alike:
+    """What was asked before by somebody in the same shoes is not asked again.
+
+    The shoes: the roles, what one is to the thing, whether it is of one's own organisation, of
+    another or of none, and which of the ids in the path belong to something that is there.
+    """
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self._roles = {str(one["id"]): tuple(one["roles"]) for one in region.persons}
+        rooms = [*region.visits, *region.lessons]
+        self._place = {str(one["id"]): str(one["organisation_id"]) for one in rooms}
+        self._known = {
+            *self._place,
+            *region.places,
+            *region.everybody,
+            *region.streams.values(),
+            *region.decks.values(),
+            *region.cards.values(),
+            *(one for things in region.own.values() for _, one in things),
+        }
+        self._asked: set[Any] = set()
+
+    def again(self, name: str, person: str | None, relation: str, ids: dict[str, str]) -> bool:
+        """Whether this was asked before; from now on it was."""
+        room = ids.get("visit_id") or ids.get("lesson_id")
+        place = ids.get("organisation_id") or self._place.get(room or "")
+        where = "here" if person in self.region.places.get(place or "", {}) else "elsewhere"
+        there = frozenset(key for key, value in ids.items() if value in self._known)
+        shoes = (name, self._roles.get(person or "", ()), relation, where, there)
+        before = shoes in self._asked
+        self._asked.add(shoes)
+        return before
+
+
 async def _ask(
     client: httpx.AsyncClient,
     how: tuple[str, str, frozenset[str]],
-    region: Region,
+    alike: Alike,
     what: tuple[str, str | None],
 ) -> list[Breach]:
     """One operation, asked by one person of every thing."""
-    (method, path, numbers), (name, person) = how, what
+    (method, path, numbers), (name, person), region = how, what, alike.region
     found: list[Breach] = []
     for relation, target in targets(region, name, path, person or ""):
         is_to = relation if person else NOBODY
+        if name not in LISTS and alike.again(name, person, is_to, target):
+            continue
         # Query and body may name what the target has not: then there is no such thing.
         ids = defaultdict(lambda: str(uuid4()), target)
         ids |= {one: "999999999" for one in numbers & ids.keys() if not ids[one].isdigit()}

@@ -8,6 +8,7 @@ import time
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import sweep as table
 from litestar import Litestar
@@ -20,8 +21,9 @@ from sweep_run import report, sweep, sweep_devices
 from api.schema import document
 from eschool import chat
 from eschool.chat import LessonMessages
+from people import policy, relations
 from people.persons import Persons
-from people.policy import ACTS, Act, Reach, Rule
+from people.policy import ACTS, Act, Reach, Right, Rule, Thing
 from storage.engine import new_id
 from storage.objects import Objects
 
@@ -93,6 +95,32 @@ async def test_the_sweep_is_red_when_the_policy_gives_everything(
     # Every row of a lesson but those that an open policy lets nobody further with than before.
     assert breached >= OF_LESSON - {"raiseHand", "lowerHand"}
     assert "no note of" in "".join(breach.expected for breach in found)
+
+
+async def test_the_sweep_is_red_when_organisations_are_not_compared(
+    app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An office anywhere is an office everywhere."""
+    reaches = policy._reaches
+
+    def anywhere(rule: Rule, right: Right, thing: Thing) -> bool:
+        here = thing.organisation_id
+        moved = msgspec.structs.replace(right, organisation_id=here) if here else right
+        return reaches(rule, moved, thing)
+
+    def reach(rule: Rule, thing: tuple[Any, Any, Any]) -> list[Any]:
+        compared = compare(rule, thing)
+        return compared if rule.reach is Reach.SUBJECT else compared[1:]
+
+    compare = relations._reach
+    monkeypatch.setattr(policy, "_reaches", anywhere)
+    monkeypatch.setattr(relations, "_reach", reach)
+    places = {name for name, row in MATRIX.items() if table.ADMINISTRATOR in row}
+    reads = places & {"listBreakGlass", "listPeople", "listCards", "readAudit", "getBoard"}
+    found = await sweep(app, document(), region, reads)
+    breached = {(one.operation, one.relation) for one in found if one.got == 200}
+    assert breached >= {(name, "stranger") for name in reads}
+    assert "no name of" in "".join(breach.expected for breach in found)
 
 
 async def test_the_sweep_is_red_when_a_field_is_shown_to_all_who_see_the_thing(
