@@ -6,11 +6,11 @@ speak of health, so they are read as health is.
 """
 
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, and_, func, select, update
+from sqlalchemy import CursorResult, ForeignKey, Index, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
@@ -249,7 +249,7 @@ async def review(
     if len(text) > TEXT_MAX:
         raise OutOfRange("review", 0, TEXT_MAX)
     first = and_(BreakGlass.id == glass_id, BreakGlass.reviewed_at.is_(None))
-    judged = await db.execute(
+    query = (
         update(BreakGlass)
         .where(first)
         .values(
@@ -257,7 +257,8 @@ async def review(
         )
         .execution_options(synchronize_session=False)
     )
-    if judged.rowcount == 0:
+    # An UPDATE counts its rows; RETURNING them would be a read of health.
+    if cast("CursorResult[Any]", await db.execute(query)).rowcount == 0:
         raise AlreadyReviewed
     word = "break_glass_justified" if verdict.justified else "break_glass_unjustified"
     await acted(db, actor.id, word, thing, now)

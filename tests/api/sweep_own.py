@@ -29,8 +29,7 @@ async def plant_own(
 ) -> Own:
     """One thing of each kind for the patient of each visit, or between patient and doctor."""
     own: Own = {}
-    seen: set[str] = set()
-    for visit in (v for v in visits if not (v["patient_id"] in seen or seen.add(v["patient_id"]))):
+    for visit in {one["patient_id"]: one for one in reversed(visits)}.values():
         for name, (people, row) in _things(visit, clerks, now).items():
             db.add(row)
             own.setdefault(name, []).append((people, str(row.id)))

@@ -47,14 +47,16 @@ async def caller(db: AsyncSession, person: UUID, **changes: Any) -> Caller:
 
 
 async def opened(db: AsyncSession, house: House, **new: Any) -> OpenedRecord:
-    wanted = NewBreakGlass(**{"reason": REASON, "person_id": house.other_patient} | new)
+    fields: dict[str, Any] = {"reason": REASON, "person_id": house.other_patient} | new
+    wanted = NewBreakGlass(**fields)
     who = await caller(db, house.doctor)
     return await break_glass(db, who, house.clinic, wanted, NOW)
 
 
 async def told(db: AsyncSession, person: UUID) -> list[tuple[str, bool]]:
     query = select(Notices.code, Notices.critical).where(Notices.person_id == person)
-    return [tuple(row) for row in (await db.execute(query.order_by(Notices.id))).all()]
+    rows = (await db.execute(query.order_by(Notices.id))).all()
+    return [(code, critical) for code, critical in rows]
 
 
 async def test_a_doctor_without_a_relation_sees_the_record_for_an_hour_and_no_longer(
