@@ -11,7 +11,8 @@ from room import LOCALES
 
 pytestmark = pytest.mark.browser
 
-TEACHER, PUPIL = "teacher.marat", "pupil.kamila"
+TEACHER, PUPIL = "teacher.marat", "pupil.artem"
+NOT_AGREED = "pupil.kamila"
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,12 @@ def test_a_lesson_under_way_has_no_accessibility_violations(
 def test_a_pupil_joins_and_raises_his_hand_by_keyboard_alone(
     classroom: Browser, house: House, klass: tuple[Desk, Desk]
 ) -> None:
-    """The day's link, the one button, the hand: never a mouse."""
-    teacher, _ = klass
-    with Desk(classroom, house, "pupil.artem", lesson_of(house, TEACHER)) as pupil:
+    """The day's link, the one button, the hand: never a mouse.
+
+    Nobody has agreed to her being recorded: the recording waits while she is here, and says why.
+    """
+    teacher, other = klass
+    with Desk(classroom, house, NOT_AGREED, lesson_of(house, TEACHER)) as pupil:
         pupil.sign_in()
         for selector in (
             f'a[href="#/lessons/{pupil.lesson_id}"]',
@@ -55,6 +59,13 @@ def test_a_pupil_joins_and_raises_his_hand_by_keyboard_alone(
             tab_to(pupil.page, selector)
             pupil.page.keyboard.press("Enter")
         wait_for("the hand", lambda: pupil.id in teacher.hands())
+        for desk in (teacher, other, pupil):
+            expect(desk.at("recording")).to_have_attribute("data-on", "no")
+            waits = desk.at("recording-waits")
+            expect(waits).to_be_visible()
+            named = pupil.person["name"] in waits.inner_text()
+            assert named is (desk is teacher)
+    expect(teacher.at("recording")).to_have_attribute("data-on", "yes")
 
 
 def test_its_recording_has_none_either(klass: tuple[Desk, Desk]) -> None:
