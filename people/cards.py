@@ -233,10 +233,16 @@ async def revoke_card(
 
 
 async def revoke_cards_of(
-    db: AsyncSession, person_id: UUID, now: datetime, *, by: UUID | None = None
+    db: AsyncSession,
+    person_id: UUID,
+    now: datetime,
+    *,
+    by: UUID | None = None,
+    at: UUID | None = None,
 ) -> None:
-    """End every card of a person, wherever it was issued, and every session they opened."""
-    await _revoke(db, by, _live() & (Cards.person_id == person_id), now)
+    """End every card of a person, or those of one organisation, and every session they opened."""
+    which = _live() & (Cards.person_id == person_id)
+    await _revoke(db, by, which if at is None else which & (Cards.organisation_id == at), now)
 
 
 async def list_holders(

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
 from people.administration import require_at
+from people.cards import revoke_cards_of
 from people.closed_accounts import close_account, open_account
 from people.facts import RightsChanged, emit
+from people.links import end_links_of
 from people.members import is_staff
 from people.organisations import OrganisationKind, Organisations
 from people.policy import Act, Kind, Right, Thing
@@ -118,7 +120,7 @@ async def take_hat(
 
 
 async def let_go(db: AsyncSession, caller: Caller, whose: Whose, now: datetime) -> None:
-    """End every right of a person here, and every session; see the module."""
+    """End every right and card of a person here, and every session; see the module."""
     await _locked(db, caller, whose.organisation_id, now)
     await _here(db, whose.organisation_id, whose.person_id, now)
     await _keep_an_administrator(db, whose.organisation_id, whose.person_id, now)
@@ -128,6 +130,8 @@ async def let_go(db: AsyncSession, caller: Caller, whose: Whose, now: datetime) 
     await _end(db, whose.person_id, now, _at(whose.organisation_id))
     if not await _belongs_elsewhere(db, whose.organisation_id, whose.person_id, now):
         await close_account(db, whose.person_id, whose.organisation_id, now)
+    await revoke_cards_of(db, whose.person_id, now, by=caller.person_id, at=whose.organisation_id)
+    await end_links_of(db, whose.person_id, now)
     await end_sessions_of(db, whose.person_id, now)
     await _changed(db, caller, whose, "let_go", now)
 
@@ -144,11 +148,12 @@ async def take_back(db: AsyncSession, caller: Caller, whose: Whose, now: datetim
 async def proper_staff(
     db: AsyncSession, person_id: UUID, kind: Kind, *, was_staff: bool, now: datetime
 ) -> None:
-    """End the sessions of somebody who becomes staff.
+    """End the sessions and cards of somebody who becomes staff.
 
     Staff come in by password and second factor; a session of a card must not grow into one.
     """
     if kind in STAFF_KINDS and not was_staff:
+        await revoke_cards_of(db, person_id, now)
         await end_sessions_of(db, person_id, now)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import facts
 from people.audit import AuditActs
+from people.cards import issue_card, shown_card
 from people.closed_accounts import AccountClosed
 from people.facts import RightsChanged, SessionEnded
 from people.hats import (
@@ -116,6 +117,21 @@ async def test_whoever_becomes_staff_signs_in_anew(
     session = await start_session(db, patient.id, "192.0.2.0/24", now, staff=True)
     await give_hat(db, me, whose, Hat.CLERKSHIP, now)
     assert await session_alive(db, session.id, now)
+
+
+async def test_a_card_ends_with_its_place_and_when_its_person_becomes_staff(
+    db: AsyncSession, clinic: Organisations, head: Persons, patient: Persons, now: datetime
+) -> None:
+    """What lies in a drawer opens nothing any more."""
+    me, whose = await caller(db, head, now), Whose(clinic.id, patient.id)
+    _, first = await issue_card(db, me.actor, patient.id, clinic.id, now)
+    await let_go(db, me, whose, now)
+    assert await shown_card(db, first) is None
+    await take_back(db, me, whose, now)
+    _, second = await issue_card(db, me.actor, patient.id, clinic.id, now)
+    assert await shown_card(db, second) is not None
+    await give_hat(db, me, whose, Hat.CLERKSHIP, now)
+    assert await shown_card(db, second) is None
 
 
 async def test_the_last_administrator_stays(
