@@ -178,7 +178,7 @@ async def scan(db: AsyncSession, actor: Actor, new: NewScan, network: str, now: 
         person_id=code.person_id,
         asked_by=actor.id,
         organisation_id=new.organisation_id,
-        asked_fields=list[str](sorted(set(new.fields))),
+        asked_fields=[*sorted(set(new.fields))],
         asked_at=now,
         answer_until=now + LIFE,
         fields=[],
@@ -221,7 +221,7 @@ async def confirm(
     text: ConsentTexts = texts[row.organisation_id, Purpose.SHARE_PROFILE]
     if text.version != answer.version:
         raise ConsentTextChanged(text.version)
-    chosen = [field for field in row.asked_fields if field in answer.fields]
+    chosen: list[str] = [field for field in row.asked_fields if field in answer.fields]
     if not chosen:
         raise NotFound
     row.answered_at, row.answered_by = now, actor.id

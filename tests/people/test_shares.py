@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -57,13 +58,8 @@ async def another(
     db.add(row)
     await db.flush()
     for right in rights:
-        await grant(db, Right(actor_id=row.id, **_but_actor(right)), "test")
+        await grant(db, structs.replace(right, actor_id=row.id), "test")
     return row.id
-
-
-def _but_actor(right: Right) -> dict[str, object]:
-    names = ("kind", "subject_id", "organisation_id", "since")
-    return {name: getattr(right, name) for name in names}
 
 
 async def test_what_was_confirmed_is_open_until_its_time(
