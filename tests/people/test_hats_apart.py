@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,14 @@ PARENT = tuple(
 HATS = (DOCTOR, TEACHER, PARENT)
 
 
+# A visit, a lesson, a record: what a right of every kind is made to fit.
+THINGS = (
+    Thing(subject_id=PATIENT, organisation_id=CLINIC, about=(ABOUT[0],)),
+    Thing(organisation_id=SCHOOL, about=(ABOUT[2],)),
+    Thing(subject_id=PATIENT, organisation_id=CLINIC),
+)
+
+
 def hat_of(right: Right) -> object:
     """What a right is worn with: the family, a device, or one organisation."""
     if right.kind in OF_THE_FAMILY:
@@ -74,6 +83,30 @@ def test_three_hats_give_what_each_gives_and_no_more(thing: Thing, act: Act) -> 
     """Whatever is done as all three could be done as one of them."""
     at_once = may(Actor(ME, DOCTOR + TEACHER + PARENT), act, thing, NOW)
     assert at_once is any(may(Actor(ME, hat), act, thing, NOW) for hat in HATS)
+
+
+def fitting(kind: Kind, thing: Thing, place: UUID | None) -> Right:
+    return Right(
+        actor_id=ME,
+        kind=kind,
+        subject_id=thing.subject_id,
+        organisation_id=place,
+        about_id=next(iter(thing.about), None),
+        since=NOW,
+    )
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=["visit", "lesson", "record"])
+def test_a_hat_elsewhere_completes_none_here(thing: Thing) -> None:
+    """Every pair of kinds, one worn here and one elsewhere, for every act."""
+    for one in (fitting(kind, thing, thing.organisation_id) for kind in Kind):
+        for other in (fitting(kind, thing, FAR) for kind in Kind):
+            if hat_of(one) == hat_of(other):
+                continue
+            for act in Act:
+                apart = any(may(Actor(ME, (right,)), act, thing, NOW) for right in (one, other))
+                together = may(Actor(ME, (one, other)), act, thing, NOW)
+                assert together is apart, (one.kind, other.kind, act)
 
 
 @given(st.lists(rights, max_size=8), things, st.sampled_from(Act))
