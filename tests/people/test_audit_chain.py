@@ -244,6 +244,16 @@ async def test_a_link_made_with_another_key_does_not_fit(house: House) -> None:
     assert await house.first_wrong() == Finding(Wrong.CHANGED, 1, house.rows[0])
 
 
+async def test_a_link_of_another_history_does_not_fit(house: House) -> None:
+    """The same row at the same place behind other rows, as in a copy that grew by itself."""
+    name, row = house.id_of(5)
+    async with house.engine.connect() as db:
+        content = (await rows_of(db, [(name, row)]))[name, row]
+    other = chain.link(house.keys.chain, chain.START, 5, content)
+    await house.tamper("UPDATE audit_seals SET mac = :mac WHERE sequence = 5", mac=other)
+    assert await house.first_wrong() == Finding(Wrong.CHANGED, 5, house.rows[4])
+
+
 async def test_who_has_the_key_too_is_told_by_a_checkpoint(house: House) -> None:
     """The chain is whole in itself, but not what was signed when it was made."""
     name, row = house.id_of(9)
