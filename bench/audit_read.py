@@ -46,7 +46,10 @@ async def bare(
 ) -> Sequence[SqlRow[Any]]:
     """`audit.read` without its row: what the driver and the policy cost alone."""
     require(actor, purpose.act, purpose.thing, purpose.at)
-    return (await db.execute(query, execution_options=audit.WRITE_PATH)).all()
+    rows: Sequence[SqlRow[Any]] = (
+        await db.execute(query, execution_options=audit.WRITE_PATH)
+    ).all()
+    return rows
 
 
 async def audit_read(settings: Settings) -> list[Row]:
@@ -115,7 +118,7 @@ def _audit(*, on: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        audit.read = ours  # type: ignore[assignment]
+        audit.read = ours
 
 
 @contextmanager

@@ -121,9 +121,9 @@ async def test_what_is_committed_is_sealed_within_a_second_and_the_command_tells
     status, said = await verify(own_home)
     assert (status, "The audit is whole." in said) == (0, True), said
     last = "(SELECT row_id FROM audit_seals ORDER BY sequence DESC LIMIT 1)"
-    async with engine.begin() as db:
-        await db.execute(text("ALTER TABLE audit_acts DISABLE TRIGGER USER"))
-        changed = await db.execute(
+    async with engine.begin() as owner:
+        await owner.execute(text("ALTER TABLE audit_acts DISABLE TRIGGER USER"))
+        changed = await owner.execute(
             text(f"UPDATE audit_acts SET act = 'x' WHERE id = {last} RETURNING id")  # noqa: S608
         )
         row = changed.scalar_one()

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit, audit_reports, audit_rows
 from people.audit import AuditActs, AuditReads
+from people.audit_chain import SOURCES
 from people.audit_reports import AuditFilter, ExportTooLarge, Look, plain_cell
 from people.organisations import Organisations
 from people.persons import Persons
@@ -55,10 +56,10 @@ class Ward:
         at = self.now - timedelta(minutes=minutes_ago)
         await audit.acted(self.db, actor, act, thing, at, details=details)
 
-    async def looked(self, by: UUID | None = None, **more: bool) -> list[Look]:
+    async def looked(self, by: UUID | None = None, *, own: bool = False) -> list[Look]:
         """What the patient is shown, or somebody else of the patient."""
         actor = await actor_of(self.db, by or self.patient, self.now)
-        found = await audit_reports.who_looked(self.db, actor, self.patient, self.now, **more)
+        found = await audit_reports.who_looked(self.db, actor, self.patient, self.now, own=own)
         return found.items
 
     async def caller(self, proved: timedelta = timedelta()) -> Caller:
@@ -300,7 +301,7 @@ async def test_every_question_is_answered_by_an_index(ward: Ward, whose: str) ->
     """However long the audit has grown."""
     wanted = AuditFilter(person_id=ward.patient if whose == "one of it" else None)
     if whose == "person":
-        tables = (AuditReads.__table__, AuditActs.__table__)
+        tables = [SOURCES[name] for name in ("audit_reads", "audit_acts")]
         ways = [(table, table.c.subject_id == ward.patient) for table in tables]
     else:
         ways = await audit_reports._ways_in(ward.db, ward.clinic, wanted)
