@@ -29,7 +29,7 @@ class Calendar(msgspec.Struct, frozen=True):
 
     Weekends and the feasts of article 112 are known; `off` and `worked` are what was published for
     single years besides: days off that the government moved, feasts of a republic, Saturdays that
-    are worked instead. What was published goes before what is known.
+    are worked instead. What was published goes before what is known; a day in both is off.
     """
 
     zone: ZoneInfo

@@ -71,6 +71,8 @@ def test_what_was_published_for_a_year_goes_before_the_law_in_general() -> None:
     tatarstan = Calendar(KAZAN, off=frozenset({monday}), worked=frozenset({saturday, feast}))
     assert [tatarstan.working(day) for day in (monday, saturday, feast)] == [False, True, True]
     assert [PLAIN.working(day) for day in (monday, saturday, feast)] == [True, False, False]
+    both = frozenset({monday})
+    assert not Calendar(KAZAN, off=both, worked=both).working(monday)
 
 
 @pytest.mark.parametrize(
