@@ -16,7 +16,7 @@ from eschool import lessons
 from eschool.lessons import Classes, Lessons
 from people.organisations import Organisations
 from people.persons import Persons
-from people.policy import Act, Actor, Kind, Right, may
+from people.policy import Act, Actor, Kind, Right, Thing, may
 from people.relations import Relations, actor_of, allowed
 from storage.engine import make_engine
 from telemed import visits
@@ -29,6 +29,8 @@ PLACES = [UUID(int=n) for n in (11, 12)]
 CLASSES = [UUID(int=n) for n in (21, 22)]
 VISITS = [UUID(int=n) for n in (31, 32, 33)]
 LESSONS = [UUID(int=n) for n in (41, 42)]
+
+OF_A_PERSON = (Act.SEE_RECORD, Act.ASSIST, Act.WHO_LOOKED, Act.SEE_CHILD_HEALTH)
 
 persons, places = st.sampled_from(PERSONS), st.sampled_from(PLACES)
 times = st.sampled_from([NOW - HOUR, NOW, NOW + HOUR])
@@ -89,6 +91,16 @@ def worlds(draw: st.DrawFn) -> list[Any]:
             until=st.none() | times,
         )
         held += draw(st.lists(fitting, max_size=4))
+    opening = st.builds(
+        Right,
+        actor_id=persons,
+        kind=st.sampled_from([Kind.SHARE, Kind.BREAK_GLASS, Kind.ASSISTANCE, Kind.CHILD_HEALTH]),
+        subject_id=persons,
+        organisation_id=places,
+        since=times,
+        until=st.none() | times,
+    )
+    held += draw(st.lists(opening, max_size=4))
     for at in range(len(LESSONS)):
         row = lesson(at, draw(places), draw(st.sampled_from(CLASSES)), draw(persons))
         rows.append(row)
@@ -163,6 +175,7 @@ async def compare(engine: AsyncEngine, rows: list[Any]) -> None:
         actors = [await actor_of(db, person, NOW) for person in PERSONS]
         await who_joins(db, actors, rows)
         for person, actor in zip(PERSONS, actors, strict=True):
+            await same_record(db, actor)
             await same(db, actor, rows, Visits, of_visit)
             await same(db, actor, rows, Lessons, of_lesson)
             seen = {row.id for row in await db.scalars(visits.visible_to(person, NOW))}
@@ -171,6 +184,20 @@ async def compare(engine: AsyncEngine, rows: list[Any]) -> None:
             told |= {r.id for r in rows if isinstance(r, Lessons) and may_see_lesson(actor, r)}
             assert seen == told
         await db.rollback()
+
+
+async def same_record(db: AsyncSession, actor: Actor) -> None:
+    """Of a person, at each organisation and at none: what a share or an emergency opens."""
+    assert actor.id is not None
+    for place in (None, *PLACES):
+        columns = [
+            allowed(act, actor.id, NOW, subject=Persons.id, organisation=place).label(act.value)
+            for act in OF_A_PERSON
+        ]
+        for answer in (await db.execute(select(Persons.id, *columns))).mappings():
+            record = Thing(subject_id=answer["id"], organisation_id=place)
+            told = {act: may(actor, act, record, NOW) for act in OF_A_PERSON}
+            assert {act: answer[act.value] for act in OF_A_PERSON} == told
 
 
 def may_see_visit(actor: Actor, row: Visits) -> bool:
