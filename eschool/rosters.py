@@ -62,8 +62,9 @@ async def seat(
         )
         for pupil, class_id in sorted(wanted)
     ]
-    given = await grant_all(db, rights, SOURCE)
-    for pupil in dict.fromkeys([pupil for _, pupil in over] + [right.actor_id for right in given]):
+    await grant_all(db, rights, SOURCE)
+    # Who only gained a class sits in no room of it yet.
+    for pupil in dict.fromkeys(pupil for _, pupil in over):
         emit(db, RightsChanged(at=now, person_id=pupil))
 
 

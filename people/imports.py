@@ -6,10 +6,9 @@ the row is reported as a possible double. Looking at a list writes nothing; stor
 transaction. A list gives hats and never takes one away.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+import asyncio
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -21,16 +20,17 @@ from people import audit
 from people.administration import require_at
 from people.facts import RightsChanged, emit
 from people.hats import proper_staff
+from people.import_plan import ROLES_OF, Member, Step, plan
 from people.members import is_staff
 from people.organisations import OrganisationKind, Organisations
 from people.persons import Language, Persons
-from people.policy import Act, Actor, Kind, Right, Thing
+from people.policy import Act, Actor, Right, Thing
 from people.refused import FieldError, NotFound, Refused
 from people.relations import Relations, grant_all
 from people.roster import RosterEntries
 from people.roster_files import Encoding
 from people.roster_rows import BadRow, Roster, RosterRole, RosterRow, one_row
-from storage.engine import new_id
+from storage.engine import insert_many, new_id
 
 SOURCE = "list"
 # An answer shows so many bad rows; it counts them all.
@@ -74,139 +74,6 @@ class Seat(msgspec.Struct, frozen=True):
     classes: tuple[str, ...]
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who belongs to the organisation already, as a list is held against him."""
-
-    id: UUID
-    given_name: str
-    family_name: str
-    born_on: date | None
-    source_id: str | None
-    elsewhere: bool  # belongs to another organisation too, which knows him by this name
-    gone: bool  # was let go: a list does not take him back
-    staff: bool  # works somewhere
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What one row comes to: a new person (`member` is None) or one who is known."""
-
-    row: RosterRow
-    member: Member | None
-
-    @property
-    def changes(self) -> bool:
-        """Whether something of the known person is to be written."""
-        return self.rewrites or self.numbers
-
-    @property
-    def rewrites(self) -> bool:
-        """The only organisation that knows somebody may correct the name, and add a birth."""
-        one, row = self.member, self.row
-        if one is None or one.elsewhere:
-            return False
-        named = (one.given_name, one.family_name) == (row.given_name, row.family_name)
-        return not named or (one.born_on is None and row.born_on is not None)
-
-    @property
-    def numbers(self) -> bool:
-        """Known by name and birth until now; from now on by the list's number."""
-        one = self.member
-        return one is not None and one.source_id is None and self.row.source_id is not None
-
-
-ROLES_OF = {
-    OrganisationKind.SCHOOL: {
-        RosterRole.PUPIL: None,
-        RosterRole.PARENT: None,
-        RosterRole.TEACHER: Kind.DUTY,
-        RosterRole.CLERK: Kind.CLERKSHIP,
-    },
-    OrganisationKind.CLINIC: {
-        RosterRole.PATIENT: Kind.ATTACHMENT,
-        RosterRole.PARENT: None,
-        RosterRole.DOCTOR: Kind.DUTY,
-        RosterRole.CLERK: Kind.CLERKSHIP,
-    },
-}
-
-
-def plan(
-    rows: Iterable[RosterRow], members: Collection[Member], kind: OrganisationKind
-) -> tuple[list[Step], list[BadRow]]:
-    """Hold a list against who is here. Pure."""
-    numbered = {one.source_id: one for one in members if one.source_id is not None}
-    named: dict[tuple[str, str], list[Member]] = defaultdict(list)
-    for one in members:
-        named[_folded(one.given_name, one.family_name)].append(one)
-    steps: list[Step] = []
-    bad: list[BadRow] = []
-    taken: set[UUID] = set()
-    made: dict[tuple[str, str], list[RosterRow]] = defaultdict(list)
-    for row in rows:
-        name = _folded(row.given_name, row.family_name)
-        member = numbered.get(row.source_id) if row.source_id is not None else None
-        fault = _fault(row, member, kind)
-        if fault is None and member is None:
-            member, fault = _by_name(row, named[name], made[name])
-        if fault is None and member is not None:
-            fault = _fault_of(member, taken)
-        if fault is not None:
-            bad.append(BadRow(row.file, row.line, *fault))
-            continue
-        if member is None:
-            made[name].append(row)
-        else:
-            taken.add(member.id)
-        steps.append(Step(row, member))
-    return steps, bad
-
-
-def _fault(row: RosterRow, member: Member | None, kind: OrganisationKind) -> tuple[str, str] | None:
-    if any(role not in ROLES_OF[kind] for role in row.roles):
-        return ("role", "role_not_here")
-    births = (row.born_on, member.born_on if member else None)
-    # Who may act for a child follows from the date: no list changes it.
-    if None not in births and births[0] != births[1]:
-        return ("born_on", "born_on_differs")
-    return None
-
-
-def _fault_of(member: Member, taken: Collection[UUID]) -> tuple[str, str] | None:
-    if member.gone:
-        return ("", "let_go")
-    return ("", "repeated") if member.id in taken else None
-
-
-def _by_name(
-    row: RosterRow, here: list[Member], made: list[RosterRow]
-) -> tuple[Member | None, tuple[str, str] | None]:
-    """Find the person by name and date of birth, or say that nobody can tell."""
-    double = ("family_name", "possible_double")
-    for other in made:
-        numbers = (row.source_id, other.source_id)
-        told_apart = _differ(row.born_on, other.born_on) or None not in numbers
-        if not told_apart:
-            return None, double
-    near = [one for one in here if not _differ(row.born_on, one.born_on)]
-    if not near:
-        return None, None
-    sure = [one for one in near if one.born_on is not None and one.born_on == row.born_on]
-    if len(near) > 1 or not sure:
-        return None, double
-    if row.source_id is not None and sure[0].source_id is not None:
-        return None, double
-    return sure[0], None
-
-
-def _differ(one: date | None, other: date | None) -> bool:
-    return one is not None and other is not None and one != other
-
-
-def _folded(given_name: str, family_name: str) -> tuple[str, str]:
-    """As names are compared: ё is often written е."""
-    return given_name.casefold().replace("ё", "е"), family_name.casefold().replace("ё", "е")
-
-
 async def local_today(db: AsyncSession, actor: Actor, organisation_id: UUID, now: datetime) -> date:
     """Date at the organisation, for its administrator. Raises NotFound, Forbidden."""
     require_at(actor, Act.MANAGE_PEOPLE, organisation_id, now)
@@ -231,7 +98,9 @@ async def import_people(
     """Look at a list or store it; the seats are for eschool. Raises ImportHasBadRows."""
     require_at(actor, Act.MANAGE_PEOPLE, organisation_id, now)
     kind = await _locked_kind(db, organisation_id)
-    steps, bad = plan(roster.rows, await _members(db, organisation_id, now), kind)
+    members = await _members(db, organisation_id, now)
+    # Many rows are held against many people: nobody else's request waits for that.
+    steps, bad = await asyncio.to_thread(plan, roster.rows, members, kind)
     bad = sorted([*roster.bad, *bad], key=lambda row: (row.file, row.line))
     if mode == "whole" and bad:
         raise ImportHasBadRows(bad)
@@ -298,7 +167,10 @@ async def _members(db: AsyncSession, organisation_id: UUID, now: datetime) -> li
     entry = aliased(RosterEntries)
     query = (
         select(
-            Persons,
+            Persons.id,
+            Persons.given_name,
+            Persons.family_name,
+            Persons.born_on,
             entry.source_id,
             there | listed_there,
             entry.until.is_not(None),
@@ -312,16 +184,18 @@ async def _members(db: AsyncSession, organisation_id: UUID, now: datetime) -> li
     )
     return [
         Member(
-            id=person.id,
-            given_name=person.given_name,
-            family_name=person.family_name,
-            born_on=person.born_on,
+            id=person_id,
+            given_name=given_name,
+            family_name=family_name,
+            born_on=born_on,
             source_id=source_id,
             elsewhere=elsewhere,
             gone=gone,
             staff=staff,
         )
-        for person, source_id, elsewhere, gone, staff in (await db.execute(query)).all()
+        for person_id, given_name, family_name, born_on, source_id, elsewhere, gone, staff in (
+            await db.execute(query)
+        ).all()
     ]
 
 
@@ -333,21 +207,33 @@ async def _store(
     now: datetime,
 ) -> tuple[list[UUID], list[Seat]]:
     ids = [new_id() if step.member is None else step.member.id for step in steps]
-    here = select(RosterEntries).where(RosterEntries.organisation_id == organisation_id)
-    entries = {entry.person_id: entry for entry in await db.scalars(here)}
-    for person_id, step in zip(ids, steps, strict=True):
-        await _write_person(db, person_id, step, now)
-    await db.flush()
-    for person_id, step in zip(ids, steps, strict=True):
-        entry = entries.get(person_id)
-        if entry is None:
-            entry = RosterEntries(organisation_id=organisation_id, person_id=person_id, since=now)
-            db.add(entry)
-        if step.row.source_id is not None:
+    both = list(zip(ids, steps, strict=True))
+    await insert_many(db, Persons, [_person(i, s.row, now) for i, s in both if s.member is None])
+    for person_id, step in both:
+        if step.rewrites:
+            await _rewrite(db, person_id, step.row)
+    here = select(RosterEntries.person_id).where(RosterEntries.organisation_id == organisation_id)
+    entered = set((await db.scalars(here)).all())
+    entries = [
+        {
+            "organisation_id": organisation_id,
+            "person_id": person_id,
+            "source_id": step.row.source_id,
+            "since": now,
+            "until": None,
+        }
+        for person_id, step in both
+        if person_id not in entered
+    ]
+    await insert_many(db, RosterEntries, entries)
+    for person_id, step in both:
+        if step.numbers and person_id in entered:
+            entry = await db.get_one(RosterEntries, (organisation_id, person_id))
             entry.source_id = step.row.source_id
+    await db.flush()
     rights = [
         Right(actor_id=person_id, kind=hat, organisation_id=organisation_id, since=now)
-        for person_id, step in zip(ids, steps, strict=True)
+        for person_id, step in both
         for hat in (ROLES_OF[kind][role] for role in step.row.roles)
         if hat is not None
     ]
@@ -358,32 +244,25 @@ async def _store(
         if one is not None:
             await proper_staff(db, one.id, right.kind, was_staff=one.staff, now=now)
             emit(db, RightsChanged(at=now, person_id=one.id))
-    seats = [
-        Seat(person_id, step.row.classes)
-        for person_id, step in zip(ids, steps, strict=True)
-        if step.row.classes
-    ]
+    seats = [Seat(person_id, step.row.classes) for person_id, step in both if step.row.classes]
     return ids, seats
 
 
-async def _write_person(db: AsyncSession, person_id: UUID, step: Step, now: datetime) -> None:
-    row = step.row
-    if step.member is None:
-        db.add(
-            Persons(
-                id=person_id,
-                given_name=row.given_name,
-                family_name=row.family_name,
-                born_on=row.born_on,
-                language=row.language,
-                created_at=now,
-            )
-        )
-        return
-    if step.rewrites:
-        person = await db.get_one(Persons, person_id)
-        person.given_name, person.family_name = row.given_name, row.family_name
-        person.born_on = person.born_on or row.born_on
+def _person(person_id: UUID, row: RosterRow, now: datetime) -> dict[str, Any]:
+    return {
+        "id": person_id,
+        "given_name": row.given_name,
+        "family_name": row.family_name,
+        "born_on": row.born_on,
+        "language": row.language,
+        "created_at": now,
+    }
+
+
+async def _rewrite(db: AsyncSession, person_id: UUID, row: RosterRow) -> None:
+    person = await db.get_one(Persons, person_id)
+    person.given_name, person.family_name = row.given_name, row.family_name
+    person.born_on = person.born_on or row.born_on
 
 
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from people.policy import ACTS, Act, Actor, Kind, Reach, Right, Rule
-from storage.engine import Base, new_id
+from storage.engine import Base, insert_many, new_id
 
 
 class Relations(Base):
@@ -114,19 +114,20 @@ async def grant_all(db: AsyncSession, rights: Sequence[Right], source: str) -> l
     there = {(actor, kind, about) for actor, kind, about in (await db.execute(query)).all()}
     new = {(right.actor_id, right.kind.value, right.about_id): right for right in rights}
     written = [right for key, right in new.items() if key not in there]
-    db.add_all(
-        Relations(
-            actor_id=right.actor_id,
-            kind=right.kind.value,
-            organisation_id=organisation_id,
-            about_id=right.about_id,
-            since=right.since,
-            until=right.until,
-            source=source,
-        )
+    rows = [
+        {
+            "id": new_id(),
+            "actor_id": right.actor_id,
+            "kind": right.kind.value,
+            "organisation_id": organisation_id,
+            "about_id": right.about_id,
+            "since": right.since,
+            "until": right.until,
+            "source": source,
+        }
         for right in written
-    )
-    await db.flush()
+    ]
+    await insert_many(db, Relations, rows)
     return written
 
 
