@@ -72,7 +72,7 @@ async def tell_of_recoveries(work: Work) -> None:
             Relations.live(now),
         )
         for helper in (await db.scalars(helpers.distinct())).all():
-            await notify(db, helper, "recovery_wanted", {}, now, about=row.id)
+            await notify(db, helper, "recovery_wanted", {}, now, about=row.organisation_id)
     await db.flush()
 
 

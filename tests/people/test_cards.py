@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import event, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people import facts
+from api.runner import JOBS
+from people import facts, recoveries
 from people.asking import AskForHelp, ask_for_help
 from people.audit import AuditActs
 from people.cards import (
@@ -435,3 +436,8 @@ async def test_asking_for_help_is_the_same_work_whoever_it_is(
     event.remove(connection, "before_cursor_execute", note)
     assert len(done[0]) > 3
     assert len(set(done)) == 1
+
+
+def test_the_runner_tells_of_requests_for_help() -> None:
+    """A job nobody registers would wait for ever."""
+    assert recoveries in JOBS

@@ -8,6 +8,7 @@ const LINKS: readonly [prefix: string, hash: (id: string) => string][] = [
   ['share_', () => laterHash('consents')],
   ['consent_', () => laterHash('consents')],
   ['guardian_', () => laterHash('family')],
+  ['recovery_wanted', (id) => laterHash('admin', id, 'cards')],
   ['child_', (id) => laterHash('children', id)],
 ];
 
