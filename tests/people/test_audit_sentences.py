@@ -2,6 +2,7 @@
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOMS = ("people", "telemed", "eschool", "api")
 KEEPERS = frozenset({"acted", "_kept", "_told", "_changed"})
 
 
+@cache
 def codes() -> set[str]:
     """Words that are given to the audit where they are written down."""
     found = set()
