@@ -167,7 +167,9 @@ def _wait_s(row: SignInFailures | None, free: int, cap_s: int, now: datetime) ->
     """Whole seconds that these failures still ask for; 0 for none."""
     if row is None or now - row.last_at > FORGET_AFTER:
         return 0
-    wait = row.last_at + timedelta(seconds=delay_s(row.failures, free, cap_s)) - now
+    delay = delay_s(row.failures, free, cap_s)
+    # Who stood in line may come with a `now` before the last failure: not a wait of its own.
+    wait = row.last_at + timedelta(seconds=delay) - now if delay else timedelta()
     return max(0, math.ceil(wait.total_seconds()))
 
 

@@ -329,6 +329,15 @@ async def test_whoever_keeps_guessing_is_held_to_one_guess_a_minute(
     assert NETWORK_FREE < verified < NETWORK_FREE + 65
 
 
+@pytest.mark.usefixtures("amina")
+async def test_who_stood_in_line_behind_a_typo_does_not_wait_for_it(
+    db: AsyncSession, now: datetime
+) -> None:
+    """A request is as old as its arrival: it may be older than the failure counted before it."""
+    await fail(db, 1, now + timedelta(milliseconds=5))
+    await sign_in(db, "doctor.amina", RIGHT, ELSEWHERE, now)
+
+
 @pytest.mark.parametrize(
     ("failures", "wait"), [(0, 0), (4, 0), (5, 1), (6, 2), (8, 8), (14, 512), (15, 900), (999, 900)]
 )
