@@ -41,8 +41,9 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "removeTotp": {NOBODY: {401}, SELF: {404}},
     "beginPasskey": {NOBODY: {401}, SELF: {201}},
     "addPasskey": {NOBODY: {401}, SELF: {403}},
-    "removePasskey": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
-    "newRecoveryCodes": {NOBODY: {401}, SELF: {404}},
+    # The last factor of staff stays; without one there is nothing to recover.
+    "removePasskey": {NOBODY: {401}, STRANGER: {404}, SELF: {204, 409}},
+    "newRecoveryCodes": {NOBODY: {401}, SELF: {201, 404}},
     # A new password that is none: it is asked whose is to be changed.
     "changePassword": {NOBODY: {401}, SELF: {422}},
     "askStepUpPasskey": {NOBODY: {401}, SELF: {201}},
@@ -195,8 +196,8 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         CLERK: {403},
         MEMBER: {403},
     },
-    "reviewBreakGlass": {NOBODY: {401}, STRANGER: {404}, SELF: {404}},
-    "endBreakGlass": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
+    "reviewBreakGlass": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, ADMINISTRATOR: {204}},
+    "endBreakGlass": {NOBODY: {401}, STRANGER: {404}, SELF: {204}, ADMINISTRATOR: {204}},
     "listCards": {
         NOBODY: {401},
         STRANGER: {404},
@@ -349,14 +350,34 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "shareHealth": {NOBODY: {401}, STRANGER: {404}},
     "endHealthShare": {NOBODY: {401}, STRANGER: {404}},
     "endGuardianship": {NOBODY: {401}, STRANGER: {404}},
-    "getChild": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200}},
+    "getChild": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {404},
+        GUARDIAN: {200},
+        SCHOOL_GUARDIAN: {200},
+    },
     # The health of a boy of fifteen is closed to his mother.
-    "childVisits": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200, 403}},
-    "childLessons": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, GUARDIAN: {200}},
+    "childVisits": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {404},
+        GUARDIAN: {200},
+        SCHOOL_GUARDIAN: {403},
+    },
+    "childLessons": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {404},
+        GUARDIAN: {200},
+        SCHOOL_GUARDIAN: {200},
+    },
     "listAssistance": {NOBODY: {401}, SELF: {200}},
-    "getAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {200}},
-    "addReadingFor": {NOBODY: {401}, STRANGER: {404}, CLERK: {201}},
-    "stopAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {204}, SELF: {204}},
+    # Whom it is about sees it, but does not act by it.
+    "getAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {200}, SELF: {403}},
+    "addReadingFor": {NOBODY: {401}, STRANGER: {404}, CLERK: {201}, SELF: {403}},
+    # Either side ends it, the first to come.
+    "stopAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {204, 404}, SELF: {204, 404}},
     "startAssistance": {
         NOBODY: {401},
         STRANGER: {404},
@@ -537,7 +558,7 @@ OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 LISTS = frozenset({"myDay", "listDevices", "listSessions"})
 # The thing is in an organisation or of a person, but the path does not say so: query or body does.
 AT_ORGANISATION: frozenset[str] = frozenset({"scanCode", "startAssistance"})
-OF_PERSON = frozenset({"whoLooked", "issueLink"})
+OF_PERSON = frozenset({"whoLooked"})
 
 Target = tuple[str, dict[str, str]]
 
@@ -566,7 +587,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
         yield relation, {name: str(uuid4()) for name in named}
         return
     if made_by is _organisations:
-        made_by = _people_of_organisations if "person_id" in asked_of else made_by
+        made_by = _people_of_organisations if operation in NAMES_PERSON else made_by
         made_by = _cards_of_organisations if "card_id" in named else made_by
     for relation, ids in made_by(region, operation, person):
         yield relation, {name: str(uuid4()) for name in named} | ids
@@ -600,16 +621,22 @@ def _organisations(region: Region, _: str, person: str) -> Iterator[Target]:
     yield STRANGER, {"organisation_id": str(uuid4())}
 
 
-def _people_of_organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+def _people_of_organisations(region: Region, operation: str, person: str) -> Iterator[Target]:
     """Of every organisation one of its people; then, for who administers it, one of another."""
+    hat = {"hat": "administration"}
+    asking = {str(one["id"]) for one in region.persons}
     for place, members in region.places.items():
         relation = members.get(person, STRANGER)
-        somebody = next(one for one in members if one != person)
-        yield relation, {"organisation_id": place, "person_id": somebody}
+        # Somebody who does not ask anything himself, wherever there is one.
+        somebody = next((one for one in members if one not in asking), next(iter(members)))
+        if operation in OF_ONESELF and relation == ADMINISTRATOR:
+            somebody = person
+        yield relation, hat | {"organisation_id": place, "person_id": somebody}
         if relation == ADMINISTRATOR:
-            far = next(one for one in region.everybody if one not in members)
-            yield STRANGER, {"organisation_id": place, "person_id": far}
-    yield STRANGER, {"organisation_id": str(uuid4())}
+            families = {g for child in members for g in region.guardians.get(child, ())}
+            far = next(p for p in region.everybody if p not in {*members, *families})
+            yield STRANGER, hat | {"organisation_id": place, "person_id": far}
+    yield STRANGER, hat | {"organisation_id": str(uuid4())}
 
 
 def _cards_of_organisations(region: Region, _: str, person: str) -> Iterator[Target]:

@@ -24,38 +24,70 @@ HOUR = timedelta(hours=1)
 Own = dict[str, list[tuple[dict[str, str], str]]]
 
 
+class Helpers:
+    """Of each organisation its clerk, where it has one, and its administrators."""
+
+    def __init__(self, places: dict[str, dict[str, str]]) -> None:
+        self.clerks = {
+            place: who
+            for place, members in places.items()
+            for who, what in members.items()
+            if what == "clerk"
+        }
+        self.administrators = {
+            place: {who: what for who, what in members.items() if what == "administrator"}
+            for place, members in places.items()
+        }
+
+
 async def plant_own(
-    db: AsyncSession, visits: list[dict[str, Any]], clerks: dict[str, str], now: datetime
+    db: AsyncSession, visits: list[dict[str, Any]], places: dict[str, dict[str, str]], now: datetime
 ) -> Own:
     """One thing of each kind for the patient of each visit, or between patient and doctor."""
     own: Own = {}
+    helpers = Helpers(places)
     for visit in {one["patient_id"]: one for one in reversed(visits)}.values():
-        for name, (people, row) in _things(visit, clerks, now).items():
+        for name, (people, row) in _things(visit, helpers, now).items():
             db.add(row)
             own.setdefault(name, []).append((people, str(row.id)))
         consent, row = await _consent(db, visit, now)
         own.setdefault("consent_id", []).append((consent, str(row.id)))
         await db.flush()
-        glass = own["glass_id"][-1][1]
-        right = Right(
-            actor_id=UUID(visit["doctor_id"]),
-            kind=Kind.BREAK_GLASS,
-            subject_id=UUID(visit["patient_id"]),
-            organisation_id=UUID(visit["organisation_id"]),
-            about_id=UUID(glass),
-            since=now,
-            until=now + HOUR,
-        )
-        await grant(db, right, "test")
+        await _given(db, visit, Kind.BREAK_GLASS, own["glass_id"][-1], now)
+        if visit["organisation_id"] in helpers.clerks:
+            await _given(db, visit, Kind.ASSISTANCE, own["assistance_id"][-1], now)
     return own
 
 
+async def _given(
+    db: AsyncSession,
+    visit: dict[str, Any],
+    kind: Kind,
+    thing: tuple[dict[str, str], str],
+    now: datetime,
+) -> None:
+    """The right that goes with an emergency or with help at the desk."""
+    words = {Kind.BREAK_GLASS: "self", Kind.ASSISTANCE: "clerk"}
+    holder = next(person for person, what in thing[0].items() if what == words[kind])
+    right = Right(
+        actor_id=UUID(holder),
+        kind=kind,
+        subject_id=UUID(visit["patient_id"]),
+        organisation_id=UUID(visit["organisation_id"]),
+        about_id=UUID(thing[1]),
+        since=now,
+        until=now + HOUR,
+    )
+    await grant(db, right, "test")
+
+
 def _things(
-    visit: dict[str, Any], clerks: dict[str, str], now: datetime
+    visit: dict[str, Any], helpers: "Helpers", now: datetime
 ) -> dict[str, tuple[dict[str, str], Any]]:
     person, doctor, clinic = (UUID(visit[f"{x}_id"]) for x in ("patient", "doctor", "organisation"))
     mine = {visit["patient_id"]: "self"}
-    clerk = clerks.get(visit["organisation_id"], visit["doctor_id"])
+    place = visit["organisation_id"]
+    clerk = helpers.clerks.get(place, visit["doctor_id"])
     word = str(new_id())
     return {
         "notice_id": (
@@ -92,7 +124,7 @@ def _things(
             ),
         ),
         "assistance_id": (
-            mine | {clerk: "clerk"},
+            mine | ({clerk: "clerk"} if clerk != visit["doctor_id"] else {}),
             Assistances(
                 id=new_id(),
                 helper_id=UUID(clerk),
@@ -103,7 +135,7 @@ def _things(
             ),
         ),
         "glass_id": (
-            {visit["doctor_id"]: "self"},
+            {visit["doctor_id"]: "self"} | helpers.administrators[place],
             BreakGlass(
                 id=new_id(),
                 organisation_id=clinic,

@@ -103,6 +103,8 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 kept[person["id"]] = await start_session(
                     db, UUID(person["id"]), "t", now, staff=False
                 )
+        # A sweep lasts longer than a proof does.
+        await db.execute(text("UPDATE sessions SET proved_at = proved_at + interval '6 hours'"))
         places = await _places(db)
         devices = seeded["devices"][:2] + seeded["devices"][-1:]
         region = Region(
@@ -135,7 +137,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 "key_id": [
                     ({p: "self"}, await _passkey(db, UUID(p), now)) for p in list(cookies)[:2]
                 ],
-                **await plant_own(db, visits, _clerks(places), now),
+                **await plant_own(db, visits, places, now),
             },
             cards=await cards_of(db, places, now),
             places=places,
@@ -212,7 +214,7 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
         near[one] |= {g for child in list(near[one]) for g in region.guardians.get(child, ())}
     for child, guardians in region.guardians.items():
         knows({child, *guardians})
-    for members in region.places.values():
+    for members in _circles(region):
         # The desk knows everybody, and "who looked" names the desk.
         for desk in (one for one, what in members.items() if what in {"administrator", "clerk"}):
             near[desk] |= members.keys()
@@ -223,13 +225,14 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
     return near
 
 
-def _clerks(places: dict[str, dict[str, str]]) -> dict[str, str]:
-    """Organisation → one of its clerks."""
-    return {
-        place: next(who for who, what in members.items() if what == "clerk")
-        for place, members in places.items()
-        if "clerk" in members.values()
-    }
+def _circles(region: Region) -> list[dict[str, str]]:
+    """Everybody of an organisation; its desk knows the guardians of its children too."""
+    return [
+        members
+        | {g: "member" for child in members for g in region.guardians.get(child, ())}
+        | members
+        for members in region.places.values()
+    ]
 
 
 def _teachers(seeded: dict[str, Any]) -> list[str]:
@@ -257,10 +260,6 @@ async def _places(db: AsyncSession) -> dict[str, dict[str, str]]:
         word = words.get((Kind(kind), what), "member")
         before = found[str(place)].get(str(person), "member")
         found[str(place)][str(person)] = min(word, before, key=order.index)
-    for child, guardians in (await _guardians(db, Kind.GUARDIANSHIP)).items():
-        for members in found.values():
-            if child in members:  # a child's guardian belongs where the child does
-                members.update({one: "member" for one in guardians if one not in members})
     return dict(found)
 
 
