@@ -17,6 +17,18 @@ Refused
 ├── people.hats.LetGo                 409 let_go
 ├── people.hats.HatNotHere            422 hat_not_here
 ├── people.closed_accounts.AccountClosed  403 account_closed
+├── people.step_up.StepUpNeeded            403 step_up_needed
+├── people.step_up.EnrolmentNeeded         403 enrolment_needed
+├── people.step_up.WrongProof              403 wrong_proof   (keeps what was written: the count)
+├── people.proofs.SecondStepOver           401 second_step_over
+├── people.passwords.WeakPassword          422 weak_password   errors: the field, what is wrong
+├── people.passwords.NoPassword            409 no_password
+├── people.passkeys.PasskeyRefused         403 passkey_refused   (keeps what was written)
+├── people.passkeys.TooManyPasskeys        409 too_many_passkeys
+├── people.totp.TotpThere                  409 totp_there
+├── people.second_factors.LastFactor       409 last_factor
+├── people.first_administrator.AdministratorThere  409 administrator_there
+├── people.first_administrator.NameEmpty   422 name_empty
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
