@@ -29,6 +29,11 @@ Refused
 ├── people.second_factors.LastFactor       409 last_factor
 ├── people.first_administrator.AdministratorThere  409 administrator_there
 ├── people.first_administrator.NameEmpty   422 name_empty
+├── people.guardians.NotAChild        409 not_a_child
+├── people.guardians.GuardianTooYoung 409 guardian_too_young
+├── people.guardians.GuardianshipOver 409 guardianship_over   params: state
+├── people.guardian_limits.NotYours   409 not_decided_alone
+├── people.guardian_limits.BadTime    422 bad_time       errors: until
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
