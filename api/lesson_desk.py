@@ -8,7 +8,7 @@ it is seen.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -160,12 +160,21 @@ class Desk:
         async with self._reading:
             await self._read()
 
+    async def _mind_consents(self) -> None:
+        """Record nothing while somebody has not agreed: the worker hears of it first."""
+        async with self._house.transaction("/ws/lessons") as db:
+            now = self._house.clock()
+            paused = await takes.mind_consents(db, self.lesson_id, self.present, now)
+        if paused and self.plan.recording is not None:
+            self.plan = replace(self.plan, recording=None)
+            self._house.media.replan(self.lesson_id, self.plan)
+
     async def _read(self) -> None:
+        await self._mind_consents()
         for _ in range(READ_AGAIN):
             turns = self._turns
             now = self._house.clock()
             async with self._house.transaction("/ws/lessons") as db:
-                await takes.mind_consents(db, self.lesson_id, self.present, now)
                 room = await lesson_room.room(db, self.lesson_id, now)
                 plan = await self._plan(db, room)
             if turns == self._turns:

@@ -195,15 +195,18 @@ async def end_take(db: AsyncSession, lesson_id: UUID, now: datetime) -> None:
 
 async def mind_consents(
     db: AsyncSession, lesson_id: UUID, present: Collection[UUID], now: datetime
-) -> None:
-    """Pause the recording while somebody present has not agreed; go on when all have."""
+) -> bool:
+    """Pause the recording while somebody present has not agreed; go on when all have.
+
+    True when it was paused just now: the worker is to be told before anything else.
+    """
     if await _last(db, lesson_id) is None:
-        return
+        return False
     query = select(Lessons).where(Lessons.id == lesson_id).with_for_update()
     lesson = (await db.scalars(query, execution_options={"populate_existing": True})).one()
     take = await _last(db, lesson_id)
     if take is None or state_of(lesson, now) is not LessonState.RUNNING:
-        return
+        return False
     audience = _audience(take)
     lacking = await missing(db, lesson, audience, present, now)
     if take.paused and not lacking:
@@ -212,6 +215,8 @@ async def mind_consents(
         take.paused = True
         await _end(db, take, now)
         emit(db, RecordingChanged(at=now, lesson_id=lesson_id))
+        return True
+    return False
 
 
 async def recording_now(db: AsyncSession, lesson_id: UUID) -> RecordingNow:
