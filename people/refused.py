@@ -34,6 +34,10 @@ Refused
 ├── people.guardians.GuardianshipOver 409 guardianship_over   params: state
 ├── people.guardian_limits.NotYours   409 not_decided_alone
 ├── people.guardian_limits.BadTime    422 bad_time       errors: until
+├── people.notice_settings.BadAddress    422 bad_address      errors: the field
+├── people.notice_settings.BadTime       422 bad_time         errors: the field
+├── people.notice_settings.AskedTooSoon  429 asked_too_soon   params: retry_after_s
+├── people.notice_settings.WrongCode     422 wrong_code       (keeps what was written: the try)
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused
