@@ -88,7 +88,7 @@ def operations() -> Iterator[tuple[str, str, Act]]:
         for handler in route.route_handlers
         for method in _methods(handler)
     ]
-    for name, where, handler in sorted(found, key=lambda one: str(one[0])):
+    for name, where, handler in sorted(found, key=lambda one: (str(one[0]), str(one[1]))):
         yield str(name), where, handler.opt["act"]
 
 
