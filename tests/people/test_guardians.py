@@ -218,8 +218,11 @@ async def test_a_guardianship_ends_at_once(home: Home) -> None:
     for name in ("child", "mother"):
         with pytest.raises(Forbidden):
             await end(home.db, await home.actor(name), his, home.now)
+    before, home.now = home.now, home.now + timedelta(hours=1)
     await end_here(home.db, await home.actor("head"), home.ids["school"], his, home.now)
     assert await home.sees("father") == (False, False)
+    # What he could see until then stays known.
+    assert await home.sees("father", before) == (True, True)
     await end(home.db, await home.actor("mother"), mine, home.now)
     assert await home.sees("mother") == (False, False)
     assert await guardians_of(home.db, home.ids["child"], home.now) == []
