@@ -119,8 +119,8 @@ async def test_the_sweep_is_red_when_organisations_are_not_compared(
     reads = places & {"listBreakGlass", "listPeople", "listCards", "readAudit", "getBoard"}
     found = await sweep(app, document(), region, reads)
     breached = {(one.operation, one.relation) for one in found if one.got == 200}
+    assert len(reads) > 3
     assert breached >= {(name, "stranger") for name in reads}
-    assert "no name of" in "".join(breach.expected for breach in found)
 
 
 async def test_the_sweep_is_red_when_a_field_is_shown_to_all_who_see_the_thing(
