@@ -37,6 +37,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "ping": ({"n": 7}, set()),
 }
 REFUSED = {4401, 4403, 4404}
+LET_IN = 101
 
 
 @dataclass
@@ -94,6 +95,8 @@ async def sweep_pages(server: Server, region: Region) -> list[Breach]:
                 if code not in REFUSED:
                     found.append(Breach(path, who, "stranger", str(REFUSED), code))
                 found += _leaks(region, who, path, Told(who, room, page).words)
+        if any(breach.got == LET_IN for breach in found):
+            return found  # strangers took the seats: nobody is left to speak
         for told in inside:
             found += await _say_everything(told)
         await _let_things_happen(server, region)
@@ -151,7 +154,7 @@ async def _at_the_door(page: Page) -> int:
                 await page._receive()
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else 1006
-    return 101
+    return LET_IN
 
 
 async def _say_everything(told: Told) -> list[Breach]:
