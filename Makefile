@@ -91,8 +91,16 @@ lint: dev
 types: dev
 	@$(SUITE) mypy 400 $(BIN)/mypy
 
+# In two halves at once, each with stores of its own: a test mostly waits for something.
+HALF = tests/people tests/storage tests/devices tests/rtc tests/ops
+PYTEST = $(BIN)/pytest -q -m "not browser"
+
 unit: dev
-	@$(SUITE) "unit and integration tests" 900 $(BIN)/pytest -q -m "not browser" --ignore=tests/e2e --ignore=tests/setup
+	@failed=0; \
+	$(SUITE) "unit and integration tests, one half" 900 $(PYTEST) $(HALF) >$(VENV)/half.log 2>&1 & half=$$!; \
+	$(SUITE) "unit and integration tests, the other half" 900 \
+		$(PYTEST) --ignore=tests/e2e --ignore=tests/setup $(HALF:%=--ignore=%) || failed=1; \
+	wait $$half || failed=1; cat $(VENV)/half.log; exit $$failed
 
 # Every line under watch takes about twice as long: apart from `make test`.
 coverage: dev
