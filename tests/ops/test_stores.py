@@ -28,10 +28,18 @@ async def found(installation: Installation, name: str) -> bool:
 
 
 def left_sockets(installation: Installation) -> list[Path]:
-    """Sockets that the object store puts into the system's folder, whatever it is told."""
+    """Sockets that the object store puts into the system's folder, whatever it is told.
+
+    One of another user, whose store was killed on the same port, is not ours to take away.
+    """
     ports = {str(port) for port in installation.settings.object_ports.values()}
     every = Path("/tmp").glob("seaweedfs-*.sock")
-    return [path for path in every if path.stem.rpartition("-")[2] in ports]
+    ours = (installation.settings.run_dir / "s3").stat().st_uid
+    return [
+        path
+        for path in every
+        if path.stem.rpartition("-")[2] in ports and path.lstat().st_uid == ours
+    ]
 
 
 async def test_ctrl_c_leaves_no_process_and_all_data(installation: Installation) -> None:

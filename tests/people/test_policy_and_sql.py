@@ -217,11 +217,12 @@ async def same(
 ) -> None:
     assert actor.id is not None
     thing: Any = visits.thing if table is Visits else lessons.thing
-    columns = [where(act, actor.id).label(act.value) for act in Act]
+    # An act may be called as a health table is: the watch over reads would take it for one.
+    columns = [where(act, actor.id).label(f"may_{act.value}") for act in Act]
     for answer in (await db.execute(select(table.id, *columns))).mappings():
         row = next(r for r in rows if isinstance(r, table) and r.id == answer["id"])
         told = {act: may(actor, act, thing(row), NOW) for act in Act}
-        assert {act: answer[act.value] for act in Act} == told
+        assert {act: answer[f"may_{act.value}"] for act in Act} == told
 
 
 # Without shrinking: it would run for minutes, and a failing world is small as it is.

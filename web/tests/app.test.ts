@@ -32,9 +32,17 @@ const day = (more: object = {}): Reply => ({
   body: { date: isoDate(new Date()), visits: [], lessons: [], ...more },
 });
 
+/** Somebody without family, notices or anybody at a desk. */
+const ALONE: Record<string, Reply> = {
+  'GET /api/v1/home': { body: { children: [], step: null, waiting: 0 } },
+  'GET /api/v1/assistance': { body: [] },
+  'GET /api/v1/notices/unread': { body: { count: 0 } },
+  'GET /api/v1/sign-in/ways': { body: { outside: null } },
+};
+
 const open = (hash: string, replies: Record<string, Reply | Reply[]>) => {
   replace(hash);
-  const sent = network({ 'GET /api/v1/me': { body: english }, ...replies });
+  const sent = network({ 'GET /api/v1/me': { body: english }, ...ALONE, ...replies });
   render(App);
   return sent;
 };
