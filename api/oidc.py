@@ -26,7 +26,7 @@ from people import identities
 from people.identities import JOURNEY, Account, Identity
 from people.oidc import Provider
 from people.persons import Me
-from people.policy import ANONYMOUS, Act
+from people.policy import Act
 from people.refused import NotFound
 from people.second_factors import SecondStep
 from people.sessions import Caller
@@ -102,15 +102,15 @@ async def sign_in_ways(house: NamedDependency[House]) -> SignInWays:
     "/oidc/start",
     operation_id="startOutside",
     act=Act.SIGN_IN,
-    responses=refuses(403, 404),
+    responses=refuses(403, 404, 429),
 )
 async def start_outside(
-    house: NamedDependency[House], now: NamedDependency[datetime]
+    request: Request[Any, Any, Any], house: NamedDependency[House], now: NamedDependency[datetime]
 ) -> Response[Departure]:
     """Set out to the provider to sign in."""
     _provider(house)
     async with house.transaction() as db:
-        token = await identities.set_out(db, ANONYMOUS, now)
+        token = await identities.set_out_to_sign_in(db, network_of(request), now)
     return await _depart(house, token, now)
 
 

@@ -116,7 +116,7 @@ async def second_step(
     "/sign-in/second-step/passkey",
     operation_id="askSecondPasskey",
     act=Act.SIGN_IN,
-    responses=refuses(400, 401, 403, 413, 415),
+    responses=refuses(400, 401, 403, 413, 415, 429),
 )
 async def second_step_question(
     data: JSONBody[SecondStepAsked],
@@ -126,14 +126,14 @@ async def second_step_question(
     now: NamedDependency[datetime],
 ) -> KeyQuestion:
     """What a passkey has to answer at the second step."""
-    return await ask_second(db, data, origin_of(request, house), now)
+    return await ask_second(db, data, origin_of(request, house), network_of(request), now)
 
 
 @post(
     "/sign-in/passkey/question",
     operation_id="askPasskey",
     act=Act.SIGN_IN,
-    responses=refuses(403),
+    responses=refuses(403, 429),
 )
 async def passkey_question(
     request: Request[Any, Any, Any],
@@ -142,7 +142,7 @@ async def passkey_question(
     now: NamedDependency[datetime],
 ) -> KeyQuestion:
     """What a passkey has to answer as the only step."""
-    return await ask_alone(db, origin_of(request, house), now)
+    return await ask_alone(db, origin_of(request, house), network_of(request), now)
 
 
 @post(

@@ -12,12 +12,13 @@ from sqlalchemy import func, literal, select, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people import throttle
 from people.cards import Cards
 from people.passwords import Credentials, folded
 from people.policy import Kind
-from people.recoveries import TELL_JOB, Recoveries
+from people.recoveries import SHOWN_FOR, TELL_JOB, Recoveries
 from people.relations import Relations
-from people.throttle import begin, failed, network_prefix
+from people.throttle import network_prefix
 from storage.jobs import enqueue
 
 
@@ -32,8 +33,7 @@ async def ask_for_help(db: AsyncSession, asked: AskForHelp, network: str, now: d
 
     Raises TooManyAttempts; asking has a counter of its own, so that it holds no sign-in back.
     """
-    attempt = await begin(db, None, f"help {network_prefix(network)}", now)
-    await failed(db, attempt, now)
+    await throttle.asked(db, "help", network_prefix(network), now)
     word = asked.login_or_number
     number = "".join(sign for sign in word if sign.isdigit())
     by_card = select(Cards.person_id, Cards.organisation_id).where(
@@ -52,9 +52,14 @@ async def ask_for_help(db: AsyncSession, asked: AskForHelp, network: str, now: d
     )
     found = union(by_card, by_login).subquery()
     rows = select(func.gen_random_uuid(), found.c.person_id, found.c.organisation_id, literal(now))
+    new = insert(Recoveries).from_select(["id", "person_id", "organisation_id", "asked_at"], rows)
     await db.execute(
-        insert(Recoveries)
-        .from_select(["id", "person_id", "organisation_id", "asked_at"], rows)
-        .on_conflict_do_nothing()
+        new.on_conflict_do_update(
+            index_elements=[Recoveries.person_id, Recoveries.organisation_id],
+            index_where=Recoveries.done_at.is_(None),
+            # Nobody helped, and it is shown no more: asked anew, and told anew.
+            set_={"asked_at": now, "told_at": None},
+            where=Recoveries.asked_at <= now - SHOWN_FOR,
+        )
     )
     await enqueue(db, TELL_JOB, once=TELL_JOB)

@@ -318,6 +318,7 @@ async def judge_card(
     if born_on is None:
         raise BirthDateNeeded(tries_left=MAX_TRIES - card.tries)
     if born_on == person.born_on:
+        card.tries = 0
         return
     card.tries += 1
     if card.tries < MAX_TRIES:
@@ -331,7 +332,6 @@ async def judge_card(
 
 async def used_card(db: AsyncSession, card: Cards, browser: str | None, now: datetime) -> str:
     """Note that the card let somebody in; give the token by which its browser is known."""
-    card.tries = 0
     card.last_used_at = now
     seen = select(CardBrowsers.card_id).where(
         CardBrowsers.browser_sha256 == _browser_hash(browser or "")

@@ -19,7 +19,7 @@ from people.passwords import Credentials
 from people.persons import Me, me
 from people.refused import Refused
 from people.second_factors import SecondStep, SignedInAs, let_in
-from people.throttle import begin, failed, is_known_here, network_prefix, succeeded
+from people.throttle import begin, failed, is_known_here, network_prefix, proof_failed, succeeded
 
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -84,6 +84,7 @@ async def enter(
 async def no_such_secret(db: AsyncSession, prefix: str, now: datetime) -> CardRefused:
     """Count a wrong secret against the network and give the refusal. Raises TooManyAttempts."""
     attempt = await begin(db, None, prefix, now)
+    await proof_failed(db, None, prefix, now)
     await failed(db, attempt, now)
     return CardRefused()
 
@@ -108,6 +109,7 @@ async def _by_card(
         await cards.judge_card(db, card, born_on, now, known=known)
     except Refused as wrong:
         if wrong.keeps_writes:
+            await proof_failed(db, card.person_id, prefix, now)
             await failed(db, attempt, now)
         raise
     await succeeded(db, attempt, now)

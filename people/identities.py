@@ -21,14 +21,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from people.audit import acted
 from people.device_tokens import token_hash
 from people.notices import notify
-from people.policy import Act, Actor, Thing, require
+from people.policy import ANONYMOUS, Act, Actor, Thing, require
 from people.refused import NotFound, Refused
 from people.second_factors import SecondStep, SignedInAs, let_in
-from people.throttle import begin, failed, network_prefix
+from people.throttle import answered, asked, begin, failed, network_prefix, proof_failed
 from storage.engine import Base, new_id
 
 METHOD: Final = "oidc"
 JOURNEY: Final = timedelta(minutes=10)
+# Those that set out from a network and did not come back.
+_JOURNEYS: Final = "journeys"
 
 
 class Identities(Base):
@@ -116,6 +118,12 @@ async def set_out(db: AsyncSession, actor: Actor, now: datetime) -> str:
     return token
 
 
+async def set_out_to_sign_in(db: AsyncSession, network: str, now: datetime) -> str:
+    """Begin a journey of somebody who is nobody yet. Raises TooManyAttempts."""
+    await asked(db, _JOURNEYS, network_prefix(network), now)
+    return await set_out(db, ANONYMOUS, now)
+
+
 async def come_back(
     db: AsyncSession, token: str | None, state: str, now: datetime, *, links: UUID | None = None
 ) -> Journey:
@@ -168,9 +176,12 @@ async def enter_by_identity(
     prefix = network_prefix(network)
     row = await _found(db, account)
     if row is None:
-        await failed(db, await begin(db, None, prefix, now), now)
+        attempt = await begin(db, None, prefix, now)
+        await proof_failed(db, None, prefix, now)
+        await failed(db, attempt, now)
         raise IdentityRefused
     row.last_used_at = now
+    await answered(db, _JOURNEYS, prefix)
     return await let_in(db, row.person_id, prefix, now, method=METHOD, required=required)
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.audit import acted
 from people.entering import Secret, no_such_secret
-from people.links import EntryLinks, shown_link
+from people.links import shown_link
 from people.notices import notify
-from people.passwords import Credentials, check_password, folded, set_password, words_about
+from people.passwords import Credentials, check_password, folded, hold, set_password, words_about
 from people.persons import me
 from people.policy import Thing
 from people.refused import FieldError, Refused
@@ -54,7 +54,8 @@ async def set_new_password(db: AsyncSession, new: NewPassword, network: str, now
     who = await me(db, link.person_id, now)
     if not who.staff:
         raise await no_such_secret(db, prefix, now)
-    login = await _login(db, link, new.login)
+    held = await hold(db, who.id)
+    login = await _free(db, new.login) if held is None else held.login
     check_password("password", new.password, [login, *await words_about(db, who.id, now)])
     await set_password(db, who.id, login, new.password, now)
     link.used_at = now
@@ -65,11 +66,8 @@ async def set_new_password(db: AsyncSession, new: NewPassword, network: str, now
     await notify(db, who.id, "password_set", {}, now, critical=True)
 
 
-async def _login(db: AsyncSession, link: EntryLinks, wanted: str | None) -> str:
-    """The login the person has, or the one chosen now."""
-    own = await db.scalar(select(Credentials.login).where(Credentials.person_id == link.person_id))
-    if own is not None:
-        return own
+async def _free(db: AsyncSession, wanted: str | None) -> str:
+    """The login chosen now, if it is nobody's."""
     login = folded(wanted or "")
     taken = select(Credentials.person_id).where(Credentials.login == login)
     if not login or any(sign.isspace() for sign in login):

@@ -19,12 +19,12 @@ from people.passwords import account_of, has_password
 from people.policy import Act, Thing, require
 from people.refused import Refused
 from people.second_factors import (
-    SecondSteps,
     SignedInAs,
     Way,
     open_session,
     used_recovery_code,
 )
+from people.second_steps import SecondSteps
 from people.sessions import Caller, NewSession, prove
 from people.step_up import WrongProof
 
@@ -65,6 +65,9 @@ class CardProof(_Proof, frozen=True, tag="card"):
     secret: Text
 
 
+# Passkeys that were asked for from a network and have not answered.
+_KEY_QUESTIONS = "passkey questions"
+
 SecondProof = TotpProof | RecoveryProof | PasskeyProof
 AnyProof = PasswordProof | TotpProof | PasskeyProof | CardProof
 
@@ -96,10 +99,11 @@ class SecondStepOver(Refused):
 
 
 async def ask_second(
-    db: AsyncSession, asked: SecondStepAsked, origin: str, now: datetime
+    db: AsyncSession, asked: SecondStepAsked, origin: str, network: str, now: datetime
 ) -> KeyQuestion:
-    """Give the challenge for the second step by passkey. Raises SecondStepOver."""
+    """Give the challenge for the second step by passkey. Raises SecondStepOver, TooManyAttempts."""
     step = await _step(db, asked.second_step, now)
+    await throttle.asked(db, _KEY_QUESTIONS, throttle.network_prefix(network), now)
     return await passkeys.ask(db, step.person_id, Purpose.SECOND_STEP, origin, now)
 
 
@@ -114,6 +118,8 @@ async def take_second(
     gone = delete(SecondSteps).where(SecondSteps.sha256 == step.sha256)
     if await db.scalar(gone.returning(SecondSteps.person_id)) is None:
         raise SecondStepOver
+    if isinstance(taken.proof, PasskeyProof):
+        await throttle.answered(db, _KEY_QUESTIONS, prefix)
     if isinstance(taken.proof, RecoveryProof):
         await used_recovery_code(db, step.person_id, now)
     method = f"{step.method}_{_way(taken.proof)}"
@@ -122,8 +128,9 @@ async def take_second(
     )
 
 
-async def ask_alone(db: AsyncSession, origin: str, now: datetime) -> KeyQuestion:
-    """Give a challenge to whoever wants to sign in by passkey alone."""
+async def ask_alone(db: AsyncSession, origin: str, network: str, now: datetime) -> KeyQuestion:
+    """Give a challenge to whoever wants to sign in by passkey alone. Raises TooManyAttempts."""
+    await throttle.asked(db, _KEY_QUESTIONS, throttle.network_prefix(network), now)
     return await passkeys.ask(db, None, Purpose.SIGN_IN, origin, now)
 
 
@@ -135,12 +142,15 @@ async def sign_in_by_key(
     Raises TooManyAttempts, PasskeyRefused.
     """
     prefix = throttle.network_prefix(network)
-    attempt = await throttle.begin(db, None, prefix, now)
     try:
+        # A key is not guessed: whoever holds it does not wait for what others did in the network.
         person_id = await passkeys.answered_by(db, answer, Purpose.SIGN_IN, None, now)
     except PasskeyRefused:
+        attempt = await throttle.begin(db, None, prefix, now)
+        await throttle.proof_failed(db, None, prefix, now)
         await throttle.failed(db, attempt, now)
         raise
+    await throttle.answered(db, _KEY_QUESTIONS, prefix)
     return await open_session(db, person_id, prefix, now, method=Way.PASSKEY.value)
 
 
@@ -184,6 +194,7 @@ async def _counted(  # noqa: PLR0917 - one step of both verbs
     account = await account_of(db, person_id)
     attempt = await throttle.begin(db, account, prefix, now, known_here=known)
     if not await _fits(db, key, person_id, shown, now):
+        await throttle.proof_failed(db, person_id, prefix, now)
         await throttle.failed(db, attempt, now)
         raise WrongProof
     await throttle.succeeded(db, attempt, now)

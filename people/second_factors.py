@@ -11,9 +11,8 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from people import passkeys, recovery_codes, totp
 from people.audit import acted
@@ -25,11 +24,11 @@ from people.passwords import Credentials
 from people.persons import Me, me
 from people.policy import Act, Thing, require
 from people.recovery_codes import RecoverySheet
-from people.refused import NotFound, Refused
+from people.refused import NotFound, NotSignedIn, Refused
+from people.second_steps import SecondSteps
 from people.sessions import Caller, NewSession, enrolled, start_session
 from people.step_up import WrongProof, require_fresh
 from people.totp import NewTotp
-from storage.engine import Base
 
 SECOND_STEP_LIFE = timedelta(minutes=5)
 
@@ -42,20 +41,6 @@ class Way(StrEnum):
     PASSKEY = "passkey"
     RECOVERY_CODE = "recovery_code"
     CARD = "card"
-
-
-class SecondSteps(Base):
-    """Somebody whose first proof was right and whose second one is awaited."""
-
-    __tablename__ = "second_steps"
-
-    sha256: Mapped[bytes] = mapped_column(primary_key=True)
-    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
-    method: Mapped[str]
-    opened_by: Mapped[UUID | None]
-    expires_at: Mapped[datetime]
-
-    __table_args__ = (Index(None, "person_id"),)
 
 
 class LastFactor(Refused):
@@ -183,8 +168,7 @@ async def my_factors(db: AsyncSession, caller: Caller, now: datetime, *, require
 
 async def begin_totp(db: AsyncSession, key: bytes, caller: Caller, now: datetime) -> NewTotp:
     """Propose an application's secret to the caller. Raises StepUpNeeded, TotpThere."""
-    _mine(caller, now)
-    require_fresh(caller, now)
+    await _may_add(db, caller, now)
     return await totp.propose(db, key, caller.person_id, await _label(db, caller, now), now)
 
 
@@ -192,8 +176,7 @@ async def confirm_totp(
     db: AsyncSession, key: bytes, caller: Caller, code: str, now: datetime
 ) -> Enrolled:
     """Make the application a factor by its first code. Raises StepUpNeeded, WrongProof."""
-    _mine(caller, now)
-    require_fresh(caller, now)
+    await _may_add(db, caller, now)
     if not await totp.confirm(db, key, caller.person_id, code, now):
         raise WrongProof
     return await _enrolled(db, caller, Way.TOTP, now)
@@ -210,16 +193,14 @@ async def remove_totp(db: AsyncSession, caller: Caller, now: datetime, *, requir
 
 async def begin_passkey(db: AsyncSession, caller: Caller, origin: str, now: datetime) -> NewKey:
     """Ask the caller's device to make a key. Raises StepUpNeeded, TooManyPasskeys."""
-    _mine(caller, now)
-    require_fresh(caller, now)
+    await _may_add(db, caller, now)
     name = await _label(db, caller, now)
     return await passkeys.ask_to_make(db, caller.person_id, name, origin, now)
 
 
 async def add_passkey(db: AsyncSession, caller: Caller, made: MadeKey, now: datetime) -> Enrolled:
     """Keep the key that the caller's device made. Raises StepUpNeeded, PasskeyRefused."""
-    _mine(caller, now)
-    require_fresh(caller, now)
+    await _may_add(db, caller, now)
     await passkeys.keep(db, caller.person_id, made, now)
     return await _enrolled(db, caller, Way.PASSKEY, now)
 
@@ -255,6 +236,14 @@ def _mine(caller: Caller, now: datetime) -> None:
     require(caller.actor, Act.ACCOUNT, Thing(subject_id=caller.person_id), now)
 
 
+async def _may_add(db: AsyncSession, caller: Caller, now: datetime) -> None:
+    _mine(caller, now)
+    require_fresh(caller, now)
+    # Opened by the password while the first factor was made elsewhere: it must not add its own.
+    if caller.enrolling and await second_ways(db, caller.person_id):
+        raise NotSignedIn
+
+
 async def _label(db: AsyncSession, caller: Caller, now: datetime) -> str:
     """How an application or a device names the account."""
     query = select(Credentials.login).where(Credentials.person_id == caller.person_id)
@@ -262,7 +251,7 @@ async def _label(db: AsyncSession, caller: Caller, now: datetime) -> str:
 
 
 async def _enrolled(db: AsyncSession, caller: Caller, way: Way, now: datetime) -> Enrolled:
-    await enrolled(db, caller.person_id)
+    await enrolled(db, caller, now)
     await _told(db, caller.person_id, "factor_added", way, now)
     if await recovery_codes.left(db, caller.person_id):
         return Enrolled([])

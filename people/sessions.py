@@ -21,6 +21,7 @@ from people.facts import SessionEnded, emit
 from people.policy import Act, Actor, Thing, require
 from people.refused import NotFound, NotSignedIn
 from people.relations import actor_of
+from people.second_steps import SecondSteps, forget_steps
 from storage.engine import Base, new_id
 
 STAFF_IDLE = timedelta(minutes=15)
@@ -150,14 +151,19 @@ async def prove(db: AsyncSession, session_id: UUID, now: datetime) -> NewSession
     return NewSession(session_id, token, expires_at)
 
 
-async def enrolled(db: AsyncSession, person_id: UUID) -> None:
-    """Open the person's sessions to everything: a second factor has been made."""
+async def enrolled(db: AsyncSession, caller: Caller, now: datetime) -> None:
+    """Open the caller's session to everything: a second factor has been made in it.
+
+    Others of the person that wait for one end: whoever knew the password alone sits there.
+    """
     await db.execute(
         update(Sessions)
-        .where(Sessions.person_id == person_id, Sessions.enrolling)
+        .where(Sessions.id == caller.session_id)
         .values(enrolling=False)
         .execution_options(synchronize_session=False)
     )
+    waiting = (Sessions.person_id == caller.person_id) & Sessions.enrolling
+    await _end(db, waiting, now)
 
 
 async def session_person(
@@ -237,13 +243,15 @@ async def end_session(db: AsyncSession, caller: Caller, session_id: UUID, now: d
 async def end_sessions_of(
     db: AsyncSession, person_id: UUID, now: datetime, *, but: UUID | None = None
 ) -> None:
-    """End all sessions of a person, but one when named; their sockets close."""
+    """End all sessions of a person, but one when named, and second steps; their sockets close."""
+    await forget_steps(db, SecondSteps.person_id == person_id)
     others = Sessions.person_id == person_id
     await _end(db, others if but is None else others & (Sessions.id != but), now)
 
 
 async def end_sessions_opened_by(db: AsyncSession, opened_by: UUID, now: datetime) -> None:
-    """End every session that this card or link opened."""
+    """End every session that this card or link opened, and those it would open yet."""
+    await forget_steps(db, SecondSteps.opened_by == opened_by)
     await _end(db, Sessions.opened_by == opened_by, now)
 
 

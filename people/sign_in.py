@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import throttle
 from people.audit import acted
-from people.passwords import DECOY, Credentials, as_long_as_a_look, folded, password_fits
+from people.passwords import Credentials, as_long_as_a_look, folded, password_fits
 from people.policy import Thing
 from people.refused import TooManyAttempts, WrongLoginOrPassword
 from people.second_factors import SecondStep, SignedInAs, let_in
@@ -45,7 +45,6 @@ async def sign_in(
     """
     prefix = network_prefix(network)
     login = folded(login)
-    credentials = await db.scalar(select(Credentials).where(Credentials.login == login))
     known_here = await _known_here(db, login, prefix, now)
     try:
         attempt = await throttle.begin(db, login, prefix, now, known_here=known_here)
@@ -53,8 +52,9 @@ async def sign_in(
         # At once would be sooner than a wrong password of somebody known here.
         await as_long_as_a_look()
         raise
+    credentials = await _held(db, login)
     # An unknown login costs the same work as a known one.
-    fits = await password_fits(credentials.password_hash if credentials else DECOY, password)
+    fits = await password_fits(credentials.password_hash if credentials else None, password)
     if credentials is None or not fits:
         # Kept for unknown logins too, without whose: the same work.
         whose = Thing(subject_id=credentials.person_id if credentials else None)
@@ -67,6 +67,15 @@ async def sign_in(
     if isinstance(found, SignedInAs):
         await throttle.succeeded(db, attempt, now)
     return found
+
+
+async def _held(db: AsyncSession, login: str) -> Credentials | None:
+    """The login's credentials as they are now, and stay until the session is made.
+
+    Who changes the password waits for that, and then ends the session with the others.
+    """
+    query = select(Credentials).where(Credentials.login == login).with_for_update(read=True)
+    return await db.scalar(query, execution_options={"populate_existing": True})
 
 
 async def _known_here(db: AsyncSession, login: str, prefix: str, now: datetime) -> bool:

@@ -24,7 +24,7 @@ from people.recoveries import Recoveries
 from people.recovery_codes import RecoveryCodes
 from people.relations import Relations
 from people.roster import RosterEntries
-from people.second_factors import SecondSteps
+from people.second_steps import SecondSteps
 from people.sessions import Sessions
 from people.shares import Shares
 from people.throttle import SignInFailures

@@ -33,6 +33,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from people.audit import acted
+from people.policy import Thing
 from people.refused import TooManyAttempts
 from people.sessions import Sessions
 from storage.engine import Base
@@ -134,6 +136,30 @@ async def failed(db: AsyncSession, attempt: Attempt, now: datetime) -> None:
     for key in (attempt.share, attempt.crowd):
         if key is not None:
             await _count_failure(db, key, now, leak=LEAK)
+
+
+async def asked(db: AsyncSession, what: str, prefix: str, now: datetime) -> None:
+    """Count something that anybody may ask for and that leaves a row. Raises TooManyAttempts.
+
+    Each has a counter a network, apart from that of guesses: asking holds no sign-in back.
+    """
+    await failed(db, await begin(db, None, f"{what} {prefix}", now), now)
+
+
+async def answered(db: AsyncSession, what: str, prefix: str) -> None:
+    """Uncount what was asked for in earnest: a school's morning is not a flood."""
+    crowd = update(SignInFailures).where(SignInFailures.key == _key("network", f"{what} {prefix}"))
+    less = func.greatest(SignInFailures.failures - 1, 0)
+    untouched = {"synchronize_session": False}
+    await db.execute(crowd.values(failures=less).execution_options(**untouched))
+
+
+async def proof_failed(
+    db: AsyncSession, person_id: UUID | None, prefix: str, now: datetime
+) -> None:
+    """Keep a row of a proof that did not fit; nobody's when it names nobody."""
+    about = Thing(subject_id=person_id)
+    await acted(db, None, "proof_failed", about, now, details={"network": prefix})
 
 
 async def succeeded(db: AsyncSession, attempt: Attempt, now: datetime) -> None:

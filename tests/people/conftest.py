@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people import passwords
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Kind, Right
@@ -12,6 +14,20 @@ from people.relations import grant
 from storage.engine import new_id
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed with hardly any work, but where a test asks for `costly_hashing`."""
+    if "costly_hashing" not in request.fixturenames:
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        monkeypatch.setattr(passwords, "_HASHER", cheap)
+        monkeypatch.setattr(passwords, "_DECOY", cheap.hash("nobody's"))
+
+
+@pytest.fixture
+def costly_hashing() -> None:
+    """Passwords are hashed as in earnest: their time or strength is looked at."""
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+import pyotp
 import pytest
 from sqlalchemy import event, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.runner import JOBS
-from people import facts, recoveries
+from people import facts, recoveries, second_factors
 from people.asking import AskForHelp, ask_for_help
 from people.audit import AuditActs
 from people.cards import (
@@ -35,16 +36,18 @@ from people.entering import CardRefused, Entered, Shown, StaffNeedPassword, ente
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Actor, Kind, Right
+from people.proofs import SecondStepOver, SecondStepTaken, TotpProof, take_second
 from people.recoveries import Recoveries, list_recoveries
 from people.refused import Forbidden, NotFound, OutOfRange, TooManyAttempts
 from people.relations import actor_of, grant
-from people.second_factors import SignedInAs
-from people.sessions import Sessions, session_person
+from people.second_factors import SecondStep, SignedInAs
+from people.sessions import Sessions, session_person, start_session
 from people.throttle import NETWORK_FREE
 from storage.engine import new_id
 
 HOME, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 BORN = date(1988, 5, 17)
+KEY = b"k" * 32
 
 
 async def person_with(
@@ -198,11 +201,21 @@ async def test_wrong_dates_lock_the_card_for_good(
 async def test_the_right_date_forgets_the_wrong_ones(
     db: AsyncSession, secret: str, now: datetime
 ) -> None:
-    """A typo is not held against anybody for ever."""
+    """A typo is not held against anybody for ever; what is wrong is written down."""
     with pytest.raises(WrongBirthDate):
         await show(db, secret, now, born=date(1990, 1, 1))
-    await show(db, secret, now, born=BORN)
+    known = (await show(db, secret, now, born=BORN)).browser
     assert await db.scalar(select(Cards.tries)) == 0
+    with pytest.raises(WrongBirthDate):
+        await show(db, secret, now, born=date(1990, 1, 1))
+    with pytest.raises(CardRefused):
+        await show(db, "no card", now)
+    # Its owner coming in as ever buys whoever found a copy no further guess.
+    await show(db, secret, now, browser=known)
+    assert await db.scalar(select(Cards.tries)) == 1
+    failed = select(AuditActs.subject_id).where(AuditActs.act == "proof_failed")
+    person = await db.scalar(select(Cards.person_id))
+    assert (await db.scalars(failed)).all() == [person, person, None]
 
 
 async def test_a_new_card_ends_the_one_before_and_what_it_opened(
@@ -339,6 +352,12 @@ async def test_the_list_of_holders_is_paged_and_searched(
     found = await list_holders(db, admin, clinic.id, now, search="хасан рин")
     assert [(one.name, one.card is not None) for one in found.holders] == [("Ринат Хасан", True)]
     assert (await list_holders(db, admin, clinic.id, now, search="%")).holders == []
+    other = Organisations(id=new_id(), kind="clinic", name="Чужая")
+    db.add(other)
+    await db.flush()
+    far = await person_with(db, Kind.ATTACHMENT, other.id, now, "Аааа")
+    with pytest.raises(NotFound):
+        await list_holders(db, admin, clinic.id, now, after=far.id)
 
 
 @pytest.mark.usefixtures("secret")
@@ -409,6 +428,42 @@ async def test_asking_for_help_tells_the_administrator_and_nobody_else(
     await issue_card(db, desk.admin, desk.patient.id, desk.clinic.id, now)
     assert await list_recoveries(db, desk.admin, desk.clinic.id, now) == []
     assert await db.scalar(select(func.count()).select_from(Recoveries)) == 1
+
+
+async def test_a_request_nobody_answered_is_asked_anew_when_it_is_shown_no_more(
+    db: AsyncSession, desk: Desk, now: datetime
+) -> None:
+    """And those who can help are told anew; before that asking twice is asking once."""
+    number = await db.scalar(select(Cards.number))
+    assert number is not None
+    await ask_for_help(db, AskForHelp(number), HOME, now)
+    row = (await db.scalars(select(Recoveries))).one()
+    row.told_at = now
+    await db.flush()
+    for later, told in ((now + timedelta(days=1), now), (now + recoveries.SHOWN_FOR, None)):
+        await ask_for_help(db, AskForHelp(number), HOME, later)
+        await db.refresh(row)
+        assert row.told_at == told
+    asked = await list_recoveries(db, desk.admin, desk.clinic.id, later)
+    assert [one.asked_at for one in asked] == [later]
+
+
+async def test_a_second_step_begun_by_a_revoked_card_opens_nothing(
+    db: AsyncSession, desk: Desk, now: datetime
+) -> None:
+    """A patient with a second factor: the card was only its first half."""
+    made = await start_session(db, desk.patient.id, "192.0.2.0/24", now, staff=False)
+    caller = await session_person(db, made.token, now)
+    proposed = await second_factors.begin_totp(db, KEY, caller, now)
+    phone = pyotp.TOTP(proposed.secret)
+    await second_factors.confirm_totp(db, KEY, caller, phone.at(now), now)
+    step = (await show(db, desk.secret, now, born=BORN)).found
+    assert isinstance(step, SecondStep)
+    await revoke_cards_of(db, desk.patient.id, now)
+    later = now + timedelta(minutes=1)
+    taken = SecondStepTaken(step.second_step, TotpProof(phone.at(later)))
+    with pytest.raises(SecondStepOver):
+        await take_second(db, KEY, taken, HOME, later)
 
 
 async def test_asking_for_help_is_the_same_work_whoever_it_is(

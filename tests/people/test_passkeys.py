@@ -5,18 +5,22 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 from soft_key import SoftKey
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people import passkeys, proofs, second_factors
+from people import passkeys, proofs, second_factors, throttle
+from people.audit import AuditActs
+from people.identities import set_out_to_sign_in
 from people.passkeys import LIFE, KeyAnswer, PasskeyRefused, Purpose
 from people.passwords import set_password
 from people.persons import Persons
 from people.proofs import PasskeyProof, SecondStepAsked, SecondStepTaken
-from people.refused import NotFound
+from people.refused import NotFound, TooManyAttempts
 from people.second_factors import SecondStep, SignedInAs, Way
 from people.sessions import Caller, session_person, start_session
 from people.sign_in import sign_in
 from people.step_up import WrongProof
+from people.throttle import NETWORK_FREE
 
 ORIGIN, HOME, KEY = "http://localhost:8000", "192.0.2.7", b"k" * 32
 
@@ -40,7 +44,7 @@ async def test_a_passkey_alone_opens_a_session(
     """Nobody is named before: the device knows whose it is."""
     key = SoftKey()
     assert len(await enrol(db, caller, key, now)) == 10
-    question = await proofs.ask_alone(db, ORIGIN, now)
+    question = await proofs.ask_alone(db, ORIGIN, HOME, now)
     assert question.keys == []
     found = await proofs.sign_in_by_key(db, key.answer(question), HOME, now)
     assert found.me.id == caller.person_id
@@ -55,26 +59,69 @@ async def test_without_knowing_its_holder_a_passkey_is_one_step_of_two(
     await enrol(db, caller, key, now)
     with pytest.raises(PasskeyRefused):
         await proofs.sign_in_by_key(
-            db, key.answer(await proofs.ask_alone(db, ORIGIN, now)), HOME, now
+            db, key.answer(await proofs.ask_alone(db, ORIGIN, HOME, now)), HOME, now
         )
     step = await sign_in(db, "doctor.amina", "синий трамвай", HOME, now)
     assert isinstance(step, SecondStep)
     assert step.ways == [Way.PASSKEY, Way.RECOVERY_CODE]
-    asked = await proofs.ask_second(db, SecondStepAsked(step.second_step), ORIGIN, now)
+    asked = await proofs.ask_second(db, SecondStepAsked(step.second_step), ORIGIN, HOME, now)
     assert asked.keys == [key.credential_id]
     taken = SecondStepTaken(step.second_step, PasskeyProof(key.answer(asked)))
     assert isinstance(await proofs.take_second(db, KEY, taken, HOME, now), SignedInAs)
+
+
+async def test_a_right_key_does_not_wait_for_guesses_of_others_in_its_network(
+    db: AsyncSession, caller: Caller, now: datetime
+) -> None:
+    """A wrong one does, and is written down."""
+    key = SoftKey()
+    await enrol(db, caller, key, now)
+    for _ in range(NETWORK_FREE + 1):
+        await throttle.failed(db, await throttle.begin(db, None, "192.0.2.0/24", now), now)
+    question = await proofs.ask_alone(db, ORIGIN, HOME, now)
+    stranger = SoftKey().answer(await proofs.ask_alone(db, ORIGIN, HOME, now))
+    with pytest.raises(TooManyAttempts):
+        await proofs.sign_in_by_key(db, stranger, HOME, now)
+    found = await proofs.sign_in_by_key(db, key.answer(question), HOME, now)
+    assert found.me.id == caller.person_id
+    with pytest.raises(PasskeyRefused):
+        await proofs.sign_in_by_key(db, stranger, "198.51.100.9", now)
+    assert "proof_failed" in (await db.scalars(select(AuditActs.act))).all()
+
+
+async def test_questions_that_nobody_answers_come_to_an_end(
+    db: AsyncSession, caller: Caller, now: datetime
+) -> None:
+    """Each is a row; a school where everybody answers goes on and holds no sign-in back."""
+    key = SoftKey()
+    await enrol(db, caller, key, now)
+    for _ in range(NETWORK_FREE):
+        question = await proofs.ask_alone(db, ORIGIN, HOME, now)
+    for _ in range(3):
+        await proofs.sign_in_by_key(db, key.answer(question), HOME, now)
+        question = await proofs.ask_alone(db, ORIGIN, HOME, now)
+    await proofs.ask_alone(db, ORIGIN, HOME, now)
+    with pytest.raises(TooManyAttempts):
+        await proofs.ask_alone(db, ORIGIN, HOME, now)
+    step = await sign_in(db, "doctor.amina", "синий трамвай", HOME, now)
+    assert isinstance(step, SecondStep)
+    with pytest.raises(TooManyAttempts):
+        await proofs.ask_second(db, SecondStepAsked(step.second_step), ORIGIN, HOME, now)
+    journeys = [await set_out_to_sign_in(db, HOME, now) for _ in range(NETWORK_FREE + 1)]
+    assert len(set(journeys)) == NETWORK_FREE + 1
+    with pytest.raises(TooManyAttempts):
+        await set_out_to_sign_in(db, HOME, now)
 
 
 async def test_an_answer_serves_once(db: AsyncSession, caller: Caller, now: datetime) -> None:
     """And not after two minutes."""
     key = SoftKey()
     await enrol(db, caller, key, now)
-    answer = key.answer(await proofs.ask_alone(db, ORIGIN, now))
+    answer = key.answer(await proofs.ask_alone(db, ORIGIN, HOME, now))
     await proofs.sign_in_by_key(db, answer, HOME, now)
     with pytest.raises(PasskeyRefused):
         await proofs.sign_in_by_key(db, answer, HOME, now)
-    late = key.answer(await proofs.ask_alone(db, ORIGIN, now))
+    late = key.answer(await proofs.ask_alone(db, ORIGIN, HOME, now))
     with pytest.raises(PasskeyRefused):
         await proofs.sign_in_by_key(db, late, HOME, now + LIFE)
 
@@ -85,7 +132,7 @@ async def test_an_answer_is_for_what_was_asked(
     """Not for another purpose, nor another person."""
     key = SoftKey()
     await enrol(db, caller, key, now)
-    alone = key.answer(await proofs.ask_alone(db, ORIGIN, now))
+    alone = key.answer(await proofs.ask_alone(db, ORIGIN, HOME, now))
     with pytest.raises(WrongProof):
         await proofs.prove_again(db, KEY, caller, PasskeyProof(alone), HOME, now)
     other = await passkeys.ask(db, patient.id, Purpose.STEP_UP, ORIGIN, now)
@@ -102,7 +149,7 @@ async def test_a_wrong_answer_is_refused(
     """Of a page that looks like ours, by another key, changed on the way, by a copy."""
     key = SoftKey(count=5)
     await enrol(db, caller, key, now)
-    question = await proofs.ask_alone(db, ORIGIN, now)
+    question = await proofs.ask_alone(db, ORIGIN, HOME, now)
     other = SoftKey(credential_id=key.credential_id, count=9)
     if wrong == "origin":
         key.origin = "http://localhost.evil.example:8000"

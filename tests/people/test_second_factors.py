@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import facts, recovery_codes, second_factors, totp
-from people.passwords import set_password
+from people.audit import AuditActs
+from people.passwords import PasswordChange, change_password, set_password
 from people.persons import Persons
 from people.proofs import (
     PasswordProof,
@@ -21,7 +22,7 @@ from people.proofs import (
 )
 from people.refused import NotFound, NotSignedIn, TooManyAttempts
 from people.second_factors import LastFactor, SecondStep, SignedInAs, Way
-from people.sessions import Caller, session_person
+from people.sessions import Caller, end_sessions_of, session_person
 from people.sign_in import sign_in
 from people.step_up import FRESH, StepUpNeeded, WrongProof, require_fresh
 from people.throttle import ACCOUNT_FREE
@@ -259,7 +260,10 @@ async def test_factors_change_only_after_a_fresh_proof(db: AsyncSession, now: da
 async def test_staff_without_a_factor_can_only_make_one_where_it_is_required(
     db: AsyncSession, now: datetime
 ) -> None:
-    """Until it is made; then every session of theirs is open."""
+    """Until it is made in it; who waits with the password alone is put out, and adds nothing."""
+    thief = await first_step(db, now, required=True)
+    assert isinstance(thief, SignedInAs)
+    theirs = await session_person(db, thief.session.token, now)
     found = await first_step(db, now, required=True)
     assert isinstance(found, SignedInAs)
     assert found.me.enrolment_needed
@@ -269,6 +273,39 @@ async def test_staff_without_a_factor_can_only_make_one_where_it_is_required(
     code = pyotp.TOTP(proposed.secret).at(now)
     await second_factors.confirm_totp(db, KEY, caller, code, now)
     assert not (await session_person(db, found.session.token, now)).enrolling
+    with pytest.raises(NotSignedIn):
+        await session_person(db, thief.session.token, now)
+    with pytest.raises(NotSignedIn):
+        await second_factors.begin_passkey(db, theirs, "http://localhost", now)
+
+
+@pytest.mark.usefixtures("amina")
+async def test_what_did_not_fit_is_written_down(db: AsyncSession, now: datetime) -> None:
+    """At the second step, at step-up, and when the password is changed."""
+    _, _, caller = await with_totp(db, now)
+    with pytest.raises(WrongProof):
+        await second(db, (await asked(db, now)).second_step, "000000", now)
+    with pytest.raises(WrongProof):
+        await prove_again(db, KEY, caller, PasswordProof("guess"), HOME, now)
+    change = PasswordChange("guess", "жёлтый автобус")
+    with pytest.raises(WrongProof):
+        await change_password(db, caller, change, HOME, now)
+    query = select(AuditActs).where(AuditActs.act == "proof_failed")
+    rows = (await db.scalars(query)).all()
+    assert [row.subject_id for row in rows] == [caller.person_id] * 3
+    assert {row.details["network"] for row in rows} == {"192.0.2.0/24"}
+
+
+@pytest.mark.usefixtures("amina")
+async def test_a_second_step_begun_before_all_sessions_ended_opens_none(
+    db: AsyncSession, now: datetime
+) -> None:
+    """Whoever knew the old password stands before the second step in vain."""
+    phone, _, caller = await with_totp(db, now)
+    step = await asked(db, now + STEP)
+    await end_sessions_of(db, caller.person_id, now)
+    with pytest.raises(SecondStepOver):
+        await second(db, step.second_step, phone.at(now + STEP), now + STEP)
 
 
 async def test_a_patient_is_not_asked_for_a_factor(

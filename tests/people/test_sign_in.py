@@ -78,6 +78,7 @@ async def test_the_right_password_opens_a_session(
     assert isinstance(facts.take(db)[-1], facts.SignedIn)
 
 
+@pytest.mark.usefixtures("costly_hashing")
 async def test_the_store_holds_neither_password_nor_token(
     db: AsyncSession, amina: Persons, now: datetime
 ) -> None:
@@ -362,7 +363,7 @@ def test_network_is_what_one_household_gets(address: str, prefix: str) -> None:
     assert network_prefix(address) == prefix
 
 
-@pytest.mark.usefixtures("amina")
+@pytest.mark.usefixtures("amina", "costly_hashing")
 async def test_known_and_unknown_logins_take_the_same_time(db: AsyncSession, now: datetime) -> None:
     """Medians of refusals differ by less than 20 ms: of the work, which no other program disturbs,
     and the quickest of each by the clock."""
