@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +18,7 @@ from people.ages import GROWN_UP, TEEN_DECIDES, TEEN_IS_TOLD, age_on, local_day
 from people.cards import shown_card
 from people.codes import ShownCode
 from people.guardians import (
+    GuardianLimits,
     GuardianshipOver,
     Guardianships,
     GuardianTooYoung,
@@ -221,7 +222,27 @@ async def _row(
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return (await db.scalars(query)).one(), fresh
+    row = (await db.scalars(query)).one()
+    if fresh:
+        await _keep_limits(db, row, now)
+    return row, fresh
+
+
+async def _keep_limits(db: AsyncSession, row: Guardianships, now: datetime) -> None:
+    """Hang on a new guardianship what a court closed to the pair: no asking anew sheds it."""
+    before = select(Guardianships.id).where(
+        Guardianships.guardian_id == row.guardian_id,
+        Guardianships.child_id == row.child_id,
+        Guardianships.id != row.id,
+    )
+    holds = or_(GuardianLimits.until.is_(None), GuardianLimits.until > now)
+    await db.execute(
+        update(GuardianLimits)
+        .where(
+            GuardianLimits.guardianship_id.in_(before), GuardianLimits.lifted_at.is_(None), holds
+        )
+        .values(guardianship_id=row.id)
+    )
 
 
 async def _confirmed(db: AsyncSession, actor: Actor, row: Guardianships, now: datetime) -> None:

@@ -78,7 +78,10 @@ class Guardianships(Base):
 
 
 class GuardianLimits(Base):
-    """What a court, or whoever has its power, closed to one guardian."""
+    """What a court, or whoever has its power, closed to one guardian.
+
+    It outlives the guardianship: the next one of the same two people takes it over.
+    """
 
     __tablename__ = "guardian_limits"
 

@@ -260,6 +260,27 @@ async def test_a_court_closes_health_and_leaves_school(home: Home) -> None:
     assert await home.sees("mother") == (True, True)
 
 
+async def test_no_asking_anew_sheds_what_a_court_closed(home: Home) -> None:
+    """The limit is of the two people: it shows in the new tie, holds there, and is lifted there."""
+    tie = await home.guardian("father")
+    limit = await home.limit(tie, Scope.HEALTH)
+    await end(home.db, await home.actor("father"), tie, home.now + DAY)
+    home.now += 2 * DAY
+    again = await home.guardian("father")
+    assert again != tie
+    assert await home.sees("father") == (False, True)
+    head, school = await home.actor("head"), home.ids["school"]
+    (shown,) = await list_guardianships(home.db, head, school, home.now)
+    assert [one.id for one in shown.limits] == [limit]
+    await end(home.db, await home.actor("father"), again, home.now)
+    home.now += DAY
+    new = NewGuardian(home.ids["father"], home.ids["child"])
+    await appoint(home.db, await home.actor("head"), school, new, home.now)
+    assert await home.sees("father") == (False, True)
+    await lift_limit(home.db, await home.actor("head"), school, limit, home.now)
+    assert await home.sees("father") == (True, True)
+
+
 async def test_a_limit_must_end_after_now(home: Home) -> None:
     """And nothing is kept of one that does not."""
     tie = await home.guardian()
