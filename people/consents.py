@@ -187,6 +187,9 @@ async def give(db: AsyncSession, actor: Actor, new: NewConsent, now: datetime) -
     words = (await current_texts(db, [organisation.id]))[organisation.id, new.purpose]
     if words.version != new.version:
         raise ConsentTextChanged(words.version)
+    # Of two words given at once the second waits here, and takes the place of the first.
+    one_at_a_time = select(Persons.id).where(Persons.id == person_id)
+    await db.execute(one_at_a_time.with_for_update(key_share=True))
     same = (
         Consents.person_id == person_id,
         Consents.given_by == actor.id,
@@ -214,7 +217,7 @@ async def give(db: AsyncSession, actor: Actor, new: NewConsent, now: datetime) -
 
 
 async def withdraw(db: AsyncSession, actor: Actor, consent_id: UUID, now: datetime) -> Consent:
-    """Take a word back: whoever gave it, another guardian, or the person when it is theirs to say.
+    """Take a word back: the person when it is theirs to say, or a guardian who may give it today.
 
     It acts at once. Taking back twice is taking back. Raises NotFound and ConsentNotYours.
     """
@@ -229,14 +232,27 @@ async def withdraw(db: AsyncSession, actor: Actor, consent_id: UUID, now: dateti
     row, organisation = (await db.execute(query)).one()
     if row.ended_at is not None:
         return seen
-    if row.given_by != actor.id == row.person_id and Hand.OWN not in await needed(
-        db, row.person_id, organisation, now
-    ):
+    if not await _may_end(db, actor, row, organisation, now):
         raise ConsentNotYours
     row.ended_at, row.ended_by, row.why = now, actor.id, "withdrawn"
     await db.flush()
     await _happened(db, actor, row, organisation, now)
     return await get_consent(db, actor, consent_id, now)
+
+
+async def _may_end(
+    db: AsyncSession, actor: Actor, row: Consents, place: Organisations, now: datetime
+) -> bool:
+    """Say whether a word is the actor's to end: nobody ends the person's own for them."""
+    if row.given_by == actor.id == row.person_id:
+        return True
+    hand = Hand.OWN if actor.id == row.person_id else Hand.GUARDIAN
+    if hand not in await needed(db, row.person_id, place, now):
+        return False
+    if hand is Hand.OWN:
+        return True
+    act = act_for(actor, row.person_id, OrganisationKind(place.kind))
+    return row.given_by != row.person_id and may(actor, act, Thing(subject_id=row.person_id), now)
 
 
 async def get_consent(db: AsyncSession, actor: Actor, consent_id: UUID, now: datetime) -> Consent:

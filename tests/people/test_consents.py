@@ -1,17 +1,18 @@
 """Consents: whose word is needed at which age, what it counts for, and when it counts no more."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from people import consent_texts, consents
 from people.consent_rules import Hand, Purpose, hands_needed
 from people.consent_texts import ConsentTextChanged, NewText
-from people.consents import BadScope, ConsentNotYours, NewConsent, agreed
+from people.consents import BadScope, ConsentNotYours, Consents, NewConsent, agreed
 from people.consents_shown import Asked, my_consents
 from people.facts import RightsChanged, take
 from people.organisations import OrganisationKind, Organisations
@@ -23,7 +24,7 @@ from storage.engine import new_id
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SINCE = NOW - timedelta(days=30)
-RECORDING = Purpose.RECORDING_LESSON
+RECORDING, TELEMEDICINE = Purpose.RECORDING_LESSON, Purpose.TELEMEDICINE
 OWN, GUARDIAN = Hand.OWN, Hand.GUARDIAN
 
 
@@ -45,6 +46,11 @@ class Family:
 @pytest.fixture
 async def family(db: AsyncSession) -> Family:
     """Everybody on the roster; nobody has agreed to anything."""
+    return await furnish(db)
+
+
+async def furnish(db: AsyncSession) -> Family:
+    """Write the rows of the family and its places."""
     names = ("child", "teen", "mother", "father", "teacher", "head", "stranger")
     f = Family(new_id(), new_id(), *(new_id() for _ in names))
     born = {"child": date(2013, 3, 3), "teen": date(2012, 3, 2)}
@@ -165,6 +171,54 @@ async def test_a_word_taken_back_counts_no_more_and_is_announced(
         RightsChanged(at=NOW, person_id=family.child)
     ]
     assert await agreed(db, {family.child}, RECORDING, family.school, NOW) == set()
+
+
+async def test_who_speaks_for_a_child_no_more_takes_no_word_back(
+    db: AsyncSession, family: Family
+) -> None:
+    """Not even the word he gave himself: it would end what goes on without him."""
+    given = await give(db, family.mother, family.clinic, TELEMEDICINE, person_id=family.child)
+    ended = update(Relations).where(Relations.actor_id == family.mother).values(until=NOW)
+    await db.execute(ended)
+    with pytest.raises(ConsentNotYours):
+        await consents.withdraw(db, await actor_of(db, family.mother, NOW), given.id, NOW)
+
+
+async def test_at_fifteen_a_parent_takes_no_old_word_back(db: AsyncSession, family: Family) -> None:
+    """Health is the teen's then, although the parent still sees it; the teen may end the word."""
+    given = await give(db, family.mother, family.clinic, TELEMEDICINE, person_id=family.teen)
+    later = NOW + timedelta(days=366)
+    for parent in (family.mother, family.father):
+        with pytest.raises(ConsentNotYours):
+            await consents.withdraw(db, await actor_of(db, parent, later), given.id, later)
+    teen = await actor_of(db, family.teen, later)
+    assert (await consents.withdraw(db, teen, given.id, later)).ended_at == later
+
+
+async def test_a_parent_never_takes_back_the_teens_own_word(
+    db: AsyncSession, family: Family
+) -> None:
+    """At 14 both words are needed for a lesson: each ends his own side's."""
+    own = await give(db, family.teen, family.school)
+    with pytest.raises(ConsentNotYours):
+        await consents.withdraw(db, await actor_of(db, family.mother, NOW), own.id, NOW)
+
+
+async def test_a_word_given_twice_at_once_is_one_word(engine: AsyncEngine) -> None:
+    """As two taps do: the second waits for the first, and takes its place."""
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    async with sessions() as db, db.begin():
+        family = await furnish(db)
+
+    async def tap() -> UUID:
+        async with sessions() as db, db.begin():
+            return (await give(db, family.teacher, family.school)).id
+
+    await asyncio.gather(*(tap() for _ in range(4)))
+    words = select(Consents.why).where(Consents.person_id == family.teacher)
+    async with sessions() as db:
+        found = (await db.scalars(words)).all()
+    assert sorted(found, key=str) == [None, *["replaced"] * 3]
 
 
 async def test_a_guardians_word_falls_with_his_right(db: AsyncSession, family: Family) -> None:
