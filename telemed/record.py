@@ -58,7 +58,7 @@ class RecordVisit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as far as it is open; None stands for a field that is not."""
+    """A record as far as it is open; None stands for a field that is not, "" for a name."""
 
     person: Ref
     way: RecordWay
@@ -72,7 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that is open to a doctor now."""
+    """A record that is open to a doctor now; without a name when that was not opened."""
 
     person: Ref
     organisation: Ref
@@ -101,7 +101,7 @@ async def get_record(
     if RecordField.VISITS in fields:
         visits = await _visits(db, actor, purpose)
     return Record(
-        person=_ref(person),
+        person=_named(person, known=RecordField.IDENTITY in fields),
         way=way,
         fields=fields,
         organisation=None if clinic is None else Ref(clinic.id, clinic.name),
@@ -116,8 +116,9 @@ async def get_record(
 async def open_records(db: AsyncSession, actor: Actor, now: datetime) -> list[OpenRecord]:
     """Give the records that are open to the actor as a doctor, the soonest to close first."""
     query = (
-        select(Relations, Persons, Organisations)
+        select(Relations, Persons, Organisations, shares.Shares.fields)
         .join(Persons, Persons.id == Relations.subject_id)
+        .outerjoin(shares.Shares, shares.Shares.id == Relations.about_id)
         .join(Organisations, Organisations.id == Relations.organisation_id)
         .where(
             Relations.actor_id == actor.id,
@@ -128,13 +129,15 @@ async def open_records(db: AsyncSession, actor: Actor, now: datetime) -> list[Op
     )
     return [
         OpenRecord(
-            person=_ref(person),
+            person=_named(
+                person, known=row.kind != Kind.SHARE or RecordField.IDENTITY in (fields or ())
+            ),
             organisation=Ref(clinic.id, clinic.name),
             way=RecordWay(row.kind),
             until=row.until,
             opened_by=row.about_id,
         )
-        for row, person, clinic in (await db.execute(query)).all()
+        for row, person, clinic, fields in (await db.execute(query)).all()
         if may(actor, Act.SEE_RECORD, Thing(subject_id=person.id, organisation_id=clinic.id), now)
     ]
 
@@ -223,6 +226,11 @@ async def _visits(db: AsyncSession, actor: Actor, purpose: audit.Purpose) -> lis
         )
         for row, doctor, clinic in await audit.read(db, actor, query, purpose)
     ]
+
+
+def _named(person: Persons, *, known: bool) -> Ref:
+    """Whose record it is; the name is a field of it like any other."""
+    return _ref(person) if known else Ref(person.id, "")
 
 
 def _ref(person: Persons) -> Ref:

@@ -108,6 +108,9 @@ async def test_a_share_opens_what_was_put_into_it_and_the_rest_is_not_there(
         "readings" in fields,
         "visits" in fields,
     )
+    [listed] = await open_records(db, doctor, NOW)
+    named = "identity" in fields
+    assert [bool(one.person.name) for one in (seen, listed)] == [named, named]
     looked = (
         await db.scalars(select(AuditReads).where(AuditReads.subject_id == house.patient))
     ).all()
