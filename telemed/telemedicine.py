@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from people.consent_rules import Purpose
 from people.consents import Consents, agreed
@@ -24,12 +25,23 @@ class ConsentWithdrawn(Refused):
 async def require_consent(
     db: AsyncSession, patient_id: UUID, organisation_id: UUID, now: datetime
 ) -> None:
-    """Refuse (ConsentWithdrawn) after a word that was taken back and not given again."""
+    """Refuse (ConsentWithdrawn) after a word that was taken back and not given again.
+
+    A word given later stands for itself: when it runs out nobody has taken anything back.
+    """
+    later = aliased(Consents)
+    given_again = exists().where(
+        later.person_id == Consents.person_id,
+        later.organisation_id == Consents.organisation_id,
+        later.purpose == Consents.purpose,
+        later.given_at > Consents.ended_at,
+    )
     back = exists().where(
         Consents.person_id == patient_id,
         Consents.organisation_id == organisation_id,
         Consents.purpose == Purpose.TELEMEDICINE.value,
         Consents.why == "withdrawn",
+        ~given_again,
     )
     if not await db.scalar(select(back)):
         return
