@@ -104,6 +104,8 @@ class Page(ABC):
             await self.enter(db)
         own = (live.session(self.caller.session_id), live.person(self.caller.person_id))
         self.house.live.join(self.tab, [self.channel, *own])
+        # What was taken away between the judging and the joining gave no hint that was heard.
+        self.tab.hint(self.rights)
         try:
             await self.welcome()
             self.house.watch.greet(self.tab)

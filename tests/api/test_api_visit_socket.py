@@ -4,11 +4,15 @@ import asyncio
 import time
 from uuid import UUID, uuid4
 
+import pytest
 from api_server import FRAME_SAMPLES, Server
 from api_world import API, reading
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.visit_socket import _VisitPage
 from devices.frames import decode
+from people.sessions import end_sessions_of
 
 
 async def test_a_page_with_a_ticket_is_welcomed_with_who_is_there(server: Server) -> None:
@@ -43,6 +47,26 @@ async def test_a_foreign_page_is_closed_4403_before_its_ticket_is_looked_at(
     async with server.visit_socket() as page:
         await page.hello(ticket)
         await page.of("welcome")
+
+
+async def test_a_page_whose_session_ends_at_the_door_is_gone_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the judging of the hello and the first hint it can hear."""
+    enter = _VisitPage.enter
+
+    async def slowly(page: _VisitPage, db: AsyncSession) -> None:
+        await enter(page, db)
+        async with server.world.sessions() as other, other.begin():
+            await end_sessions_of(other, page.caller.person_id, page.house.clock())
+
+    ticket = await server.ticket("doctor")
+    monkeypatch.setattr(_VisitPage, "enter", slowly)
+    async with server.visit_socket() as page:
+        started = time.monotonic()
+        await page.hello(ticket)
+        assert await page.closed() == 4401
+    assert time.monotonic() - started < 1
 
 
 async def test_a_page_that_says_nothing_or_nonsense_first_is_closed(server: Server) -> None:
