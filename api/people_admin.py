@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.problems import refuses
 from eschool import rosters
-from people import hats, imports, people_list
+from people import hats, imports, lost_factors, people_list
 from people.hats import Hat, Whose
 from people.imports import Added, NewPerson
 from people.people_list import PeopleHere, Which
@@ -141,6 +141,24 @@ async def take_back(
     await hats.take_back(db, caller, Whose(organisation_id, person_id), now)
 
 
+@post(
+    _PERSON + "/reset-factors",
+    operation_id="resetFactors",
+    status_code=204,
+    act=Act.MANAGE_PEOPLE,
+    responses=refuses(401, 403, 404, 409),
+)
+async def reset_factors(
+    organisation_id: FromPath[UUID],
+    person_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+) -> None:
+    """Take away the lost second factors of a person who works nowhere else; sessions end."""
+    await lost_factors.reset_factors(db, caller, Whose(organisation_id, person_id), now)
+
+
 async def _with_classes(db: AsyncSession, found: PeopleHere) -> PeopleHere:
     """Name the classes of pupils: eschool knows them, people does not."""
     ids = {hat.class_id for one in found.people for hat in one.hats if hat.class_id}
@@ -160,4 +178,4 @@ async def _with_classes(db: AsyncSession, found: PeopleHere) -> PeopleHere:
     return msgspec.structs.replace(found, people=people)
 
 
-ROUTES = [list_people, add_person, give_hat, take_hat, let_go, take_back]
+ROUTES = [list_people, add_person, give_hat, take_hat, let_go, take_back, reset_factors]

@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
         "print the address at which the first administrator begins, for an hour and one use",
         "yanasha first-administrator",
     )
+    one = add(
+        "reset-factors",
+        "take away the lost second factors of a person, and print a one-time link",
+        "yanasha reset-factors doctor.amina",
+    )
+    one.add_argument("login", metavar="LOGIN", help="what the person signs in with")
     add("openapi", "print the API's description (OpenAPI 3.1, JSON)", "yanasha openapi > api.json")
     one = add(
         "audit",
@@ -140,6 +146,8 @@ async def _command(settings: Settings, asked: argparse.Namespace) -> int:
             code = await commands.seed_demo(settings, as_json=asked.json)
         case "first-administrator":
             code = await commands.first_administrator(settings)
+        case "reset-factors":
+            code = await commands.reset_factors(settings, asked.login)
         case _:
             code = await commands.openapi(settings)
     return code

@@ -16,6 +16,8 @@ from ops.stores import stores_up
 from ops.supervisor import Supervisor, on_signals, say
 from ops.trust import trust_lines
 from people.first_administrator import AdministratorThere, offer
+from people.lost_factors import reset_on_the_machine
+from people.refused import NotFound
 from storage.engine import make_engine, sessions
 from storage.settings import Settings
 
@@ -120,4 +122,23 @@ async def first_administrator(settings: Settings) -> int:
     say("Open this address within an hour; it works once:")
     for url in settings.urls:
         say(f"  {url}/#/enter/{word}")
+    return 0
+
+
+async def reset_factors(settings: Settings, login: str) -> int:
+    """Take away a person's second factors and print a one-time link; the person hears of both."""
+    async with stores_up(settings):
+        engine = make_engine(settings.database_url)
+        try:
+            async with sessions(engine)() as db, db.begin():
+                secret = await reset_on_the_machine(db, login, datetime.now(UTC))
+        except NotFound as nobody:
+            raise Cannot(f"Nobody signs in with the login {login}.") from nobody
+        finally:
+            await engine.dispose()
+    say("The second factors are gone and every session has ended; the password is as it was.")
+    if secret is not None:
+        say("Is it lost too? This address gives a new one; it works once, for 15 minutes:")
+        for url in settings.urls:
+            say(f"  {url}/#/enter/{secret}")
     return 0

@@ -68,8 +68,9 @@ async def enter(
 ) -> Entered:
     """Open a session for whoever shows a card or a link. `network` is the caller's address.
 
-    Raises CardRefused, CardLocked, BirthDateNeeded, WrongBirthDate, StaffNeedPassword,
-    NewPasswordNeeded, TooManyAttempts; those that keep their writes must be committed.
+    Raises CardRefused, CardLocked, LinkLocked, BirthDateNeeded, WrongBirthDate,
+    StaffNeedPassword, NewPasswordNeeded, TooManyAttempts; those that keep their writes must be
+    committed.
     """
     prefix = network_prefix(network)
     card = await cards.shown_card(db, shown.secret)
@@ -77,7 +78,7 @@ async def enter(
         return await _by_card(db, card, prefix, now, born_on=shown.born_on, browser=browser)
     link = await links.shown_link(db, shown.secret, now)
     if link is not None:
-        return await _by_link(db, link, prefix, now)
+        return await _by_link(db, link, prefix, now, born_on=shown.born_on)
     raise await no_such_secret(db, prefix, now)
 
 
@@ -118,13 +119,22 @@ async def _by_card(
     return Entered(found, kept)
 
 
-async def _by_link(db: AsyncSession, link: EntryLinks, prefix: str, now: datetime) -> Entered:
+async def _by_link(
+    db: AsyncSession, link: EntryLinks, prefix: str, now: datetime, *, born_on: date | None
+) -> Entered:
     known_here = await is_known_here(db, link.person_id, prefix, now)
     attempt = await begin(db, f"link {link.id}", prefix, now, known_here=known_here)
     who = await me(db, link.person_id, now)
     if who.staff:
         own = select(Credentials.login).where(Credentials.person_id == who.id)
         raise NewPasswordNeeded(login=await db.scalar(own) or "")
+    try:
+        await links.judge_link(db, link, born_on, now)
+    except Refused as wrong:
+        if wrong.keeps_writes:
+            await proof_failed(db, who.id, prefix, now)
+            await failed(db, attempt, now)
+        raise
     await succeeded(db, attempt, now)
     link.used_at = now
     return Entered(await _let_in(db, who, prefix, now, method=links.METHOD, opened_by=link.id))

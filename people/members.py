@@ -50,9 +50,33 @@ def belongs(person_id: Any, organisation_id: UUID, now: datetime) -> ColumnEleme
     )
 
 
-def is_staff(person_id: Any, now: datetime) -> ColumnElement[bool]:
+def known(person_id: Any, organisation_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL: the person belongs to the organisation, or did; a page of a list may end with either."""
+    was_listed = exists().where(
+        RosterEntries.organisation_id == organisation_id, RosterEntries.person_id == person_id
+    )
+    was_here = exists().where(
+        _own.c.organisation_id == organisation_id,
+        _own.c.kind.in_(_BELONGS),
+        _own.c.actor_id == person_id,
+    )
+    return or_(belongs(person_id, organisation_id, now), was_listed, was_here)
+
+
+def is_staff(person_id: Any, now: datetime, *where: ColumnElement[bool]) -> ColumnElement[bool]:
     """SQL: the person works somewhere, wherever that is."""
-    return exists().where(_own.c.actor_id == person_id, _own.c.kind.in_(_STAFF), _live(_own, now))
+    held = and_(_own.c.kind.in_(_STAFF), _live(_own, now), *where)
+    return exists().where(_own.c.actor_id == person_id, held)
+
+
+def works_at(person_id: Any, organisation_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL: the person works in this organisation."""
+    return is_staff(person_id, now, _own.c.organisation_id == organisation_id)
+
+
+def works_elsewhere(person_id: Any, organisation_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """SQL: the person works in another organisation than this."""
+    return is_staff(person_id, now, _own.c.organisation_id != organisation_id)
 
 
 async def member(

@@ -252,6 +252,11 @@ async def remove_key(db: AsyncSession, person_id: UUID, key_id: UUID) -> None:
         raise NotFound
 
 
+async def forget(db: AsyncSession, person_id: UUID) -> None:
+    """Forget every key of the person."""
+    await db.execute(delete(Passkeys).where(Passkeys.person_id == person_id))
+
+
 async def _ids(db: AsyncSession, person_id: UUID) -> list[bytes]:
     query = select(Passkeys.credential_id).where(Passkeys.person_id == person_id)
     return list((await db.scalars(query.order_by(Passkeys.id))).all())

@@ -158,6 +158,16 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         CLERK: {403},
         MEMBER: {403},
     },
+    # Nobody takes away one's own.
+    "resetFactors": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DUTY_DOCTOR: {403},
+        DUTY_TEACHER: {403},
+        ADMINISTRATOR: {403},
+        CLERK: {403},
+        MEMBER: {403},
+    },
     "letGo": {
         NOBODY: {401},
         STRANGER: {404},
@@ -460,9 +470,9 @@ _ANSWER = {
     "signature": "eA==",
 }
 # Of an organisation's operations those that name one of its people, in the path or the body.
-NAMES_PERSON = frozenset({"issueLink", "giveHat", "takeHat", "takeBack", "letGo"})
+NAMES_PERSON = frozenset({"issueLink", "giveHat", "takeHat", "takeBack", "letGo", "resetFactors"})
 # What an administrator is asked to do to himself: to others it would end what is asked later.
-OF_ONESELF = frozenset({"giveHat", "takeHat", "takeBack", "letGo"})
+OF_ONESELF = frozenset({"giveHat", "takeHat", "takeBack", "letGo", "resetFactors"})
 
 BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "signIn": {"login": "nobody.at.all", "password": "x"},

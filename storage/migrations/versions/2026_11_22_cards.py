@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("made_by", sa.Uuid(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["made_by"], ["persons.id"], name=op.f("fk_entry_links_made_by_persons")
         ),
