@@ -148,12 +148,13 @@ async def take_back(db: AsyncSession, caller: Caller, whose: Whose, now: datetim
 async def proper_staff(
     db: AsyncSession, person_id: UUID, kind: Kind, *, was_staff: bool, now: datetime
 ) -> None:
-    """End the sessions and cards of somebody who becomes staff.
+    """End the sessions, cards and links of somebody who becomes staff.
 
     Staff come in by password and second factor; a session of a card must not grow into one.
     """
     if kind in STAFF_KINDS and not was_staff:
         await revoke_cards_of(db, person_id, now)
+        await end_links_of(db, person_id, now)
         await end_sessions_of(db, person_id, now)
 
 
