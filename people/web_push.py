@@ -120,16 +120,12 @@ async def send(
     permitted: Callable[[Address], bool] = outside,
     trust: ssl.SSLContext | None = None,
 ) -> None:
-    """Hand a sealed body to the service. Raises PushGone, PushForbidden, PushFailed, PushAway."""
-    url = urlsplit(endpoint)
-    host = url.hostname or ""
-    address = await _lead(host, url.port or 443, permitted)
-    literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
-    # By the address that was judged, so that a second look-up cannot lead elsewhere; the name
-    # goes into the handshake and is what the certificate is held to.
-    where = url._replace(netloc=f"{literal}:{url.port or 443}").geturl()
+    """Hand a sealed body to the service. Raises PushGone, PushForbidden, PushFailed, PushAway.
+
+    It takes TIMEOUT_S at most, however slowly the service answers: a job's slot and its transaction
+    wait for it.
+    """
     headers = {
-        "Host": url.netloc,
         "Authorization": authorization,
         "Content-Encoding": "aes128gcm",
         "Content-Type": "application/octet-stream",
@@ -137,6 +133,31 @@ async def send(
         "Urgency": "high" if urgent else "normal",
         "Topic": "notices",  # a newer one takes the place of one that still waits there
     }
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            status = await _post(endpoint, body, headers, permitted, trust)
+    except TimeoutError as late:
+        raise PushAway from late
+    if status in _GONE:
+        raise PushGone
+    if status not in _TAKEN:
+        raise PushFailed(status)
+
+
+async def _post(
+    endpoint: str,
+    body: bytes,
+    headers: dict[str, str],
+    permitted: Callable[[Address], bool],
+    trust: ssl.SSLContext | None,
+) -> int:
+    url = urlsplit(endpoint)
+    host = url.hostname or ""
+    address = await _lead(host, url.port or 443, permitted)
+    literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
+    # By the address that was judged, so that a second look-up cannot lead elsewhere; the name
+    # goes into the handshake and is what the certificate is held to.
+    where = url._replace(netloc=f"{literal}:{url.port or 443}").geturl()
     async with httpx.AsyncClient(
         verify=trust or ssl.create_default_context(),
         trust_env=False,
@@ -144,17 +165,18 @@ async def send(
         timeout=TIMEOUT_S,
     ) as client:
         request = client.build_request(
-            "POST", where, content=body, headers=headers, extensions={"sni_hostname": host}
+            "POST",
+            where,
+            content=body,
+            headers={"Host": url.netloc, **headers},
+            extensions={"sni_hostname": host},
         )
         try:
             answer = await client.send(request, stream=True)
         except httpx.HTTPError as error:
             raise PushAway from error
         await answer.aclose()
-    if answer.status_code in _GONE:
-        raise PushGone
-    if answer.status_code not in _TAKEN:
-        raise PushFailed(answer.status_code)
+    return answer.status_code
 
 
 async def _lead(host: str, port: int, permitted: Callable[[Address], bool]) -> Address:

@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ class Service:
 
     port: int = 0
     status: int = 201
+    drips: bool = False
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     requests: list[bytes] = field(default_factory=list)
 
@@ -61,12 +63,23 @@ class Service:
             if line.lower().startswith(b"content-length")
         )
         self.requests.append(head + await reader.readexactly(length))
+        if self.drips:
+            await self.drip(writer)
         writer.write(
             b"HTTP/1.1 %d X\r\nLocation: https://localhost:%d/other\r\nContent-Length: 0\r\n\r\n"
             % (self.status, self.port)
         )
         await writer.drain()
         writer.close()
+
+    async def drip(self, writer: asyncio.StreamWriter) -> None:
+        """A byte now and then, for as long as anybody listens."""
+        with suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 201 X\r\nX: ")
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +225,31 @@ async def test_a_certificate_for_nobody_we_trust_is_no_service(service: Service)
     with pytest.raises(PushAway):
         await _send(service)
     assert service.requests == []
+
+
+async def test_a_service_that_drips_its_answer_holds_nobody_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its bytes is in time; all of them together are not."""
+    monkeypatch.setattr(web_push, "TIMEOUT_S", 0.3)
+    service.drips = True
+    async with asyncio.timeout(3):
+        with pytest.raises(PushAway):
+            await _send(service)
+    assert len(service.requests) == 1
+
+
+async def test_a_name_that_nobody_answers_for_holds_nobody_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(web_push, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never, raising=False)
+    async with asyncio.timeout(3):
+        with pytest.raises(PushAway):
+            await _send(service)
 
 
 async def test_a_name_that_leads_nowhere_is_tried_again_later() -> None:
