@@ -5,6 +5,7 @@ is one line with a count: a visit's screen reads the same readings many times. E
 index of the table it asks; names and hats are looked up for the page that is shown only.
 """
 
+import asyncio
 import csv
 import io
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people import audit
 from people.administration import require_at
 from people.audit_chain import SOURCES, AuditSeals
+from people.audit_of_child import for_guardian
 from people.audit_rows import AuditRow, LookKind, Names, Place, Way, names_of, rows_of_ways
+from people.members import belongs
 from people.organisations import Organisations, Ref
 from people.persons import RoleName
 from people.policy import Act, Actor, Thing, may
@@ -91,17 +94,22 @@ async def who_looked(
 ) -> Looks:
     """Who read or changed what is the person's; with `own` what they did themselves too.
 
-    Raises NotFound for anybody but the person and who sees their health as a guardian.
+    A guardian is not shown what other guardians did, nor a school's rows unless the child's school
+    is open to him. Raises NotFound for anybody but the person and who sees their health as one.
     """
-    if not may(actor, Act.WHO_LOOKED, Thing(subject_id=person_id), now):
+    whose = Thing(subject_id=person_id)
+    if not may(actor, Act.WHO_LOOKED, whose, now):
         raise NotFound
+    school = may(actor, Act.SEE_CHILD_SCHOOL, whose, now)
 
     def about(table: Table) -> Iterable[ColumnElement[bool]]:
         if "subject_id" not in table.c:
             return
         subject = table.c.subject_id == person_id
         others = table.c.actor_id.is_distinct_from(person_id)
-        yield subject if own else and_(subject, others)
+        rows = subject if own else and_(subject, others)
+        mine = actor.id == person_id
+        yield rows if mine else and_(rows, *for_guardian(table, actor, school=school))
 
     ways = [(table, way) for table in SOURCES.values() for way in about(table)]
     page = await _page(db, ways, after)
@@ -117,11 +125,14 @@ async def audit_of(
     *,
     after: Place | None = None,
 ) -> Looks:
-    """What was read, done and refused in an organisation, to its administrator. Itself an act."""
+    """What was read, done and refused in an organisation, to its administrator.
+
+    Each page is itself an act, which the next look shows.
+    """
     require_at(actor, Act.READ_AUDIT, organisation_id, now)
-    if after is None:
-        await _asked(db, actor, organisation_id, wanted, now, act="audit_read")
-    return await _page(db, await _ways_in(db, organisation_id, wanted), after)
+    page = await _page(db, await _ways_in(db, organisation_id, wanted), after)
+    await _asked(db, actor, organisation_id, wanted, now, act="audit_read")
+    return page
 
 
 async def export(
@@ -141,6 +152,11 @@ async def export(
     await _asked(db, actor, organisation_id, wanted, now, act="audit_exported")
     sealed = await _seals(db, rows)
     names = await names_of(db, rows)
+    # Many rows take seconds: nobody else's request waits for that.
+    return await asyncio.to_thread(_csv, rows, names, sealed)
+
+
+def _csv(rows: Sequence[AuditRow], names: Names, sealed: dict[UUID, int]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_HEADINGS)
@@ -181,10 +197,26 @@ async def _asked(
     *,
     act: str,
 ) -> None:
+    """Keep who asked for what; on the list of whom he asked for only if that one is of here.
+
+    Whoever stands in a row is named in it: asking must put nobody of elsewhere into one.
+    """
     days = {"since": wanted.since, "until": wanted.until}
     details = {name: day.isoformat() for name, day in days.items() if day is not None}
-    about = Thing(subject_id=wanted.person_id, organisation_id=organisation_id)
+    subject = wanted.person_id
+    if subject is not None and not await _is_of(db, organisation_id, subject, now):
+        details["person"] = str(subject)
+        subject = None
+    about = Thing(subject_id=subject, organisation_id=organisation_id)
     await audit.acted(db, actor.id, act, about, now, details=details)
+
+
+async def _is_of(db: AsyncSession, organisation_id: UUID, person_id: UUID, now: datetime) -> bool:
+    """Say whether a person belongs to the organisation, or stands in its audit already."""
+    if await db.scalar(select(belongs(person_id, organisation_id, now))):
+        return True
+    ways = await _ways_in(db, organisation_id, AuditFilter(person_id=person_id))
+    return bool(await rows_of_ways(db, ways, None, 1))
 
 
 async def _ways_in(db: AsyncSession, organisation_id: UUID, wanted: AuditFilter) -> list[Way]:

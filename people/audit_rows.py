@@ -1,5 +1,6 @@
 """Rows of the three audit tables as one list, and the names and hats of who stands in it."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -109,7 +110,9 @@ class Names:
     ) -> None:
         self.persons = persons
         self.organisations = organisations
-        self.rights = rights
+        self.rights: dict[UUID, list[Relations]] = defaultdict(list)
+        for right in rights:
+            self.rights[right.actor_id].append(right)
 
     def person(self, person_id: UUID | None) -> Ref | None:
         """Somebody by name; None for nobody, or whom we do not know."""
@@ -125,7 +128,7 @@ class Names:
         """The hat that was worn there and then; none for what somebody does to their own."""
         if row.actor_id is None or row.actor_id == row.subject_id:
             return None
-        worn = [r for r in self.rights if r.actor_id == row.actor_id and _was_live(r, row.at)]
+        worn = [r for r in self.rights.get(row.actor_id, ()) if _was_live(r, row.at)]
         for kind, role in _HATS:
             for right in worn:
                 if right.kind != kind:

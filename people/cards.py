@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from people.administration import require_at
 from people.audit import acted
 from people.device_tokens import token_hash
-from people.members import belongs, is_staff, member
+from people.members import belongs, is_staff, known, member
 from people.notices import notify
 from people.organisations import Organisations
 from people.persons import Persons, full_name
@@ -269,7 +269,8 @@ async def list_holders(
         either = (Persons.family_name, Persons.given_name)
         query = query.where(or_(*(name.icontains(word, autoescape=True) for name in either)))
     if after is not None:
-        last = await db.get(Persons, after)
+        own = select(Persons).where(Persons.id == after, known(Persons.id, organisation_id, now))
+        last = await db.scalar(own)
         if last is None:
             raise NotFound
         names = (func.lower(last.family_name), func.lower(last.given_name), last.id)
@@ -297,6 +298,12 @@ async def card_fits(db: AsyncSession, person_id: UUID, secret: str) -> bool:
     """Say whether this is a card by which the person gets in: a proof again of who sits here."""
     card = await shown_card(db, secret)
     return card is not None and card.person_id == person_id and card.locked_at is None
+
+
+async def has_card(db: AsyncSession, person_id: UUID) -> bool:
+    """Say whether the person gets in by a card, wherever it was made."""
+    query = select(Cards.id).where(Cards.person_id == person_id, _live(), Cards.locked_at.is_(None))
+    return await db.scalar(query.limit(1)) is not None
 
 
 async def browser_knows(db: AsyncSession, card: Cards, browser: str | None) -> bool:

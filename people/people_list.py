@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.administration import require_at
 from people.closed_accounts import ClosedAccounts
+from people.members import known
 from people.organisations import OrganisationKind, Organisations
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Kind
@@ -76,7 +77,8 @@ async def list_people(
     count = await db.scalar(select(func.count()).select_from(Persons).where(*where))
     order = (Persons.family_name, Persons.given_name, Persons.id)
     if after is not None:
-        last = await db.get(Persons, after)
+        own = select(Persons).where(Persons.id == after, known(Persons.id, organisation_id, now))
+        last = await db.scalar(own)
         if last is None:
             raise NotFound
         where.append(tuple_(*order) > tuple_(last.family_name, last.given_name, last.id))

@@ -37,6 +37,7 @@ async def test_a_patient_sees_who_looked_and_the_administrator_the_same(
     assert line["who"]["id"] == str(world["doctor"])
     assert (line["role"], line["about_id"], line["times"]) == ("doctor", str(visit), 1)
     clinic = f"{API}/organisations/{world['clinic']}/audit"
+    assert (await as_("clinic_admin").get(clinic)).json()["items"][0]["act"] == "see_visit_readings"
     found = (await as_("clinic_admin").get(clinic)).json()
     assert [one["act"] for one in found["items"]][:2] == ["audit_read", "see_visit_readings"]
     assert (await as_("admin_b").get(clinic)).status_code == 404

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -18,7 +20,7 @@ from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Act, Actor, Kind, Right, Thing
 from people.refused import Forbidden, NotFound, OutOfRange
-from people.relations import actor_of, grant
+from people.relations import Relations, actor_of, grant
 from people.sessions import Caller
 from people.step_up import FRESH, StepUpNeeded
 from storage.engine import new_id
@@ -217,12 +219,12 @@ async def test_an_administrator_sees_what_happened_in_his_organisation_only(ward
     )
     found = await ward.audit()
     assert [(one.kind, one.act) for one in found] == [
-        ("act", "audit_read"),  # his looking is itself part of it
         ("refusal", "close_visit"),
         ("read", "see_visit_readings"),
     ]
-    assert found[2].subject is not None
-    assert found[2].subject.id == ward.patient
+    assert found[1].subject is not None
+    assert found[1].subject.id == ward.patient
+    assert (await ward.audit())[0].act == "audit_read"  # his looking is itself part of it
     caller = await ward.caller()
     with pytest.raises(NotFound):
         await audit_reports.audit_of(ward.db, caller.actor, other.id, AuditFilter(), ward.now)
@@ -238,9 +240,46 @@ async def test_the_audit_is_filtered_by_a_person_on_either_side(ward: Ward) -> N
     await ward.read(4, uuid4(), subject=somebody)
     await ward.acted(3, "card_issued", ward.administrator)
     by_patient = await ward.audit(person_id=ward.patient)
-    assert [one.act for one in by_patient] == ["audit_read", "card_issued", "see_visit_readings"]
+    assert [one.act for one in by_patient] == ["card_issued", "see_visit_readings"]
     by_doctor = await ward.audit(person_id=ward.doctor)
-    assert [one.act for one in by_doctor] == ["audit_read", *["see_visit_readings"] * 2]
+    assert [one.act for one in by_doctor] == ["see_visit_readings"] * 2
+    assert (await ward.looked())[0].act == "audit_read"
+    assert (await ward.audit(person_id=somebody))[0].about_id is not None
+
+
+async def test_whoever_asks_for_a_person_of_elsewhere_learns_and_leaves_nothing(
+    ward: Ward,
+) -> None:
+    """No name is told, and the person's own list does not speak of this organisation."""
+    other = Organisations(id=new_id(), kind="clinic", name="Чужая")
+    ward.db.add(other)
+    await ward.db.flush()
+    far = await _person(ward.db, other.id, Kind.ATTACHMENT, ward.now)
+    for _ in range(2):
+        assert await ward.audit(person_id=far) == []
+        assert await ward.table(person_id=far) == []
+    acts = select(AuditActs.act, AuditActs.subject_id, AuditActs.details).where(
+        AuditActs.actor_id == ward.administrator
+    )
+    kept = [(one.act, one.subject_id, one.details) for one in await ward.db.execute(acts)]
+    assert sorted({one[0] for one in kept}) == ["audit_exported", "audit_read"]
+    assert all(one[1:] == (None, {"person": str(far)}) for one in kept)
+    assert not any(one.subject for one in await ward.audit())
+    actor = await actor_of(ward.db, far, ward.now)
+    assert (await audit_reports.who_looked(ward.db, actor, far, ward.now)).items == []
+
+
+async def test_every_page_of_the_audit_that_is_read_leaves_a_row(ward: Ward) -> None:
+    """A place to go on from may be made up: whoever begins in the middle has looked too."""
+    await ward.read(5, uuid4())
+    actor = (await ward.caller()).actor
+    place = audit_rows.Place(ward.now, uuid4())
+    page = await audit_reports.audit_of(
+        ward.db, actor, ward.clinic, AuditFilter(), ward.now, after=place
+    )
+    assert len(page.items) == 1
+    acts = select(AuditActs.actor_id).where(AuditActs.act == "audit_read")
+    assert (await ward.db.scalars(acts)).all() == [ward.administrator]
 
 
 async def test_days_are_local_and_both_ends_count(ward: Ward) -> None:
@@ -277,6 +316,38 @@ async def test_an_export_has_every_row_its_seal_and_nothing_a_spreadsheet_would_
     assert [plain_cell(one) for one in ("=1+1", "+7", "-1", "@x", "\t=1", "＝1", "1=1")] == [
         *("'=1+1", "'+7", "'-1", "'@x", "'\t=1", "'＝1", "1=1")
     ]
+
+
+async def test_an_export_is_put_together_beside_what_else_is_served(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread of its own, and the rights are gone through once, not for each row."""
+    threads: list[str] = []
+
+    def cell(text: str) -> str:
+        threads.append(threading.current_thread().name)
+        return plain_cell(text)
+
+    monkeypatch.setattr(audit_reports, "plain_cell", cell)
+    await ward.read(5, uuid4())
+    await ward.table()
+    assert threads
+    assert threading.main_thread().name not in threads
+
+    class Counted(list[Relations]):
+        walks = 0
+
+        def __iter__(self) -> Iterator[Relations]:
+            self.walks += 1
+            return super().__iter__()
+
+    rights = Counted((await ward.db.scalars(select(Relations))).all())
+    names = audit_rows.Names({}, {ward.clinic: ("Поликлиника", "clinic")}, rights)
+    row = audit_rows.AuditRow(
+        "read", uuid4(), ward.now, ward.doctor, "x", ward.patient, ward.clinic, None, None
+    )
+    assert [names.role(row) for _ in range(3)] == ["doctor"] * 3
+    assert rights.walks == 1
 
 
 async def test_an_export_asks_for_a_fresh_proof(ward: Ward) -> None:
