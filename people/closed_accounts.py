@@ -13,7 +13,7 @@ from storage.engine import Base
 
 
 class ClosedAccounts(Base):
-    """An account its only organisation has closed; that organisation alone can open it again."""
+    """An account its last organisation has closed; one that takes the person back opens it."""
 
     __tablename__ = "closed_accounts"
 
@@ -44,11 +44,6 @@ async def close_account(
     await db.execute(insert(ClosedAccounts).values(values).on_conflict_do_nothing())
 
 
-async def open_account(db: AsyncSession, person_id: UUID, organisation_id: UUID) -> None:
-    """Open it again, if it was closed by this organisation."""
-    await db.execute(
-        delete(ClosedAccounts).where(
-            ClosedAccounts.person_id == person_id,
-            ClosedAccounts.organisation_id == organisation_id,
-        )
-    )
+async def open_account(db: AsyncSession, person_id: UUID) -> None:
+    """Open it again, whichever organisation closed it: the person belongs somewhere from now on."""
+    await db.execute(delete(ClosedAccounts).where(ClosedAccounts.person_id == person_id))

@@ -1,7 +1,8 @@
 """Hats in one's own organisation: given and taken by its administrator, each with a trace.
 
 A hat is a right of its own: taking one leaves the others. Somebody who is let go loses every right
-here at once; who belongs nowhere else has a closed account from then on and cannot sign in.
+here at once; who belongs nowhere else, and is nobody's guardian, has a closed account from then on
+and cannot sign in.
 """
 
 from datetime import datetime
@@ -9,7 +10,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
@@ -22,7 +23,7 @@ from people.members import is_staff
 from people.organisations import OrganisationKind, Organisations
 from people.policy import Act, Kind, Right, Thing
 from people.refused import NotFound, Refused
-from people.relations import Relations, grant
+from people.relations import Relations, grant, unended_rights
 from people.roster import RosterEntries, enter
 from people.sessions import Caller, end_sessions_of
 from people.step_up import require_fresh
@@ -112,7 +113,7 @@ async def take_hat(
     await _locked(db, caller, whose.organisation_id, now)
     await _here(db, whose.organisation_id, whose.person_id, now)
     if hat is Hat.ADMINISTRATION:
-        await _keep_an_administrator(db, whose.organisation_id, whose.person_id, now)
+        await _keep_an_administrator(db, whose)
     # Still of the organisation, though without this hat.
     await enter_if_absent(db, whose.organisation_id, whose.person_id, now)
     await _end(db, whose.person_id, now, _at(whose.organisation_id), Relations.kind == hat.value)
@@ -123,7 +124,7 @@ async def let_go(db: AsyncSession, caller: Caller, whose: Whose, now: datetime) 
     """End every right and card of a person here, and every session; see the module."""
     await _locked(db, caller, whose.organisation_id, now)
     await _here(db, whose.organisation_id, whose.person_id, now)
-    await _keep_an_administrator(db, whose.organisation_id, whose.person_id, now)
+    await _keep_an_administrator(db, whose)
     entry = await enter(db, whose.organisation_id, whose.person_id, now)
     entry.until = now
     # A visit that is held, a lesson that is taught: ended as well, they hang on being here.
@@ -141,7 +142,7 @@ async def take_back(db: AsyncSession, caller: Caller, whose: Whose, now: datetim
     await _locked(db, caller, whose.organisation_id, now)
     await _here(db, whose.organisation_id, whose.person_id, now)
     await enter(db, whose.organisation_id, whose.person_id, now)
-    await open_account(db, whose.person_id, whose.organisation_id)
+    await open_account(db, whose.person_id)
     await _changed(db, caller, whose, "take_back", now)
 
 
@@ -169,7 +170,10 @@ async def enter_if_absent(
 async def _locked(
     db: AsyncSession, caller: Caller, organisation_id: UUID, now: datetime
 ) -> Organisations:
-    """One change of hats at a time: two last administrators must not take each other's."""
+    """One change of hats at a time: two last administrators must not take each other's.
+
+    Whoever stood in line is judged anew by what was done meanwhile.
+    """
     require_at(caller.actor, Act.MANAGE_PEOPLE, organisation_id, now)
     require_fresh(caller, now)
     query = (
@@ -180,6 +184,8 @@ async def _locked(
     found = await db.scalar(query)
     if found is None:
         raise NotFound
+    as_it_is = await unended_rights(db, caller.person_id, now)
+    require_at(as_it_is, Act.MANAGE_PEOPLE, organisation_id, now)
     return found
 
 
@@ -195,14 +201,15 @@ async def _here(db: AsyncSession, organisation_id: UUID, person_id: UUID, now: d
         raise NotFound
 
 
-async def _keep_an_administrator(
-    db: AsyncSession, organisation_id: UUID, person_id: UUID, now: datetime
-) -> None:
+async def _keep_an_administrator(db: AsyncSession, whose: Whose) -> None:
+    # Not `live`: what another took while we stood in line may end later than our `now`.
     administers = and_(
-        Relations.kind == Kind.ADMINISTRATION.value, _at(organisation_id), Relations.live(now)
+        _at(whose.organisation_id),
+        Relations.kind == Kind.ADMINISTRATION.value,
+        Relations.until.is_(None),
     )
     held = set((await db.scalars(select(Relations.actor_id).where(administers))).all())
-    if held == {person_id}:
+    if held == {whose.person_id}:
         raise LastAdministrator
 
 
@@ -211,8 +218,10 @@ async def _belongs_elsewhere(
 ) -> bool:
     held = select(Relations.actor_id).where(
         Relations.actor_id == person_id,
-        Relations.organisation_id.is_not(None),
-        Relations.organisation_id != organisation_id,
+        or_(
+            Relations.organisation_id != organisation_id,
+            Relations.kind == Kind.GUARDIANSHIP.value,
+        ),
         Relations.live(now),
     )
     listed = select(RosterEntries.person_id).where(

@@ -66,6 +66,19 @@ async def actor_of(db: AsyncSession, person_id: UUID, now: datetime) -> Actor:
     return Actor(person_id, tuple(_right(row) for row in rows))
 
 
+async def unended_rights(db: AsyncSession, person_id: UUID, now: datetime) -> Actor:
+    """Give the person with the rights that nobody has put an end to, as the rows are by now.
+
+    Asked behind a lock: whoever held it before may have ended a right later than our `now`.
+    """
+    query = (
+        select(Relations)
+        .where(Relations.actor_id == person_id, Relations.since <= now, Relations.until.is_(None))
+        .execution_options(populate_existing=True)
+    )
+    return Actor(person_id, tuple(_right(row) for row in await db.scalars(query)))
+
+
 async def grant(db: AsyncSession, right: Right, source: str) -> None:
     """Write a right; the same live right is not written twice."""
     same = (

@@ -190,6 +190,63 @@ async def test_an_organisation_closes_nobodys_account_who_belongs_elsewhere(
     assert not await works(db, doctor, clinic, now)
 
 
+async def test_a_guardian_who_is_let_go_keeps_the_account(
+    *,
+    db: AsyncSession,
+    clinic: Organisations,
+    head: Persons,
+    doctor: Persons,
+    patient: Persons,
+    now: datetime,
+) -> None:
+    """A nurse who is a mother too comes in as a mother; her cards of here are over."""
+    right = Right(actor_id=doctor.id, kind=Kind.GUARDIANSHIP, subject_id=patient.id, since=now)
+    await grant(db, right, "test")
+    await let_go(db, await caller(db, head, now), Whose(clinic.id, doctor.id), now)
+    await start_session(db, doctor.id, "192.0.2.0/24", now, staff=False)
+    assert not await works(db, doctor, clinic, now)
+
+
+async def test_whoever_is_taken_back_comes_in_whichever_place_closed_the_account(
+    *,
+    db: AsyncSession,
+    clinic: Organisations,
+    abroad: Organisations,
+    head: Persons,
+    doctor: Persons,
+    now: datetime,
+) -> None:
+    """The last to let go closed it; the first may be the one that takes back."""
+    right = Right(actor_id=doctor.id, kind=Kind.DUTY, organisation_id=abroad.id, since=now)
+    await grant(db, right, "test")
+    other = await person(db, abroad, "Светлана", Kind.ADMINISTRATION, now)
+    me = await caller(db, head, now)
+    await let_go(db, me, Whose(clinic.id, doctor.id), now)
+    await let_go(db, await caller(db, other, now), Whose(abroad.id, doctor.id), now)
+    with pytest.raises(AccountClosed):
+        await start_session(db, doctor.id, "192.0.2.0/24", now, staff=True)
+    await take_back(db, me, Whose(clinic.id, doctor.id), now)
+    await start_session(db, doctor.id, "192.0.2.0/24", now, staff=True)
+
+
+async def test_two_last_administrators_cannot_take_each_others_hat(
+    db: AsyncSession, clinic: Organisations, head: Persons, doctor: Persons, now: datetime
+) -> None:
+    """Whoever stood in line meanwhile asked before, and is judged as it is now."""
+    first = await caller(db, head, now)
+    await give_hat(db, first, Whose(clinic.id, doctor.id), Hat.ADMINISTRATION, now)
+    second = await caller(db, doctor, now)
+    admin = Hat.ADMINISTRATION
+    await take_hat(db, first, Whose(clinic.id, doctor.id), admin, now + HOUR / 60)
+    for verb in (let_go, take_back):
+        with pytest.raises(Forbidden):
+            await verb(db, second, Whose(clinic.id, head.id), now)
+    with pytest.raises(Forbidden):
+        await take_hat(db, second, Whose(clinic.id, head.id), admin, now)
+    with pytest.raises(LastAdministrator):
+        await take_hat(db, first, Whose(clinic.id, head.id), admin, now)
+
+
 async def test_another_organisation_does_not_open_a_closed_account(
     *,
     db: AsyncSession,
@@ -282,3 +339,18 @@ async def test_a_long_list_comes_page_by_page(
     second = await list_people(db, actor, clinic.id, now, after=first.next)
     assert (len(first.people), len(second.people), second.next) == (50, 21, None)
     assert len({one.id for one in [*first.people, *second.people]}) == 71
+
+
+async def test_a_list_goes_on_behind_its_own_people_only(
+    db: AsyncSession, clinic: Organisations, abroad: Organisations, head: Persons, now: datetime
+) -> None:
+    """Whoever was let go meanwhile was on the page; somebody of elsewhere is nobody."""
+    far = await person(db, abroad, "Светлана", Kind.DUTY, now)
+    me = await caller(db, head, now)
+    for nobody in (far.id, new_id()):
+        with pytest.raises(NotFound):
+            await list_people(db, me.actor, clinic.id, now, after=nobody)
+    gone = await person(db, clinic, "Айрат", Kind.ATTACHMENT, now)
+    await let_go(db, me, Whose(clinic.id, gone.id), now)
+    found = await list_people(db, me.actor, clinic.id, now, after=gone.id)
+    assert [one.id for one in found.people] == [head.id]
