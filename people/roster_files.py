@@ -11,7 +11,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 from unicodedata import normalize
 
@@ -21,6 +21,8 @@ from people.refused import FieldError, Refused
 
 MAX_BYTES = 5_000_000
 MAX_ROWS = 20_000
+MAX_COLUMNS = 200
+MAX_ROW = 20_000  # characters
 _MAX_FILES = 24
 _MAX_UNPACKED = 20_000_000
 
@@ -52,7 +54,7 @@ class RosterTooLarge(Refused):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One row of a table: the line it begins on, and its cells by the name of the column."""
+    """One row of a table: the line it begins on, and its cells of known columns by their names."""
 
     line: int
     cells: dict[str, str]
@@ -68,45 +70,82 @@ class Table(msgspec.Struct, frozen=True):
     records: tuple[Record, ...]
 
 
-def tables(data: bytes) -> dict[str, Table]:
-    """Read a CSV file, or every CSV file of a zip, by name. Raises RosterRefused."""
+class Known(msgspec.Struct, frozen=True):
+    """What somebody reads of a file: nothing else of it is kept."""
+
+    columns: frozenset[str]
+    files: frozenset[str]  # of a zip
+
+
+def tables(data: bytes, known: Known) -> dict[str, Table]:
+    """Read a CSV file, or every known CSV file of a zip, by name. Raises RosterRefused."""
     if len(data) > MAX_BYTES:
         raise RosterTooLarge
     if not data.startswith(b"PK\x03\x04"):
-        return {"": table("", data)}
-    found = {name: table(name, content) for name, content in _unzipped(data)}
-    if not found:
+        return {"": table("", data, known.columns)}
+    unzipped = dict(_unzipped(data))
+    if not unzipped:
         raise RosterRefused("zip", "empty")
-    return found
+    return {
+        name: table(name, content, known.columns)
+        for name, content in unzipped.items()
+        if name in known.files
+    }
 
 
-def table(name: str, data: bytes) -> Table:
+def table(name: str, data: bytes, known: Collection[str]) -> Table:
     """Read one CSV file. Raises RosterRefused."""
     text, encoding = decoded(name, data)
     # Spreadsheets of Russian offices write semicolons; the first line shows which it is.
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
+    lines = _Lines(name, text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    width: int | None = None
+    kept: dict[str, int] = {}
     records: list[Record] = []
     line = 1
     try:
         for cells in reader:
             begins, line = line, reader.line_num + 1
+            lines.length = 0
             if not any(cell.strip() for cell in cells):
                 continue
-            if header is None:
-                header = [column(cell) for cell in cells]
+            if width is None:
+                width = len(cells)
+                if width > MAX_COLUMNS:
+                    raise RosterRefused(name, "too_many_columns", max=MAX_COLUMNS)
+                names = {column(cell): place for place, cell in enumerate(cells)}
+                kept = {word: place for word, place in names.items() if word in known}
                 continue
             if len(records) == MAX_ROWS:
                 raise RosterRefused(name, "too_many_rows", max=MAX_ROWS)
-            pairs = dict(zip(header, (clean(cell) for cell in cells), strict=False))
-            records.append(Record(begins, pairs, len(cells) > len(header)))
+            pairs = {word: clean(cells[at]) for word, at in kept.items() if at < len(cells)}
+            records.append(Record(begins, pairs, len(cells) > width))
     except csv.Error as broken:
         raise RosterRefused(name, "not_csv", line=line) from broken
-    if header is None:
+    if width is None:
         raise RosterRefused(name, "empty")
-    return Table(name, encoding, frozenset(header), tuple(records))
+    return Table(name, encoding, frozenset(kept), tuple(records))
+
+
+class _Lines:
+    """The lines of a text, as long as one row does not take too many of them."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._lines = io.StringIO(text, newline="")
+        self.length = 0  # of the row that is being read
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.length += len(line)
+        if self.length > MAX_ROW:
+            raise RosterRefused(self._name, "row_too_long", max=MAX_ROW)
+        return line
 
 
 def decoded(name: str, data: bytes) -> tuple[str, Encoding]:

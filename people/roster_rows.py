@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from people.persons import Language
-from people.roster_files import Encoding, Record, RosterRefused, Table, clean, tables
+from people.roster_files import Encoding, Known, Record, RosterRefused, Table, clean, tables
 
 _MAX_NAME, _MAX_CLASS, _MAX_ID = 80, 40, 255
 # The oldest person known to have lived was born later.
@@ -89,6 +89,15 @@ _COLUMNS: Final = {
     "class": ("class", "classname", "класс", "сыйныф"),
     "language": ("language", "язык", "тел"),
 }
+_OF_ONEROSTER: Final = (
+    *("status", "enableduser", "usersourcedid", "classsourcedid", "title", "birthdate"),
+)
+KNOWN: Final = Known(
+    columns=frozenset({*(word for words in _COLUMNS.values() for word in words), *_OF_ONEROSTER}),
+    files=frozenset(
+        f"{name}.csv" for name in ("users", "roles", "demographics", "classes", "enrollments")
+    ),
+)
 _ROLES: Final = {
     RosterRole.PUPIL: ("pupil", "student", "ученик", "ученица", "учащийся", "укучы"),
     RosterRole.TEACHER: ("teacher", "учитель", "учительница", "преподаватель", "укытучы"),
@@ -113,7 +122,7 @@ _LANGUAGES: Final[Mapping[str, Language]] = {
 
 def read_roster(data: bytes, today: date) -> Roster:
     """Read a file sent as a list of people. Raises RosterRefused, RosterTooLarge."""
-    found = tables(data)
+    found = tables(data, KNOWN)
     if "" in found:
         return _people(found[""], {}, {}, {}, today)
     users = found.get("users.csv")

@@ -6,8 +6,16 @@ from datetime import date
 
 import pytest
 
-from people.roster_files import MAX_BYTES, MAX_ROWS, RosterRefused, RosterTooLarge, tables
-from people.roster_rows import RosterRole, read_roster
+from people.roster_files import (
+    MAX_BYTES,
+    MAX_COLUMNS,
+    MAX_ROW,
+    MAX_ROWS,
+    RosterRefused,
+    RosterTooLarge,
+    tables,
+)
+from people.roster_rows import KNOWN, RosterRole, read_roster
 
 TODAY = date(2026, 3, 2)
 HEADER = "sourcedId;given_name;family_name;born_on;role;class"
@@ -146,7 +154,23 @@ def test_limits_hold() -> None:
     rows = ["u;Анна;Ли;;pupil;"] * (MAX_ROWS + 1)
     assert refusal(csv_of(*rows)) == "too_many_rows"
     with pytest.raises(RosterTooLarge):
-        tables(b"x" * (MAX_BYTES + 1))
+        tables(b"x" * (MAX_BYTES + 1), KNOWN)
+
+
+def test_a_small_archive_does_not_grow_into_a_large_table() -> None:
+    """Columns and the length of a row have limits; what nobody asked for is not kept."""
+    wide = ";".join(f"c{n}" for n in range(MAX_COLUMNS + 1))
+    assert refusal(csv_of("1;2", header=wide)) == "too_many_columns"
+    assert refusal(zipped(users=USERS, extra=wide)) == "columns_missing"
+    for long in (";" * (MAX_ROW + 1), '"' + "a\n" * MAX_ROW + '"', ';"\n"' * MAX_ROW):
+        assert refusal(csv_of("u1;Анна;Ли;;pupil;", long)) == "row_too_long"
+    header = HEADER + ";phone"
+    (record,) = tables(csv_of("u1;Анна;Ли;;pupil;;+7", header=header), KNOWN)[""].records
+    assert (record.surplus, "phone" in record.cells, record.cells["role"]) == (
+        False,
+        False,
+        "pupil",
+    )
 
 
 def test_a_zip_that_unpacks_to_too_much_is_refused() -> None:
