@@ -12,9 +12,11 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lessons import Classes
+from people import audit
 from people.administration import require_at
+from people.audit import Done
 from people.facts import RightsChanged, emit
-from people.policy import Act, Actor, Kind, Right
+from people.policy import Act, Actor, Kind, Right, Thing
 from people.relations import Relations, grant_all
 from storage.engine import new_id
 
@@ -41,14 +43,14 @@ async def seat(
         Relations.live(now),
     )
     over = [
-        (row_id, pupil)
+        (row_id, pupil, class_id)
         for row_id, pupil, class_id in (await db.execute(held)).all()
         if pupil in pupils and (pupil, class_id) not in wanted
     ]
     if over:
         await db.execute(
             update(Relations)
-            .where(Relations.id.in_([row_id for row_id, _ in over]))
+            .where(Relations.id.in_([row_id for row_id, _, _ in over]))
             .values(until=now)
             .execution_options(synchronize_session=False)
         )
@@ -62,9 +64,19 @@ async def seat(
         )
         for pupil, class_id in sorted(wanted)
     ]
-    await grant_all(db, rights, SOURCE)
+    given = await grant_all(db, rights, SOURCE)
+    changes = [
+        *(("class_ended", pupil, class_id) for _, pupil, class_id in over),
+        *(("class_given", right.actor_id, right.about_id) for right in given),
+    ]
+    acts = [
+        Done(act, Thing(subject_id=pupil, organisation_id=organisation_id, about=(class_id,)))
+        for act, pupil, class_id in changes
+        if class_id is not None
+    ]
+    await audit.acted_often(db, actor.id, acts, now)
     # Who only gained a class sits in no room of it yet.
-    for pupil in dict.fromkeys(pupil for _, pupil in over):
+    for pupil in dict.fromkeys(pupil for _, pupil, _ in over):
         emit(db, RightsChanged(at=now, person_id=pupil))
 
 

@@ -8,7 +8,7 @@ transaction. A list gives hats and never takes one away.
 
 import asyncio
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from people import audit
 from people.administration import require_at
+from people.audit import Done
 from people.facts import RightsChanged, emit
 from people.hats import proper_staff
 from people.import_plan import ROLES_OF, Member, Step, plan
@@ -32,7 +33,7 @@ from people.roster_files import Encoding
 from people.roster_rows import BadRow, Roster, RosterRole, RosterRow, one_row
 from storage.engine import insert_many, new_id
 
-SOURCE = "list"
+SOURCE: Final = "list"
 # An answer shows so many bad rows; it counts them all.
 _SHOWN = 500
 _SHOWN_IN_PROBLEM = 50
@@ -118,7 +119,7 @@ async def import_people(
     )
     if mode == "look":
         return report, []
-    _, seats = await _store(db, organisation_id, steps, kind, now)
+    _, seats = await _store(db, (actor, organisation_id, kind), steps, now, by=SOURCE)
     thing = Thing(organisation_id=organisation_id)
     details = {"new": str(report.new), "changed": str(report.changed), "bad": str(len(bad))}
     await audit.acted(db, actor.id, "import_people", thing, now, details=details)
@@ -201,11 +202,13 @@ async def _members(db: AsyncSession, organisation_id: UUID, now: datetime) -> li
 
 async def _store(
     db: AsyncSession,
-    organisation_id: UUID,
+    where: tuple[Actor, UUID, OrganisationKind],
     steps: list[Step],
-    kind: OrganisationKind,
     now: datetime,
+    *,
+    by: Literal["list", "hand"],
 ) -> tuple[list[UUID], list[Seat]]:
+    actor, organisation_id, kind = where
     ids = [new_id() if step.member is None else step.member.id for step in steps]
     both = list(zip(ids, steps, strict=True))
     await insert_many(db, Persons, [_person(i, s.row, now) for i, s in both if s.member is None])
@@ -244,8 +247,20 @@ async def _store(
         if one is not None:
             await proper_staff(db, one.id, right.kind, was_staff=one.staff, now=now)
             emit(db, RightsChanged(at=now, person_id=one.id))
+    rewritten = [
+        Done("rewrite_person", _of(i, organisation_id), {"by": by}) for i, s in both if s.rewrites
+    ]
+    hats = [
+        Done("give_hat", _of(right.actor_id, organisation_id), {"hat": right.kind.value, "by": by})
+        for right in given
+    ]
+    await audit.acted_often(db, actor.id, [*rewritten, *hats], now)
     seats = [Seat(person_id, step.row.classes) for person_id, step in both if step.row.classes]
     return ids, seats
+
+
+def _of(person_id: UUID, organisation_id: UUID) -> Thing:
+    return Thing(subject_id=person_id, organisation_id=organisation_id)
 
 
 def _person(person_id: UUID, row: RosterRow, now: datetime) -> dict[str, Any]:
@@ -324,7 +339,7 @@ async def add_person(
         raise PossibleDouble
     if bad:
         raise BadPerson((FieldError(bad[0].field, bad[0].code),))
-    ids, seats = await _store(db, organisation_id, steps, kind, now)
+    ids, seats = await _store(db, (actor, organisation_id, kind), steps, now, by="hand")
     thing = Thing(subject_id=ids[0], organisation_id=organisation_id)
     details = {"role": new.role.value}
     await audit.acted(db, actor.id, "add_person", thing, now, details=details)

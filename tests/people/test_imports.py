@@ -215,6 +215,28 @@ async def test_roles_become_hats_of_this_organisation_only(
     assert len((await db.execute(query)).all()) == 1
 
 
+async def test_everybody_a_list_changes_can_see_who_did_it(
+    db: AsyncSession, school: Organisations, head: Actor, now: datetime
+) -> None:
+    """A row for each hat given and each name written anew; none for who stays as he is."""
+    first = rows_of("t1,Анна,Ли,,teacher,", "m1,Дина,Ли,,parent,")
+    await brought(db, head, school, first, now, mode="whole")
+    await brought(db, head, school, first, now, mode="whole")
+    second = rows_of("t1,Анна,Ли,,teacher,", "m1,Дина,Ким,1980-01-02,clerk,")
+    await brought(db, head, school, second, now, mode="whole")
+    query = (
+        select(RosterEntries.source_id, AuditActs.act, AuditActs.details, AuditActs.actor_id)
+        .join(AuditActs, AuditActs.subject_id == RosterEntries.person_id)
+        .where(AuditActs.organisation_id == school.id, AuditActs.act != "session_ended")
+        .order_by(AuditActs.act, RosterEntries.source_id)
+    )
+    assert [tuple(row) for row in await db.execute(query)] == [
+        ("m1", "give_hat", {"hat": "clerkship", "by": "list"}, head.id),
+        ("t1", "give_hat", {"hat": "duty", "by": "list"}, head.id),
+        ("m1", "rewrite_person", {"by": "list"}, head.id),
+    ]
+
+
 async def test_whoever_becomes_staff_by_a_list_signs_in_anew(
     db: AsyncSession, school: Organisations, head: Actor, now: datetime
 ) -> None:
