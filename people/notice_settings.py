@@ -262,7 +262,6 @@ async def add_browser(
         "made_at": now,
         "asked_at": now,
         "confirmed_at": now,
-        "told_until": None,
         "told_at": None,
     }
     endpoint = _endpoint(new.endpoint)

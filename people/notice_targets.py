@@ -49,8 +49,6 @@ class NoticeTargets(Base):
     asked_at: Mapped[datetime]
     tries: Mapped[int] = mapped_column(server_default="0")
     confirmed_at: Mapped[datetime | None]
-    # Notices up to the first were told by this way, at the second.
-    told_until: Mapped[datetime | None]
     told_at: Mapped[datetime | None]
 
     __table_args__ = (
@@ -69,6 +67,21 @@ class NoticeTargets(Base):
         ),
         Index(None, "person_id"),
     )
+
+
+class NoticesTold(Base):
+    """A notice that was told by this way: each by itself, for they come in no certain order."""
+
+    __tablename__ = "notices_told"
+
+    target_id: Mapped[UUID] = mapped_column(
+        ForeignKey("notice_targets.id", ondelete="CASCADE"), primary_key=True
+    )
+    notice_id: Mapped[UUID] = mapped_column(
+        ForeignKey("notices.id", ondelete="CASCADE"), primary_key=True
+    )
+
+    __table_args__ = (Index(None, "notice_id"),)
 
 
 class NoticeSettings(Base):

@@ -17,15 +17,16 @@ from uuid import UUID
 
 import aiosmtplib
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 
 from people import web_push
 from people.notice_settings import CODE_LIVES, SEND_CODE, code_for
-from people.notice_targets import NoticeTargets, NoticeWay, quiet_hours_of
+from people.notice_targets import NoticesTold, NoticeTargets, NoticeWay, quiet_hours_of
 from people.notices import DELIVER, Notices, organisations_of
 from people.persons import Persons
 from people.sentences import sentence
-from storage.engine import new_id
+from storage.dead_letters import JobFailed
+from storage.engine import insert_many, new_id
 from storage.jobs import Work, enqueue, job
 from storage.secrets import secret
 from storage.settings import Settings
@@ -33,6 +34,18 @@ from storage.settings import Settings
 SMTP_TIMEOUT_S = 20.0
 KEPT = 200  # texts in a drawer, the oldest go first
 log = logging.getLogger(__name__)
+
+
+class MailAway(JobFailed):
+    """The mail server cannot be reached. No store of ours: its letters are not tried for ever."""
+
+    code = "mail_away"
+
+
+class MailRefused(JobFailed):
+    """The mail server does not take the letter, or not from us."""
+
+    code = "mail_refused"
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -58,20 +71,28 @@ class Smtp:
         self.settings = settings
 
     async def carry(self, letter: Letter) -> None:
-        """Hand the letter to the mail server, over TLS unless it is this machine's own."""
+        """Hand the letter to the mail server, over TLS unless it is this machine's own.
+
+        Raises MailAway, MailRefused.
+        """
         place = self.settings.smtp
         if place is None:
             raise RuntimeError("no mail server is set")
-        await aiosmtplib.send(
-            self.message(letter),
-            hostname=place.host,
-            port=place.port,
-            username=place.username,
-            password=place.password,
-            use_tls=place.tls == "implicit",
-            start_tls={"implicit": False, "starttls": True}.get(place.tls),
-            timeout=SMTP_TIMEOUT_S,
-        )
+        try:
+            await aiosmtplib.send(
+                self.message(letter),
+                hostname=place.host,
+                port=place.port,
+                username=place.username,
+                password=place.password,
+                use_tls=place.tls == "implicit",
+                start_tls={"implicit": False, "starttls": True}.get(place.tls),
+                timeout=SMTP_TIMEOUT_S,
+            )
+        except OSError as error:  # the library's own losses and waits are of these
+            raise MailAway from error
+        except aiosmtplib.SMTPException as error:
+            raise MailRefused from error
 
     def message(self, letter: Letter) -> EmailMessage:
         """Give the letter as mail: plain text, marked as written by a program (RFC 3834)."""
@@ -158,19 +179,20 @@ async def deliver(work: Work, target_id: str, critical: bool) -> None:
             critical=False,
         )
         return
-    waits = select(func.count(), func.max(Notices.at)).where(
-        Notices.person_id == target.person_id, Notices.read_at.is_(None)
+    told = exists().where(NoticesTold.target_id == target.id, NoticesTold.notice_id == Notices.id)
+    waits = select(Notices.id).where(
+        Notices.person_id == target.person_id, Notices.read_at.is_(None), ~told
     )
-    if target.told_until is not None:
-        waits = waits.where(Notices.at > target.told_until)
     if critical:
         waits = waits.where(Notices.critical)
-    count, newest = (await db.execute(waits)).one()
-    if not count:
+    found = (await db.scalars(waits)).all()
+    if not found:
         return
     language = await db.scalar(select(Persons.language).where(Persons.id == target.person_id))
-    if await _tell(work, target, language or "ru", count, critical=critical):
-        target.told_until, target.told_at = newest, now
+    if await _tell(work, target, language or "ru", len(found), critical=critical):
+        target.told_at = now
+        rows = [{"target_id": target.id, "notice_id": one} for one in found]
+        await insert_many(db, NoticesTold, rows)
 
 
 async def _tell(

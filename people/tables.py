@@ -14,7 +14,7 @@ from people.first_administrator import FirstCodes
 from people.guardians import GuardianLimits, Guardianships, HealthShares
 from people.identities import Identities, IdentityJourneys
 from people.links import EntryLinks
-from people.notice_targets import NoticeSettings, NoticeTargets
+from people.notice_targets import NoticeSettings, NoticesTold, NoticeTargets
 from people.notices import Notices
 from people.organisations import Organisations
 from people.passkeys import PasskeyChallenges, Passkeys
@@ -59,6 +59,7 @@ __all__ = [
     "NoticeSettings",
     "NoticeTargets",
     "Notices",
+    "NoticesTold",
     "Organisations",
     "PasskeyChallenges",
     "Passkeys",

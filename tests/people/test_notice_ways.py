@@ -16,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from people import notice_ways
 from people.notice_settings import code_for
 from people.notice_targets import NoticeTargets, NoticeWay
-from people.notice_ways import Drawer, Smtp, carrier, deliver, offers, send_code
+from people.notice_ways import Drawer, Letter, Smtp, carrier, deliver, offers, send_code
 from people.notices import DELIVER, notify, read_all
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Kind, Right
 from people.relations import actor_of, grant
 from people.sentences import CATALOGUES, NoSentence, plural_form, sentence
-from storage.dead_letters import list_letters, try_again
+from storage.db_errors import is_away
+from storage.dead_letters import JobFailed, list_letters, try_again
 from storage.engine import new_id, sessions
 from storage.jobs import Work, run_worker
 from storage.objects import Objects
@@ -102,7 +103,7 @@ async def test_a_letter_says_that_something_waits_and_nothing_else(
     assert f"{work.settings.urls[0]}/#/notices" in body
     for word in (DIAGNOSIS, patient.given_name, patient.family_name, "{"):
         assert word not in body + letter["Subject"]
-    assert (target.told_until, target.told_at) == (work.now, work.now)
+    assert target.told_at == work.now
 
 
 @pytest.mark.parametrize("language", ["ru", "tt", "en"])
@@ -141,6 +142,48 @@ async def test_what_was_read_meanwhile_is_not_told(
     await read_all(work.db, await actor_of(work.db, patient.id, work.now), work.now, work.now)
     await deliver(work, str(target.id), critical=False)
     assert inbox[0].letters == []
+
+
+async def test_what_waits_is_told_after_something_critical_was(
+    work: Work, inbox: tuple[Inbox, SmtpPlace], patient: Persons
+) -> None:
+    """A critical letter speaks of what is critical; the rest keeps its turn."""
+    target = await _target(work.db, patient, work.now)
+    await notify(work.db, patient.id, "one", {}, work.now - timedelta(minutes=1))
+    await notify(work.db, patient.id, "two", {}, work.now, critical=True)
+    await deliver(work, str(target.id), critical=True)
+    for _ in range(2):
+        await deliver(work, str(target.id), critical=False)
+    assert [one["Subject"] for one in inbox[0].letters] == [
+        sentence("ru", "notices.mail_critical"),
+        sentence("ru", "notices.mail_subject", {"count": 1}),
+    ]
+
+
+async def test_a_notice_that_was_long_on_its_way_is_told_like_any_other(
+    work: Work, inbox: tuple[Inbox, SmtpPlace], patient: Persons
+) -> None:
+    """Its transaction began before what was told and ended after it."""
+    target = await _target(work.db, patient, work.now)
+    await notify(work.db, patient.id, "one", {}, work.now)
+    await deliver(work, str(target.id), critical=False)
+    await notify(work.db, patient.id, "slow", {}, work.now - timedelta(seconds=5))
+    await deliver(work, str(target.id), critical=False)
+    assert len(inbox[0].letters) == 2
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_a_mail_server_that_is_away_or_refuses_is_no_store_that_is_away(
+    work: Work, inbox: tuple[Inbox, SmtpPlace], *, refuses: bool
+) -> None:
+    """Its letter is tried so many times, and then a human sees it."""
+    inbox[0].refuses = refuses
+    nowhere = SmtpPlace("127.0.0.1", 1, "offered", None, None, "")
+    settings = replace(work.settings, smtp=inbox[1] if refuses else nowhere)
+    with pytest.raises(JobFailed) as failed:
+        await Smtp(settings).carry(Letter("r@example.org", "ru", "x", "x"))
+    assert failed.value.code == ("mail_refused" if refuses else "mail_away")
+    assert not is_away(failed.value)
 
 
 @pytest.mark.parametrize("changes", [{"active": False}, {"confirmed_at": None}])
@@ -232,7 +275,7 @@ async def test_a_letter_nobody_takes_becomes_a_dead_letter_and_goes_when_tried_a
     await run_worker(settings, wait=False)
     async with new_session() as db, db.begin():
         (letter,) = await list_letters(db, clinic.id)
-        assert (letter.name, letter.attempts, letter.code) == (DELIVER, 10, "SMTPDataError")
+        assert (letter.name, letter.attempts, letter.code) == (DELIVER, 10, "mail_refused")
         assert letter.own
         assert letter.last_at is not None
         assert letter.first_at == letter.last_at >= now

@@ -168,7 +168,7 @@ async def test_quiet_hours_are_the_persons_own(db: AsyncSession, patient: Person
 async def test_a_way_that_was_just_used_rests_and_then_tells_of_all(
     db: AsyncSession, patient: Persons, now: datetime
 ) -> None:
-    await _target(db, patient, now, told_at=now - timedelta(minutes=4), told_until=now)
+    await _target(db, patient, now, told_at=now - timedelta(minutes=4))
     await notify(db, patient.id, "one", {}, now)
     await notify(db, patient.id, "two", {}, now, critical=True)
     assert [(at, critical) for at, critical, _ in await _jobs(db)] == [

@@ -47,7 +47,6 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tries", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("told_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["person_id"], ["persons.id"], name=op.f("fk_notice_targets_person_id_persons")
@@ -72,6 +71,25 @@ def upgrade() -> None:
         postgresql_where=sa.text("way = 'push'"),
     )
     op.create_table(
+        "notices_told",
+        sa.Column("target_id", sa.Uuid(), nullable=False),
+        sa.Column("notice_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["notice_id"],
+            ["notices.id"],
+            name=op.f("fk_notices_told_notice_id_notices"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["target_id"],
+            ["notice_targets.id"],
+            name=op.f("fk_notices_told_target_id_notice_targets"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("target_id", "notice_id", name=op.f("pk_notices_told")),
+    )
+    op.create_index(op.f("ix_notices_told_notice_id"), "notices_told", ["notice_id"], unique=False)
+    op.create_table(
         "notice_settings",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("quiet_from", sa.BigInteger(), nullable=False),
@@ -95,5 +113,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("job_failures")
     op.drop_table("notice_settings")
+    op.drop_table("notices_told")
     op.drop_table("notice_targets")
     op.drop_table("notices")
