@@ -25,7 +25,7 @@ from people.organisations import Ref
 from people.policy import Act, Actor, Thing, require
 from people.refused import Forbidden, Refused
 from storage.engine import Base, new_id
-from telemed.visits import Visits, seen, thing, window
+from telemed.visits import Visits, measured, thing, window
 
 # As for readings: a device's clock may be a little ahead, and a buffer may be old.
 AHEAD_LIMIT = timedelta(minutes=10)
@@ -215,7 +215,7 @@ async def visit_ecg(
     db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime
 ) -> list[EcgStreamInfo]:
     """Streams of the visit's patient that reach into the visit's window, oldest first."""
-    visit = await seen(db, actor, visit_id, now)
+    visit = await measured(db, actor, visit_id, now)
     purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
     rows = await audit.read(db, actor, streams_of(visit), purpose)
     return [_info(row, name) for row, name in rows]

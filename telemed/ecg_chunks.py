@@ -26,7 +26,7 @@ from storage.engine import new_id
 from storage.jobs import Work, enqueue, job
 from storage.objects import Objects
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
-from telemed.visits import Visits, Window, seen, thing, window
+from telemed.visits import Visits, Window, measured, thing, window
 
 CHUNK_AFTER = timedelta(seconds=60)
 CHUNK_FRAMES = 600  # two minutes of a usual recorder, about 100 kB
@@ -155,7 +155,7 @@ async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of t
     Commit before `read_frames`: no connection or lock is held while the object store is asked.
     Raises NotFound for a stream that does not belong to the visit.
     """
-    visit = await seen(db, actor, visit_id, now)
+    visit = await measured(db, actor, visit_id, now)
     purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
     of_visit = streams_of(visit).with_only_columns(EcgStreams.stream)
     known = of_visit.where(EcgStreams.stream == stream).order_by(None)

@@ -24,7 +24,7 @@ from people.organisations import Ref
 from people.policy import Act, Actor, Thing, require
 from people.refused import FieldError, Refused
 from storage.engine import Base, new_id
-from telemed.visits import seen, thing, window
+from telemed.visits import measured, thing, window
 
 # A visit's page shows at most this many readings, the newest.
 READINGS_SHOWN = 2000
@@ -210,7 +210,7 @@ async def visit_readings(
 
     With `after` only what was received since that reading, with a minute of overlap.
     """
-    visit = await seen(db, actor, visit_id, now)
+    visit = await measured(db, actor, visit_id, now)
     query = (
         select(Readings, Devices.name)
         .join(Devices, Devices.id == Readings.device_id)

@@ -1,6 +1,7 @@
 """A remote visit rests on the patient's word: taken back, nobody sits in it any more.
 
-The papers stay: what was written of a visit that took place is the clinic's to keep.
+Nor does anybody but the patient look at what is measured for it. The papers stay: the note, and
+the data of a visit that was closed before, are the clinic's to keep.
 """
 
 from datetime import datetime
@@ -23,11 +24,17 @@ class ConsentWithdrawn(Refused):
 
 
 async def require_consent(
-    db: AsyncSession, patient_id: UUID, organisation_id: UUID, now: datetime
+    db: AsyncSession,
+    patient_id: UUID,
+    organisation_id: UUID,
+    now: datetime,
+    *,
+    before: datetime | None = None,
 ) -> None:
     """Refuse (ConsentWithdrawn) after a word that was taken back and not given again.
 
-    A word given later stands for itself: when it runs out nobody has taken anything back.
+    A word given later stands for itself: when it runs out nobody has taken anything back. With
+    `before` only a word that was taken back before then counts.
     """
     later = aliased(Consents)
     given_again = exists().where(
@@ -42,6 +49,7 @@ async def require_consent(
         Consents.purpose == Purpose.TELEMEDICINE.value,
         Consents.why == "withdrawn",
         ~given_again,
+        *(() if before is None else (Consents.ended_at < before,)),
     )
     if not await db.scalar(select(back)):
         return

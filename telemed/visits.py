@@ -289,6 +289,19 @@ async def seen(
     return row
 
 
+async def measured(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime) -> Visits:
+    """Give the row of a visit whose readings and trace the actor may look at.
+
+    Raises NotFound, and ConsentWithdrawn for the doctor of a patient who took the word back before
+    the visit was closed. One's own stays one's own.
+    """
+    row = await seen(db, actor, visit_id, now)
+    if actor.id != row.patient_id:
+        place, before = row.organisation_id, row.closed_at
+        await require_consent(db, row.patient_id, place, now, before=before)
+    return row
+
+
 def _require_time_left(visit: Visits, now: datetime) -> None:
     if now > window(visit).until:
         raise Forbidden

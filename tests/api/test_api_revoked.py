@@ -175,42 +175,81 @@ async def refused_after(server: Server, who: str, path: str, began_s: float) -> 
     return last_s - began_s
 
 
-WAYS: dict[str, tuple[Take, str, bool]] = {
-    "session": (taking_the_session, "patient", True),
-    "card": (taking_the_card, "patient", True),
-    "consent": (taking_the_consent, "doctor", False),
-    "hat": (taking_the_hat, "doctor", True),
+async def taking_the_guardian(server: Server) -> Callable[[], Awaitable[None]]:
+    """The clinic ends a guardianship: of a visit a guardian has reads, no seat and no media."""
+    world, now = server.world, datetime.now(UTC)
+    admin = await world.actor("clinic_admin")
+    async with world.sessions() as db, db.begin():
+        born = date(now.year - 8, 1, 1)
+        change = update(Persons).where(Persons.id == world["patient"]).values(born_on=born)
+        await db.execute(change)
+        new = NewGuardian(guardian_id=world["parent"], child_id=world["patient"])
+        tie = await appoint(db, admin, world["clinic"], new, now)
+
+    async def take() -> None:
+        async with server.client("parent") as client:
+            path = f"{API}/visits/{world['visit']}"
+            assert (await client.post(f"{path}/ticket")).status_code == 404
+            assert (await client.get(f"{API}{reads_of(server, 'guardian')[0]}")).is_success
+        path = f"/organisations/{world['clinic']}/guardianships/{tie}"
+        await ok(server, "clinic_admin", "DELETE", path)
+
+    return take
+
+
+# What is taken → from whom, and whose sockets end.
+WAYS: dict[str, tuple[Take, str, tuple[str, ...]]] = {
+    "session": (taking_the_session, "patient", ("patient",)),
+    "card": (taking_the_card, "patient", ("patient",)),
+    "consent": (taking_the_consent, "doctor", ("doctor", "patient")),
+    "hat": (taking_the_hat, "doctor", ("doctor",)),
+    "guardian": (taking_the_guardian, "parent", ()),
 }
+
+
+def reads_of(server: Server, way: str) -> list[str]:
+    """What is read, and is not any more."""
+    patient, visit = server.world["patient"], f"/visits/{server.world['visit']}"
+    if way == "guardian":
+        return [f"/records/{patient}", f"/children/{patient}/visits"]
+    return [f"{visit}/readings", f"{visit}/ecg"]
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_is_taken_away_ends_a_live_visit_within_a_second(
     settings: Settings, server: Server, tmp_path: Path, way: str
 ) -> None:
-    """The socket of who lost it, the voice between both; and what he could read."""
-    made, who, reads = WAYS[way]
+    """The sockets of who lost it, the voice between both, and what he could read."""
+    made, who, sockets = WAYS[way]
     take = await made(server)
-    path = f"/visits/{server.world['visit']}/readings"
     async with running_visit(settings, server, tmp_path / "log") as visit:
         began_s = time.monotonic()
-        both = visit.pages if way == "consent" else {who: visit.pages[who]}
         async with asyncio.TaskGroup() as tasks:
             ends = {
-                f"socket of the {name}": tasks.create_task(closed_after(page, began_s))
-                for name, page in both.items()
+                f"socket of the {name}": tasks.create_task(closed_after(visit.pages[name], began_s))
+                for name in sockets
             }
             await take()
-            refused = (
-                tasks.create_task(refused_after(server, who, path, began_s)) if reads else None
-            )
+            ends |= {
+                path.rpartition("/")[2]: tasks.create_task(
+                    refused_after(server, who, path, began_s)
+                )
+                for path in reads_of(server, way)
+            }
         figures = {name: task.result() for name, task in ends.items()}
-        if refused is not None:
-            figures["reads"] = refused.result()
         # Whatever is still on its way would come in this time.
         await asyncio.sleep(max(0.0, began_s + AT_MOST_S + 0.3 - time.monotonic()))
-        figures["media"] = visit.heard_at_s - began_s
+        heard_s = visit.heard_at_s - began_s
+        if sockets:
+            figures["media"] = heard_s
+        else:
+            # The visit itself is not the guardian's: it goes on.
+            assert heard_s > AT_MOST_S
+            assert await ticket(server, "doctor") == 201
         if way == "consent":
             assert await ticket(server, "doctor") == 403
+            await ok(server, "doctor", "GET", f"/visits/{server.world['visit']}/note")
+            await ok(server, "patient", "GET", f"/visits/{server.world['visit']}/readings")
     print(f"revoked {way}:", {name: f"{seconds:.3f} s" for name, seconds in figures.items()})
     assert all(seconds < AT_MOST_S for seconds in figures.values()), figures
 
