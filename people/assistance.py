@@ -1,7 +1,8 @@
 """Acting for somebody at the desk: a nurse or clerk takes the QR a person shows, for half an hour.
 
-Showing the code is the person's word; either side ends it at once. It reaches only the
-organisation of the desk, and only while the helper still works there.
+Showing the code is the word of the person, or of a guardian who answers for a child's health and
+sees it as the child does; either side ends it at once. It reaches only the organisation of the
+desk, and only while the helper still works there.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +23,8 @@ from people.organisations import Organisations, Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Kind, Right, Thing, require
 from people.refused import Forbidden, NotFound
-from people.relations import end, grant
+from people.relations import allowed, end, grant
+from people.shares import shower_of
 from storage.engine import Base, new_id
 
 LASTS = timedelta(minutes=30)
@@ -80,14 +82,20 @@ _helper = aliased(Persons)
 def visible_to(
     person_id: UUID, now: datetime
 ) -> Select[Assistances, Persons, Persons, Organisations]:
-    """What goes on between this person and a desk, from either side."""
+    """What goes on between a desk and this person, or a child whose health is theirs to mind."""
     return (
         select(Assistances, _helper, Persons, Organisations)
         .join(_helper, _helper.id == Assistances.helper_id)
         .join(Persons, Persons.id == Assistances.person_id)
         .join(Organisations, Organisations.id == Assistances.organisation_id)
         .where(
-            or_(Assistances.helper_id == person_id, Assistances.person_id == person_id),
+            or_(
+                Assistances.helper_id == person_id,
+                Assistances.person_id == person_id,
+                allowed(
+                    Act.CONSENT_FOR_CHILD_HEALTH, person_id, now, subject=Assistances.person_id
+                ),
+            ),
             Assistances.live(now),
         )
         .order_by(Assistances.since, Assistances.id)
@@ -109,6 +117,7 @@ async def start(
     require_at(actor, Act.SCAN_QR, new.organisation_id, now)
     _require_desk(actor, new.organisation_id, now)
     code = await codes.take(db, new.code, "assist", now, by=actor.id, network=network)
+    shown_by = await shower_of(db, code, now)
     if actor.id is None or code.person_id == actor.id:
         raise Forbidden
     row = Assistances(
@@ -135,6 +144,8 @@ async def start(
     organisation = await db.get_one(Organisations, row.organisation_id)
     told = {"organisation": organisation.name}
     await notify(db, row.person_id, "assistance_started", told, now, about=row.id)
+    if shown_by != row.person_id:
+        await notify(db, shown_by, "assistance_for_child", told, now, about=row.id)
     return (await _shown(db, actor.id, now, row.id))[0]
 
 
@@ -148,7 +159,7 @@ async def stop(db: AsyncSession, actor: Actor, assistance_id: UUID, now: datetim
 
 
 async def going_on(db: AsyncSession, actor: Actor, now: datetime) -> list[Assistance]:
-    """Give whom the actor acts for, and who acts for the actor."""
+    """Give whom the actor acts for, and who acts for the actor or a child of his."""
     require(actor, Act.HOUSEHOLD, Thing(subject_id=actor.id), now)
     return [] if actor.id is None else await _shown(db, actor.id, now)
 
@@ -156,7 +167,7 @@ async def going_on(db: AsyncSession, actor: Actor, now: datetime) -> list[Assist
 async def helped(db: AsyncSession, actor: Actor, assistance_id: UUID, now: datetime) -> Assistances:
     """Give the row to the helper who may act by it now.
 
-    Raises NotFound, Forbidden for the person helped and for a helper who left the desk.
+    Raises NotFound, Forbidden for the side that is helped and for a helper who left the desk.
     """
     row = await _seen(db, actor, assistance_id, now)
     require(actor, Act.ASSIST, thing(row), now)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from people import audit, codes
 from people.administration import require_at
-from people.codes import LIFE, ShownCode
+from people.codes import LIFE, Code, CodeRefused, ShownCode
 from people.consent_asked import needed_by
 from people.consent_rules import Purpose
 from people.consent_texts import ConsentText, ConsentTextChanged, ConsentTexts, current_texts, shown
@@ -28,7 +28,7 @@ from people.organisations import OrganisationKind, Organisations, Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Kind, Right, Thing
 from people.refused import Forbidden, NotFound, Refused
-from people.relations import allowed, end, grant
+from people.relations import actor_of, allowed, end, grant
 from storage.engine import Base, new_id
 
 # Codes a person shows on a page of his own; a guardian's are made with the family.
@@ -144,13 +144,14 @@ async def show_code(
 ) -> ShownCode:
     """Make a code of the actor's own, or of a child he speaks for.
 
-    Raises NotFound for others, ConsentNotYours for a child too young to open a record itself.
+    Raises NotFound for others, ConsentNotYours for a child too young to open a record itself and
+    for a guardian of who decides alone.
     """
     if actor.id is None:
         raise NotFound
     subject_id = person_id or actor.id
     act = require_word(actor, subject_id, OrganisationKind.CLINIC, now)
-    if purpose == "share_profile":
+    if purpose == "share_profile" or subject_id != actor.id:
         await _require_hand(db, actor, subject_id, now)
     code = await codes.make(db, subject_id, purpose, now, {"shown_by": str(actor.id)})
     details = {"what": "code_shown", "purpose": purpose}
@@ -173,6 +174,7 @@ async def scan(db: AsyncSession, actor: Actor, new: NewScan, network: str, now: 
     if actor.id is None or place is None or place.kind != OrganisationKind.CLINIC or not works:
         raise Forbidden(Act.SCAN_QR, thing, actor.id)
     code = await codes.take(db, new.code, "share_profile", now, by=actor.id, network=network)
+    shown_by = await shower_of(db, code, now)
     row = Shares(
         id=new_id(),
         person_id=code.person_id,
@@ -187,9 +189,22 @@ async def scan(db: AsyncSession, actor: Actor, new: NewScan, network: str, now: 
     await db.flush()
     await _keep(db, actor, row, "asked", now)
     params = {"organisation": place.name}
-    for told in {row.person_id, UUID(code.params["shown_by"])}:
+    for told in {row.person_id, shown_by}:
         await notify(db, told, "share_asked", params, now, about=row.id)
     return (await _scans(db, select(Shares).where(Shares.id == row.id), now))[0]
+
+
+async def shower_of(db: AsyncSession, code: Code, now: datetime) -> UUID:
+    """Who showed a code: its person, or a guardian who speaks for it still. Raises CodeRefused."""
+    shown_by = UUID(code.params.get("shown_by", str(code.person_id)))
+    if shown_by != code.person_id:
+        guardian = await actor_of(db, shown_by, now)
+        try:
+            require_word(guardian, code.person_id, OrganisationKind.CLINIC, now)
+            await _require_hand(db, guardian, code.person_id, now)
+        except (NotFound, ConsentNotYours) as refused:
+            raise CodeRefused from refused
+    return shown_by
 
 
 async def get_scan(db: AsyncSession, actor: Actor, share_id: UUID, now: datetime) -> Scan:

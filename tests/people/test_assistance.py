@@ -1,16 +1,19 @@
 """Acting at the desk: by the person's own code, at that desk, for half an hour, ended by either."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people import assistance, codes
+from people import assistance, codes, shares
 from people.assistance import LASTS, Assistance, NewAssistance
 from people.audit import AuditActs
+from people.codes import CodeRefused
+from people.consents import ConsentNotYours
 from people.facts import RightsChanged, take
+from people.notices import Notices
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Act, Kind, Right, Thing, may
@@ -118,3 +121,65 @@ async def test_nobody_helps_himself(
     """One's own code at one's own desk."""
     with pytest.raises(Forbidden):
         await begin(db, clerk.id, clerk.id, clinic.id, now)
+
+
+async def test_a_guardian_who_showed_the_code_is_told_sees_it_and_ends_it(
+    db: AsyncSession, clinic: Organisations, clerk: Persons, patient: Persons, now: datetime
+) -> None:
+    """His word, his look: a parent at the desk with a small child."""
+    patient.born_on = date(2018, 5, 20)
+    parent = await guardian_of(db, patient, now)
+    code = await shown(db, parent, patient, now)
+    made = await taken(db, clerk, clinic, code, now)
+    told = select(Notices.person_id).where(
+        Notices.code.in_(["assistance_started", "assistance_for_child"])
+    )
+    assert set(await db.scalars(told)) == {patient.id, parent}
+    actor = await actor_of(db, parent, now)
+    (seen,) = await assistance.going_on(db, actor, now)
+    assert (seen.id, seen.person.id, seen.mine) == (made.id, patient.id, False)
+    with pytest.raises(Forbidden):
+        await assistance.helped(db, actor, made.id, now)
+    await assistance.stop(db, actor, made.id, now)
+    assert await assistance.going_on(db, actor, now) == []
+
+
+async def test_a_code_is_worth_nothing_once_its_shower_speaks_for_the_child_no_more(
+    db: AsyncSession, clinic: Organisations, clerk: Persons, patient: Persons, now: datetime
+) -> None:
+    """Although he showed it while he did; nor does anybody show one for who decides alone."""
+    patient.born_on = date(2018, 5, 20)
+    parent = await guardian_of(db, patient, now)
+    code = await shown(db, parent, patient, now)
+    ended = update(Relations).where(Relations.actor_id == parent).values(until=now)
+    await db.execute(ended)
+    with pytest.raises(CodeRefused):
+        await taken(db, clerk, clinic, code, now)
+    patient.born_on = date(2010, 5, 20)
+    other = await guardian_of(db, patient, now)
+    with pytest.raises(ConsentNotYours):
+        await shown(db, other, patient, now)
+
+
+async def guardian_of(db: AsyncSession, child: Persons, now: datetime) -> UUID:
+    """Somebody who answers for a child's health."""
+    row = Persons(id=new_id(), family_name="-", given_name="-", created_at=now, language="ru")
+    db.add(row)
+    await db.flush()
+    right = Right(actor_id=row.id, kind=Kind.CHILD_HEALTH, subject_id=child.id, since=now)
+    await grant(db, right, "test")
+    return row.id
+
+
+async def shown(db: AsyncSession, shower: UUID, child: Persons, now: datetime) -> str:
+    """The code a guardian shows for a child."""
+    actor = await actor_of(db, shower, now)
+    return (await shares.show_code(db, actor, "assist", child.id, now)).code
+
+
+async def taken(
+    db: AsyncSession, clerk: Persons, clinic: Organisations, code: str, now: datetime
+) -> Assistance:
+    """The desk takes a code."""
+    new, helper = NewAssistance(code, clinic.id), await actor_of(db, clerk.id, now)
+    return await assistance.start(db, helper, new, "10.0.0.1", now)
