@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import passkeys, recovery_codes, totp
 from people.audit import acted
+from people.cards import has_card
 from people.device_tokens import token_hash
 from people.facts import SignedIn, emit
 from people.notices import notify
@@ -70,6 +71,7 @@ class Factors(msgspec.Struct, frozen=True):
 
     login: str | None
     password: bool
+    card: bool
     totp: bool
     passkeys: list[Passkey]
     recovery_codes_left: int
@@ -159,6 +161,7 @@ async def my_factors(db: AsyncSession, caller: Caller, now: datetime, *, require
     return Factors(
         login=login,
         password=login is not None,
+        card=await has_card(db, person_id),
         totp=await totp.has_totp(db, person_id),
         passkeys=await passkeys.list_keys(db, person_id),
         recovery_codes_left=await recovery_codes.left(db, person_id),

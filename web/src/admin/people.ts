@@ -44,6 +44,7 @@ export function faultText(code: string): string {
 
 const PEOPLE = '/api/v1/organisations/{organisation_id}/people';
 const PERSON = '/api/v1/organisations/{organisation_id}/people/{person_id}';
+const FACTORS = '/api/v1/organisations/{organisation_id}/people/{person_id}/reset-factors';
 const HAT = '/api/v1/organisations/{organisation_id}/people/{person_id}/hats/{hat}';
 
 export function listPeople(
@@ -73,4 +74,8 @@ export async function letGo(org: string, person: string): Promise<void> {
 
 export async function takeBack(org: string, person: string): Promise<void> {
   await ask(api.PUT(PERSON, { params: { path: whose(org, person) } }));
+}
+
+export async function resetFactors(org: string, person: string): Promise<void> {
+  await ask(api.POST(FACTORS, { params: { path: whose(org, person) } }));
 }

@@ -1618,6 +1618,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/organisations/{organisation_id}/people/{person_id}/reset-factors': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Take away the lost second factors of a person who works nowhere else; sessions end. */
+    post: operations['resetFactors'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/organisations/{organisation_id}/recoveries': {
     parameters: {
       query?: never;
@@ -2622,6 +2639,7 @@ export interface components {
      * @description What the caller can prove himself with.
      */
     Factors: {
+      card: boolean;
       login: string | null;
       passkeys: components['schemas']['Passkey'][];
       password: boolean;
@@ -3001,6 +3019,8 @@ export interface components {
     /**
      * ManagedTie
      * @description A guardianship as an administrator of the child's organisation sees it.
+     *
+     *         `to_confirm`: this organisation's side of the child's life is not confirmed yet.
      */
     ManagedTie: {
       age: number;
@@ -3013,6 +3033,7 @@ export interface components {
       limits: components['schemas']['Limit'][];
       school: boolean;
       state: components['schemas']['GuardianState'];
+      to_confirm: boolean;
     };
     /**
      * Me
@@ -3442,7 +3463,7 @@ export interface components {
     };
     /**
      * OpenRecord
-     * @description A record that is open to a doctor now.
+     * @description A record that is open to a doctor now; without a name when that was not opened.
      */
     OpenRecord: {
       opened_by: string | null;
@@ -3746,7 +3767,7 @@ export interface components {
       'drift' | 'electrode_off' | 'few_beats' | 'flat_line' | 'mains' | 'muscle' | 'saturation';
     /**
      * Record
-     * @description A record as far as it is open; None stands for a field that is not.
+     * @description A record as far as it is open; None stands for a field that is not, "" for a name.
      */
     Record: {
       born_on: string | null;
@@ -11885,6 +11906,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description Our failure; error_id is in the log. */
       500: {
         headers: {
@@ -14408,6 +14438,99 @@ export interface operations {
       };
     };
   };
+  resetFactors: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+        person_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   listRecoveries: {
     parameters: {
       query?: never;
@@ -15783,6 +15906,15 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       /** @description Our failure; error_id is in the log. */
       500: {
         headers: {
@@ -15959,6 +16091,15 @@ export interface operations {
       };
       /** @description The body is no JSON. */
       415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
         headers: {
           [name: string]: unknown;
         };

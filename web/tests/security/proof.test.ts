@@ -13,6 +13,7 @@ const STALE = problem(403, 'step_up_needed');
 const FACTORS = {
   login: 'ildar',
   password: true,
+  card: false,
   totp: true,
   passkeys: [],
   recovery_codes_left: 10,
@@ -95,9 +96,25 @@ describe('the dialog that asks for a proof', () => {
     );
   });
 
-  it('asks for the card of who has nothing else, its address or its secret', () => {
+  it('tells who came by a link to sign in again, and asks for nothing they do not have', async () => {
     const none = { ...FACTORS, login: null, password: false, totp: false };
-    expect(waysToProve(none, true)).toEqual(['card']);
+    network({
+      'GET /api/v1/factors': { body: none },
+      'POST /api/v1/sign-out': { status: 204 },
+    });
+    const onend = vi.fn();
+    render(ProofDialog, { onend });
+    const again = await screen.findByRole('button', { name: 'Sign in again' });
+    expect(screen.getByText(/your clinic or school will give you a new one/)).toBeVisible();
+    expect(screen.queryByRole('textbox')).toBeNull();
+    await userEvent.click(again);
+    await vi.waitFor(() => expect(onend).toHaveBeenCalledExactlyOnceWith(false));
+  });
+
+  it('asks for the card of who has one, its address or its secret', () => {
+    const none = { ...FACTORS, login: null, password: false, totp: false };
+    expect(waysToProve(none, true)).toEqual([]);
+    expect(waysToProve({ ...none, card: true }, true)).toEqual(['card']);
     expect(waysToProve(FACTORS, true)).toEqual(['password', 'totp']);
     expect(cardSecret(' https://clinic.example/#/enter/AbC-1 ')).toBe('AbC-1');
     expect(cardSecret('AbC-1')).toBe('AbC-1');
