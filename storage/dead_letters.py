@@ -2,7 +2,8 @@
 
 A letter tells the job's name, how often and when it was tried and the kind of its last failure,
 never what is in it. A job that has owners is seen by them alone; one without is the house's own:
-everybody who looks sees it, and may have it tried again, but nobody drops it for all.
+everybody who looks sees it, and may have it tried again, but nobody drops it for all; it is
+forgotten when it is old.
 """
 
 from datetime import datetime
@@ -68,6 +69,19 @@ _DROP = text("""
     RETURNING task_name
 """)
 
+# Of the house alone: what has owners is theirs to drop.
+_DROP_OLD = text("""
+    WITH old AS (
+        DELETE FROM procrastinate_jobs j
+        WHERE j.status = 'failed' AND NOT j.args ? '_owners' AND coalesce(
+            (SELECT f.last_at FROM job_failures f WHERE f.job_id = j.id),
+            (SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id)
+        ) < :before
+        RETURNING j.id
+    )
+    DELETE FROM job_failures f USING old WHERE f.job_id = old.id
+""")
+
 
 async def list_letters(db: AsyncSession, owner: UUID) -> list[Letter]:
     """Give the newest dead letters of `owner` and of the house."""
@@ -87,6 +101,11 @@ async def drop(db: AsyncSession, owner: UUID, letter_id: int) -> str | None:
     if name is not None:
         await forget_failure(db, letter_id)
     return name
+
+
+async def drop_old(db: AsyncSession, before: datetime) -> None:
+    """Forget the house's own dead letters that were last tried before."""
+    await db.execute(_DROP_OLD, {"before": before})
 
 
 async def keep_failure(db: AsyncSession, job_id: int, code: str, now: datetime) -> None:
