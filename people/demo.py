@@ -161,15 +161,24 @@ async def seed(db: AsyncSession, key: bytes, now: datetime) -> dict[str, Any]:
 async def guardians(
     db: AsyncSession, administrator: Actor, school: str, pupils: Collection[str], now: datetime
 ) -> None:
-    """Let the guardians of these pupils ask, the school confirm, and a teen agree."""
+    """Let the guardians of these pupils ask, school and clinic confirm, and a teen agree."""
     for person in PERSONS:
         if person.child not in pupils or person.child is None:
             continue
         child_id = demo_id(person.child)
         tie = await ask(db, await actor_of(db, demo_id(person.login), now), child_id, now)
         await confirm_here(db, administrator, demo_id(school), tie, now)
+        for clinic in _clinics_of(person.child):
+            office = next(p for p in PERSONS if (Kind.ADMINISTRATION, clinic) in p.hats)
+            head = await actor_of(db, demo_id(office.login), now)
+            await confirm_here(db, head, demo_id(clinic), tie, now)
         if await db.scalar(select(Guardianships.live_at).where(Guardianships.id == tie)) is None:
             await agree(db, await actor_of(db, child_id, now), tie, now)
+
+
+def _clinics_of(login: str) -> list[str]:
+    hats = next(person.hats for person in PERSONS if person.login == login)
+    return [where for kind, where in hats if kind is Kind.ATTACHMENT]
 
 
 async def _person(db: AsyncSession, key: bytes, person: Person, now: datetime) -> None:

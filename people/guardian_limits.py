@@ -90,7 +90,7 @@ async def set_limit(
         set_by_id=actor.id,
     )
     db.add(limit)
-    await acted(db, actor, "guardian_limited", row, now)
+    await acted(db, actor, "guardian_limited", row, now, organisation_id)
     await rewrite(db, row, now)
     await notify(db, row.guardian_id, f"guardian_limited_{new.scope}", {}, now, about=row.id)
     return limit.id
@@ -115,7 +115,7 @@ async def lift_limit(
         .returning(GuardianLimits.id)
     )
     if lifted is not None:
-        await acted(db, actor, "guardian_limit_lifted", row, now)
+        await acted(db, actor, "guardian_limit_lifted", row, now, organisation_id)
         await rewrite(db, row, now)
 
 

@@ -1,8 +1,9 @@
 """What a confirmed guardian may see, from when until when. Pure: windows of time in, rights out.
 
     tie      until the child is grown up
-    school   the tie, less what a court closed
-    health   until the teen decides; then what the teen shares; less what a court closed
+    school   the tie, once confirmed for it, less what a court closed
+    health   until the teen decides, once confirmed for it; then what the teen shares; less what a
+             court closed
 
 The rights are written down ahead of time, so that a birthday, the end of a court's limit and the
 end of a share act by themselves.
@@ -42,6 +43,7 @@ class Say(msgspec.Struct, frozen=True, kw_only=True):
     child_id: UUID
     born_on: date
     zone: str
+    confirmed: frozenset[Scope] = frozenset(Scope)
     closed: dict[Scope, list[Window]] = {}
     shared: list[Window] = []
 
@@ -59,11 +61,12 @@ class Say(msgspec.Struct, frozen=True, kw_only=True):
 def rights_of(say: Say, now: datetime) -> list[Right]:
     """Give every right from `now` on, those that begin later too."""
     tie = _within([Window(now, say.grown_up_at)], now, say.grown_up_at)
-    child = _within(tie, now, say.decides_at)
+    child = _within(tie, now, say.decides_at) if Scope.HEALTH in say.confirmed else []
+    school = tie if Scope.SCHOOL in say.confirmed else []
     teen = _within(say.shared, max(now, say.decides_at), say.grown_up_at)
     shown = {
         Kind.GUARDIANSHIP: tie,
-        Kind.CHILD_SCHOOL: _less(tie, say.closed.get(Scope.SCHOOL, [])),
+        Kind.CHILD_SCHOOL: _less(school, say.closed.get(Scope.SCHOOL, [])),
         Kind.CHILD_HEALTH: _less(_joined([*child, *teen]), say.closed.get(Scope.HEALTH, [])),
     }
     return [

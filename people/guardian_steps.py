@@ -1,6 +1,7 @@
 """The steps of a guardianship: ask, appoint, confirm, agree, end.
 
-Nobody confirms, or limits, a guardianship of his own, whatever other hat he wears.
+Nobody confirms, or limits, a guardianship of his own, whatever other hat he wears. A clinic
+confirms for health, a school for school, another guardian for what was confirmed to him.
 """
 
 from datetime import datetime
@@ -17,6 +18,7 @@ from people.administration import require_at
 from people.ages import GROWN_UP, TEEN_DECIDES, TEEN_IS_TOLD, age_on, local_day
 from people.cards import shown_card
 from people.codes import ShownCode
+from people.guardian_rights import Scope
 from people.guardians import (
     GuardianLimits,
     GuardianshipOver,
@@ -25,6 +27,7 @@ from people.guardians import (
     NotAChild,
     acted,
     guards_too,
+    halves_of,
     managed,
     rewrite,
     seen,
@@ -34,6 +37,7 @@ from people.guardians import (
 from people.households import guardians_of
 from people.members import belongs, member
 from people.notices import notify
+from people.organisations import OrganisationKind, Organisations
 from people.persons import Persons
 from people.policy import Act, Actor, Thing, require
 from people.refused import Forbidden, NotFound
@@ -117,7 +121,7 @@ async def appoint(
     if new.guardian_id == child.id or await db.scalar(query) is None:
         raise NotFound
     row, _ = await _row(db, new.guardian_id, child.id, now)
-    await _confirmed(db, actor, row, now)
+    await _confirmed(db, actor, row, await _half_of(db, organisation_id), now, organisation_id)
     return row.id
 
 
@@ -127,20 +131,21 @@ async def confirm(db: AsyncSession, actor: Actor, guardianship_id: UUID, now: da
     Raises NotFound, Forbidden for whoever has no say, GuardianshipOver, NotAChild.
     """
     row = await seen(db, actor, guardianship_id, now)
-    if row.guardian_id == actor.id or not await _guards(db, actor, row, now):
+    halves = await _guards(db, actor, row, now)
+    if row.guardian_id == actor.id or not halves:
         raise Forbidden
-    await _confirmed(db, actor, row, now)
+    await _confirmed(db, actor, row, halves, now)
 
 
 async def confirm_here(
     db: AsyncSession, actor: Actor, organisation_id: UUID, guardianship_id: UUID, now: datetime
 ) -> None:
-    """Confirm as an administrator of the child's organisation; twice is once.
+    """Confirm as an administrator of the child's organisation, for its side; twice is once.
 
     Raises NotFound, Forbidden for one's own, GuardianshipOver, NotAChild.
     """
     row = await managed(db, actor, organisation_id, guardianship_id, now)
-    await _confirmed(db, actor, row, now)
+    await _confirmed(db, actor, row, await _half_of(db, organisation_id), now, organisation_id)
 
 
 async def agree(db: AsyncSession, actor: Actor, guardianship_id: UUID, now: datetime) -> None:
@@ -184,14 +189,20 @@ async def end_here(
     Raises NotFound, Forbidden for one's own.
     """
     row = await managed(db, actor, organisation_id, guardianship_id, now)
-    await _ended(db, actor, row, now)
+    await _ended(db, actor, row, now, organisation_id)
 
 
-async def _ended(db: AsyncSession, actor: Actor, row: Guardianships, now: datetime) -> None:
+async def _ended(
+    db: AsyncSession,
+    actor: Actor,
+    row: Guardianships,
+    now: datetime,
+    organisation_id: UUID | None = None,
+) -> None:
     if row.ended_at is not None:
         return
     row.ended_at, row.ended_by_id = now, actor.id
-    await acted(db, actor, "guardian_ended", row, now)
+    await acted(db, actor, "guardian_ended", row, now, organisation_id)
     await rewrite(db, row, now)
     if row.guardian_id != actor.id:
         await notify(db, row.guardian_id, "guardian_ended", {}, now, about=row.id)
@@ -202,6 +213,7 @@ async def _row(
 ) -> tuple[Guardianships, bool]:
     """Give the pair's row that is not over, locked, and whether it is new."""
     new = {"id": new_id(), "guardian_id": guardian_id, "child_id": child_id, "asked_at": now}
+    new |= {scope.value: False for scope in Scope}
     done = await db.execute(
         insert(Guardianships)
         .values(new)
@@ -245,18 +257,32 @@ async def _keep_limits(db: AsyncSession, row: Guardianships, now: datetime) -> N
     )
 
 
-async def _confirmed(db: AsyncSession, actor: Actor, row: Guardianships, now: datetime) -> None:
-    """Write the confirmation once; below 15 the guardianship lives at once."""
+async def _confirmed(  # noqa: PLR0917 - who, what, for which side, when, where
+    db: AsyncSession,
+    actor: Actor,
+    row: Guardianships,
+    halves: frozenset[Scope],
+    now: datetime,
+    organisation_id: UUID | None = None,
+) -> None:
+    """Write the confirmation of these sides once; below 15 the guardianship lives at once."""
     if row.ended_at is not None:
         raise GuardianshipOver(state_of(row))
     age = await _age(db, row.child_id, now)
-    if row.confirmed_at is not None:
+    first = row.confirmed_at is None
+    if halves <= halves_of(row):
         return
-    row.confirmed_at, row.confirmed_by_id = now, actor.id
-    if age < TEEN_DECIDES:
-        row.live_at = now
-    await acted(db, actor, "guardian_confirmed", row, now)
+    row.health, row.school = (s in halves | halves_of(row) for s in (Scope.HEALTH, Scope.SCHOOL))
+    others = await guardians_of(db, row.child_id, now)
+    if first:
+        row.confirmed_at, row.confirmed_by_id = now, actor.id
+        row.live_at = now if age < TEEN_DECIDES else None
+    await acted(db, actor, "guardian_confirmed", row, now, organisation_id)
     await rewrite(db, row, now)
+    for person_id in {*others} - {row.guardian_id, actor.id}:
+        await notify(db, person_id, "guardian_joined", {}, now, critical=True, about=row.id)
+    if not first:
+        return
     told = "guardian_live" if row.live_at is not None else "guardian_waits_for_teen"
     await notify(db, row.guardian_id, told, {}, now, about=row.id)
     if age >= TEEN_DECIDES:
@@ -265,12 +291,28 @@ async def _confirmed(db: AsyncSession, actor: Actor, row: Guardianships, now: da
         await notify(db, row.child_id, "guardian_new", {}, now, about=row.id)
 
 
-async def _guards(db: AsyncSession, actor: Actor, row: Guardianships, now: datetime) -> bool:
-    """Say whether the actor is another guardian of the child, without a court's limit."""
+async def _half_of(db: AsyncSession, organisation_id: UUID) -> frozenset[Scope]:
+    """Give the side of a child's life that an organisation opens."""
+    clinic = (await db.get_one(Organisations, organisation_id)).kind == OrganisationKind.CLINIC
+    return frozenset({Scope.HEALTH if clinic else Scope.SCHOOL})
+
+
+async def _guards(
+    db: AsyncSession, actor: Actor, row: Guardianships, now: datetime
+) -> frozenset[Scope]:
+    """Give what was confirmed to the actor as another guardian whom no court limits, or nothing."""
     if actor.id is None:
-        return False
+        return frozenset()
     query = select(Guardianships.id).where(Guardianships.id == row.id, guards_too(actor.id, now))
-    return await db.scalar(query) is not None
+    if await db.scalar(query) is None:
+        return frozenset()
+    own = select(Guardianships).where(
+        Guardianships.guardian_id == actor.id,
+        Guardianships.child_id == row.child_id,
+        Guardianships.live_at.is_not(None),
+        Guardianships.ended_at.is_(None),
+    )
+    return halves_of((await db.scalars(own)).one())
 
 
 async def _age(db: AsyncSession, child_id: UUID, now: datetime) -> int:

@@ -1,6 +1,7 @@
 """Guardians: asked for, confirmed, living, over. One row per guardian and child; each is dated.
 
-    asked → confirmed by an administrator of an organisation of the child, or by another guardian
+    asked → confirmed by an administrator of an organisation of the child, or by another guardian:
+            a clinic opens health, a school opens school, a guardian what was opened to him
           → from 15 on agreed to by the teen → lives until the 18th birthday, or is ended
 
 What a guardian may see is written into relations (people/guardian_rights.py) anew whenever the
@@ -57,6 +58,9 @@ class Guardianships(Base):
     asked_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
     confirmed_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("persons.id"))
+    # Which side of the child's life was confirmed: by its clinic, by its school, by who has it.
+    health: Mapped[bool] = mapped_column(default=False)
+    school: Mapped[bool] = mapped_column(default=False)
     # When it began to give rights: at once when confirmed, later when the teen has to agree.
     live_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -165,6 +169,12 @@ def state_of(row: Guardianships) -> GuardianState:
     return GuardianState.ASKED if row.confirmed_at is None else GuardianState.CONFIRMED
 
 
+def halves_of(row: Guardianships) -> frozenset[Scope]:
+    """Give the sides of a child's life that somebody confirmed."""
+    confirmed = {Scope.HEALTH: row.health, Scope.SCHOOL: row.school}
+    return frozenset(scope for scope, open_ in confirmed.items() if open_)
+
+
 _own = aliased(Guardianships)
 
 
@@ -269,6 +279,7 @@ async def say_of(db: AsyncSession, row: Guardianships, now: datetime) -> Say:
         child_id=row.child_id,
         born_on=born_on,
         zone=await zone_of(db, row.child_id, now),
+        confirmed=halves_of(row),
         closed={scope: [] for scope in Scope},
     )
     limits = select(GuardianLimits).where(
@@ -296,9 +307,14 @@ async def zone_of(db: AsyncSession, person_id: UUID, now: datetime) -> str:
     return await db.scalar(query) or DEFAULT_ZONE
 
 
-async def acted(
-    db: AsyncSession, actor: Actor, what: str, row: Guardianships, now: datetime
+async def acted(  # noqa: PLR0917 - who, what, to what, when, where: all of them each time
+    db: AsyncSession,
+    actor: Actor,
+    what: str,
+    row: Guardianships,
+    now: datetime,
+    organisation_id: UUID | None = None,
 ) -> None:
-    """Keep a row of what was done to a guardianship."""
-    thing = Thing(subject_id=row.child_id, about=(row.id,))
+    """Keep a row of what was done to a guardianship; of an office's act also where."""
+    thing = Thing(subject_id=row.child_id, organisation_id=organisation_id, about=(row.id,))
     await audit.acted(db, actor.id, what, thing, now)

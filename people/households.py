@@ -32,11 +32,12 @@ from people.guardians import (
     GuardianState,
     HealthShares,
     guards_too,
+    halves_of,
     of_organisation,
     state_of,
     zone_of,
 )
-from people.organisations import Organisations, Ref
+from people.organisations import OrganisationKind, Organisations, Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Kind, Thing, require
 from people.refused import NotFound
@@ -114,13 +115,17 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManagedTie(msgspec.Struct, frozen=True, kw_only=True):
-    """A guardianship as an administrator of the child's organisation sees it."""
+    """A guardianship as an administrator of the child's organisation sees it.
+
+    `to_confirm`: this organisation's side of the child's life is not confirmed yet.
+    """
 
     id: UUID
     child: Ref
     age: int
     guardian: Ref
     state: GuardianState
+    to_confirm: bool
     asked_at: datetime
     health: bool
     school: bool
@@ -204,10 +209,14 @@ async def list_guardianships(
     Raises NotFound and Forbidden.
     """
     require_at(actor, Act.MANAGE_PEOPLE, organisation_id, now)
-    here = _ties().where(of_organisation(organisation_id, now), Guardianships.ended_at.is_(None))
-    rows = (await db.execute(here)).all()
+    children = _ties().where(
+        of_organisation(organisation_id, now), Guardianships.ended_at.is_(None)
+    )
+    rows = (await db.execute(children)).all()
     view = await _view(db, [row.id for row, _, _ in rows], now)
     organisation = await db.get_one(Organisations, organisation_id)
+    clinic = organisation.kind == OrganisationKind.CLINIC
+    here = Scope.HEALTH if clinic else Scope.SCHOOL
     today = local_day(now, organisation.timezone)
     ties = [
         ManagedTie(
@@ -216,6 +225,7 @@ async def list_guardianships(
             age=age_on(child.born_on, today),
             guardian=_ref(guardian),
             state=state_of(row),
+            to_confirm=here not in halves_of(row),
             asked_at=row.asked_at,
             health=Scope.HEALTH in view.sees.get(row.id, ()),
             school=Scope.SCHOOL in view.sees.get(row.id, ()),

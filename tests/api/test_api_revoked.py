@@ -279,24 +279,6 @@ async def test_a_revoked_device_sends_nothing_more_within_a_second(server: Serve
     assert socket_s < AT_MOST_S
 
 
-async def guardianship(server: Server) -> tuple[str, str, Callable[[], Awaitable[None]]]:
-    """A parent reads about a child; the school ends the relation."""
-    world, now = server.world, datetime.now(UTC)
-    admin = await world.actor("school_admin")
-    async with world.sessions() as db, db.begin():
-        born = date(now.year - 8, 1, 1)
-        change = update(Persons).where(Persons.id == world["pupil"]).values(born_on=born)
-        await db.execute(change)
-        new = NewGuardian(guardian_id=world["parent"], child_id=world["pupil"])
-        tie = await appoint(db, admin, world["school"], new, now)
-
-    async def take() -> None:
-        path = f"/organisations/{world['school']}/guardianships/{tie}"
-        await ok(server, "school_admin", "DELETE", path)
-
-    return "parent", f"/records/{world['pupil']}", take
-
-
 async def share(server: Server) -> tuple[str, str, Callable[[], Awaitable[None]]]:
     """A colleague reads a record that the patient opened, and closes again."""
     world, now = server.world, datetime.now(UTC)
@@ -348,12 +330,12 @@ async def emergency(server: Server) -> tuple[str, str, Callable[[], Awaitable[No
     return "doctor2", f"/records/{world['patient']}", take
 
 
-@pytest.mark.parametrize("given", [guardianship, share, emergency])
+@pytest.mark.parametrize("given", [share, emergency])
 async def test_a_record_that_is_closed_again_is_read_no_more_within_a_second(
     server: Server,
     given: Callable[[Server], Awaitable[tuple[str, str, Callable[[], Awaitable[None]]]]],
 ) -> None:
-    """A guardian's right, a share, an emergency."""
+    """A share, an emergency."""
     who, path, take = await given(server)
     await ok(server, who, "GET", path)
     began_s = time.monotonic()

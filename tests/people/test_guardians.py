@@ -37,6 +37,7 @@ from people.guardian_steps import (
 )
 from people.guardians import GuardianshipOver, GuardianState, GuardianTooYoung, NotAChild
 from people.households import family, get_child, guardians_of, list_guardianships
+from people.notices import Notices
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Act, Actor, Kind, Right, Thing, may
@@ -51,21 +52,22 @@ Make = Callable[..., Awaitable[UUID]]
 
 
 class Home:
-    """A mother, a father and a child of a school; its administrator and one of another school."""
+    """A mother, a father, a child of a school and a clinic; who heads these and another school."""
 
     def __init__(self, db: AsyncSession, now: datetime) -> None:
         self.db, self.now = db, now
         self.ids: dict[str, UUID] = {}
 
     async def fill(self, born_on: date) -> None:
-        for place in ("school", "far"):
+        for place, kind in (("school", "school"), ("far", "school"), ("clinic", "clinic")):
             self.ids[place] = new_id()
-            self.db.add(Organisations(id=self.ids[place], kind="school", name=place))
+            self.db.add(Organisations(id=self.ids[place], kind=kind, name=place))
         for name, hat, where in (
             ("mother", None, ""),
             ("father", None, ""),
             ("child", Kind.CLASS, "school"),
             ("head", Kind.ADMINISTRATION, "school"),
+            ("chief", Kind.ADMINISTRATION, "clinic"),
             ("stranger", Kind.ADMINISTRATION, "far"),
         ):
             self.ids[name] = new_id()
@@ -77,6 +79,7 @@ class Home:
             if hat is not None:
                 about = new_id() if hat is Kind.CLASS else None
                 await self.wears(name, hat, where, about_id=about)
+        await self.wears("child", Kind.ATTACHMENT, "clinic")
 
     async def wears(self, name: str, kind: Kind, where: str, **more: UUID | None) -> None:
         right = Right(
@@ -95,10 +98,11 @@ class Home:
         return await ask(self.db, await self.actor(name), self.ids["child"], self.now)
 
     async def guardian(self, name: str = "mother") -> UUID:
-        """Somebody whom the school confirmed."""
+        """Somebody whom school and clinic confirmed."""
         tie = await self.ask(name)
-        head = await self.actor("head")
-        await confirm_here(self.db, head, self.ids["school"], tie, self.now)
+        for head, place in (("head", "school"), ("chief", "clinic")):
+            actor = await self.actor(head)
+            await confirm_here(self.db, actor, self.ids[place], tie, self.now)
         return tie
 
     async def sees(self, name: str, at: datetime | None = None) -> tuple[bool, bool]:
@@ -112,6 +116,13 @@ class Home:
         new = NewLimit(scope=scope, until=until, paper="2-145/2026")
         head, school = await self.actor("head"), self.ids["school"]
         return await set_limit(self.db, head, school, tie, new=new, now=self.now)
+
+    async def told(self, name: str, code: str) -> list[bool]:
+        """Which notices of this code somebody got: whether they are critical."""
+        query = select(Notices.critical).where(
+            Notices.person_id == self.ids[name], Notices.code == code
+        )
+        return list((await self.db.scalars(query)).all())
 
     async def done(self) -> list[str]:
         rows = await self.db.scalars(select(AuditActs.act).order_by(AuditActs.id))
@@ -143,7 +154,28 @@ async def test_nothing_is_seen_before_somebody_confirms(home: Home) -> None:
     )
 
 
-async def test_confirmed_by_the_school_a_guardian_sees_both_sides(home: Home) -> None:
+async def test_each_office_opens_its_side_and_no_other(home: Home) -> None:
+    """And a guardian opens what was opened to him; the others are told each time."""
+    head, chief = await home.actor("head"), await home.actor("chief")
+    tie = await home.ask("mother")
+    await confirm_here(home.db, head, home.ids["school"], tie, home.now)
+    assert await home.sees("mother") == (False, True)
+    his = await home.ask("father")
+    await confirm(home.db, await home.actor("mother"), his, home.now)
+    assert await home.sees("father") == (False, True)
+    assert await home.told("mother", "guardian_joined") == []
+    new = NewGuardian(home.ids["father"], home.ids["child"])
+    assert await appoint(home.db, chief, home.ids["clinic"], new, home.now) == his
+    assert await home.sees("father") == (True, True)
+    assert await home.told("mother", "guardian_joined") == [True]
+    await confirm(home.db, await home.actor("father"), tie, home.now)
+    assert await home.sees("mother") == (True, True)
+    places = select(AuditActs.organisation_id).where(AuditActs.act == "guardian_confirmed")
+    done = list((await home.db.scalars(places.order_by(AuditActs.id))).all())
+    assert done == [home.ids["school"], None, home.ids["clinic"], None]
+
+
+async def test_confirmed_by_both_a_guardian_sees_both_sides(home: Home) -> None:
     """At once, and both hear of it."""
     await home.guardian()
     assert await home.sees("mother") == (True, True)
@@ -152,13 +184,13 @@ async def test_confirmed_by_the_school_a_guardian_sees_both_sides(home: Home) ->
     assert changed == {home.ids["mother"], home.ids["child"]}
     child = await get_child(home.db, await home.actor("mother"), home.ids["child"], home.now)
     assert (child.name, child.age, child.step) == ("Тест Child", 7, None)
-    assert await home.done() == ["guardian_asked", "guardian_confirmed"]
+    assert await home.done() == ["guardian_asked", "guardian_confirmed", "guardian_confirmed"]
 
 
 async def test_asking_and_confirming_twice_is_once(home: Home) -> None:
     """A repeat after a lost answer changes nothing."""
     assert await home.guardian() == await home.guardian()
-    assert await home.done() == ["guardian_asked", "guardian_confirmed"]
+    assert await home.done() == ["guardian_asked", "guardian_confirmed", "guardian_confirmed"]
 
 
 async def test_another_guardian_confirms_but_nobody_his_own(home: Home) -> None:
@@ -201,7 +233,7 @@ async def test_an_administrator_appoints_within_his_organisation(home: Home) -> 
     """A person of nowhere may be; somebody of another place, or a far child, is not found."""
     head, school, child = await home.actor("head"), home.ids["school"], home.ids["child"]
     await appoint(home.db, head, school, NewGuardian(home.ids["father"], child), home.now)
-    assert await home.sees("father") == (True, True)
+    assert await home.sees("father") == (False, True)
     stranger, far = await home.actor("stranger"), home.ids["far"]
     for actor, place, guardian in (
         (head, school, home.ids["stranger"]),
@@ -275,6 +307,7 @@ async def test_no_asking_anew_sheds_what_a_court_closed(home: Home) -> None:
     await end(home.db, await home.actor("father"), again, home.now)
     home.now += DAY
     new = NewGuardian(home.ids["father"], home.ids["child"])
+    await appoint(home.db, await home.actor("chief"), home.ids["clinic"], new, home.now)
     await appoint(home.db, await home.actor("head"), school, new, home.now)
     assert await home.sees("father") == (False, True)
     await lift_limit(home.db, await home.actor("head"), school, limit, home.now)
