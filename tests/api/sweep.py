@@ -9,7 +9,7 @@ lesson, an organisation, a person (or child), or a thing of one person (see `tar
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -561,7 +561,19 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "record": {"on": False},
 }
 # What is asked for besides the path; {organisation_id} and its like are the target's ids.
-QUERIES = {"whoLooked": "?person_id={person_id}", "addSlides": "?name=x.pdf"}
+QUERIES = {
+    "whoLooked": "?person_id={person_id}",
+    "addSlides": "?name=x.pdf",
+    **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),
+}
+# Asked by its administrator about somebody who is not of the organisation, by this parameter:
+# nobody is named, or there is no such person.
+ASKS_ABOUT = {
+    "readAudit": ("person_id", ADMINISTRATOR),
+    "exportAudit": ("person_id", ADMINISTRATOR),
+    "listPeople": ("after", STRANGER),
+    "listCards": ("after", STRANGER),
+}
 # Operations of a lesson, by what else their path names.
 OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 # Lists answer anybody with 200: here it counts whose things came back.
@@ -624,11 +636,24 @@ def _lessons(region: Region, _: str, person: str) -> Iterator[Target]:
     yield STRANGER, {"lesson_id": str(uuid4()), "page": "1", "name": "0.m4s"}
 
 
-def _organisations(region: Region, _: str, person: str) -> Iterator[Target]:
-    """Every organisation, and one that is not there."""
+def _organisations(region: Region, operation: str, person: str) -> Iterator[Target]:
+    """Every organisation, for some also about somebody of elsewhere; and one that is not there."""
     for place, members in region.places.items():
-        yield members.get(person, STRANGER), {"organisation_id": place}
-    yield STRANGER, {"organisation_id": str(uuid4())}
+        relation = members.get(person, STRANGER)
+        yield relation, {"organisation_id": place, "query": ""}
+        if relation == ADMINISTRATOR and operation in ASKS_ABOUT:
+            parameter, is_to = ASKS_ABOUT[operation]
+            far = _far(region, members)
+            ids = {"organisation_id": place, "far_id": far}
+            yield is_to, ids | {"query": f"?{parameter}={far}"}
+    yield STRANGER, {"organisation_id": str(uuid4()), "query": ""}
+
+
+def _far(region: Region, members: Container[str]) -> str:
+    """Somebody who is neither of an organisation nor guardian of who is."""
+    near = (g for child, g in region.guardians.items() if child in members)
+    families = {guardian for guardians in near for guardian in guardians}
+    return next(p for p in region.everybody if p not in members and p not in families)
 
 
 def _people_of_organisations(region: Region, operation: str, person: str) -> Iterator[Target]:
@@ -643,8 +668,7 @@ def _people_of_organisations(region: Region, operation: str, person: str) -> Ite
             somebody = person
         yield relation, hat | {"organisation_id": place, "person_id": somebody}
         if relation == ADMINISTRATOR:
-            families = {g for child in members for g in region.guardians.get(child, ())}
-            far = next(p for p in region.everybody if p not in {*members, *families})
+            far = _far(region, members)
             yield STRANGER, hat | {"organisation_id": place, "person_id": far}
     yield STRANGER, hat | {"organisation_id": str(uuid4())}
 
