@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import second_factors
 from people.audit import AuditActs
-from people.cards import MAX_TRIES, BirthDateNeeded, WrongBirthDate
+from people.cards import MAX_TRIES, BirthDateNeeded, WrongBirthDate, issue_card
 from people.entering import CardRefused, NewPasswordNeeded, Shown, enter
 from people.hats import Hat, Whose, give_hat
 from people.links import LinkLocked, StaffElsewhere, issue_link
@@ -198,6 +198,16 @@ async def test_a_lost_factor_is_taken_away_by_an_administrator(
     assert (await db.scalars(told)).all() == [True]
     kept = select(AuditActs.actor_id).where(AuditActs.act == "factors_reset")
     assert (await db.scalars(kept)).all() == [here.admin]
+
+
+async def test_a_card_is_a_proof_only_for_who_has_one(
+    db: AsyncSession, patient: Persons, here: Place, now: datetime
+) -> None:
+    """Whoever came by a link is not asked for a card."""
+    theirs = await signed_in(db, patient.id, now)
+    assert not (await second_factors.my_factors(db, theirs, now, required=True)).card
+    await issue_card(db, (await here.caller(db, now)).actor, patient.id, here.id, now)
+    assert (await second_factors.my_factors(db, theirs, now, required=True)).card
 
 
 async def test_people_of_elsewhere_are_not_there(

@@ -114,6 +114,22 @@ it('lets somebody go only at a second word', async () => {
   await waitFor(() => expect(routes(sent)).toContain(`DELETE ${AT}/people/${ANNA}`));
 });
 
+it('takes a lost second step away only at a second word, and says who may not', async () => {
+  const reset = `POST ${AT}/people/${ANNA}/reset-factors`;
+  const sent = open('people', {
+    [`GET ${AT}/people`]: { body: list },
+    [reset]: [problem(409, 'staff_elsewhere'), { status: 204 }],
+  });
+  const user = userEvent.setup();
+  await user.click(await screen.findByRole('button', { name: /Change.*Anna Kovaleva/ }));
+  await user.click(screen.getByRole('button', { name: 'Take away the second step' }));
+  expect(routes(sent)).not.toContain(reset);
+  await user.click(screen.getByRole('button', { name: 'Yes, take it away' }));
+  expect(await screen.findByText(/works in another organisation as well/)).toBeVisible();
+  await user.click(screen.getByRole('button', { name: 'Yes, take it away' }));
+  await waitFor(() => expect(routes(sent).filter((route) => route === reset)).toHaveLength(2));
+});
+
 it('asks whether a possible double is another person', async () => {
   const sent = open('people', {
     [`GET ${AT}/people`]: { body: list },
