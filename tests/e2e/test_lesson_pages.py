@@ -61,10 +61,10 @@ def test_a_pupil_joins_and_raises_his_hand_by_keyboard_alone(
         wait_for("the hand", lambda: pupil.id in teacher.hands())
         for desk in (teacher, other, pupil):
             expect(desk.at("recording")).to_have_attribute("data-on", "no")
-            waits = desk.at("recording-waits")
-            expect(waits).to_be_visible()
-            named = pupil.person["name"] in waits.inner_text()
-            assert named is (desk is teacher)
+            expect(desk.at("recording-waits")).to_be_visible()
+        expect(teacher.at("recording-waits")).to_contain_text(pupil.person["name"])
+        for desk in (other, pupil):
+            expect(desk.at("recording-waits")).not_to_contain_text(pupil.person["name"])
     expect(teacher.at("recording")).to_have_attribute("data-on", "yes")
 
 
