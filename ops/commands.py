@@ -75,6 +75,13 @@ async def _program(settings: Settings, *words: str, aside: bool = False) -> int:
     return await process.wait()
 
 
+async def _migrated(settings: Settings) -> int:
+    """Bring the tables up to this version where only we run the stores; gives the exit code."""
+    if running_pid(settings.home) != os.getpid():
+        return 0
+    return await _program(settings, "storage.migrate", aside=True)
+
+
 async def openapi(settings: Settings) -> int:
     """Print the API's description; needs no store."""
     return await _program(settings, "api.schema")
@@ -89,10 +96,8 @@ async def migrate(settings: Settings) -> int:
 async def seed_demo(settings: Settings, *, as_json: bool) -> int:
     """Make the demo world and print it; starts the stores when nothing runs."""
     async with stores_up(settings):
-        if running_pid(settings.home) == os.getpid():
-            code = await _program(settings, "storage.migrate", aside=True)
-            if code != 0:
-                return code
+        if (code := await _migrated(settings)) != 0:
+            return code
         world = await seed(settings)
     if as_json:
         say(json.dumps(world, ensure_ascii=False, indent=1))
@@ -104,10 +109,8 @@ async def seed_demo(settings: Settings, *, as_json: bool) -> int:
 async def first_administrator(settings: Settings) -> int:
     """Print where the first administrator begins; starts the stores when nothing runs."""
     async with stores_up(settings):
-        if running_pid(settings.home) == os.getpid():
-            code = await _program(settings, "storage.migrate", aside=True)
-            if code != 0:
-                return code
+        if (code := await _migrated(settings)) != 0:
+            return code
         engine = make_engine(settings.database_url)
         try:
             async with sessions(engine)() as db, db.begin():
@@ -128,6 +131,8 @@ async def first_administrator(settings: Settings) -> int:
 async def reset_factors(settings: Settings, login: str) -> int:
     """Take away a person's second factors and print a one-time link; the person hears of both."""
     async with stores_up(settings):
+        if (code := await _migrated(settings)) != 0:
+            return code
         engine = make_engine(settings.database_url)
         try:
             async with sessions(engine)() as db, db.begin():
