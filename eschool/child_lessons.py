@@ -8,7 +8,6 @@ from sqlalchemy import Select, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from eschool.lessons import Classes, Lessons, LessonState, state_of
-from eschool.takes import LessonTakes
 from people.households import get_child
 from people.organisations import Organisations, Ref
 from people.persons import Persons, full_name
@@ -21,7 +20,7 @@ SHOWN = 100
 
 
 class ChildLesson(msgspec.Struct, frozen=True, kw_only=True):
-    """A lesson of a child's class, from outside; `recorded` when there is something to watch."""
+    """A lesson of a child's class, from outside: what was recorded is the class's to watch."""
 
     id: UUID
     title: str
@@ -30,14 +29,13 @@ class ChildLesson(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime
     ends_at: datetime
     state: LessonState
-    recorded: bool
     teacher: Ref
     organisation: Ref
 
 
 def visible_to(
     person_id: UUID, child_id: UUID, now: datetime
-) -> Select[Lessons, str, Persons, Organisations, bool]:
+) -> Select[Lessons, str, Persons, Organisations]:
     """Lessons of the classes a child is in, if its school is open to this person."""
     in_class = exists().where(
         Relations.actor_id == child_id,
@@ -46,9 +44,8 @@ def visible_to(
         Relations.organisation_id == Lessons.organisation_id,
         Relations.live(now),
     )
-    recorded = exists().where(LessonTakes.lesson_id == Lessons.id)
     return (
-        select(Lessons, Classes.name, Persons, Organisations, recorded)
+        select(Lessons, Classes.name, Persons, Organisations)
         .join(Classes, Classes.id == Lessons.class_id)
         .join(Persons, Persons.id == Lessons.teacher_id)
         .join(Organisations, Organisations.id == Lessons.organisation_id)
@@ -97,7 +94,6 @@ def _shown(
     class_name: str,
     teacher: Persons,
     school: Organisations,
-    recorded: bool,
     *,
     now: datetime,
 ) -> ChildLesson:
@@ -109,7 +105,6 @@ def _shown(
         starts_at=lesson.starts_at,
         ends_at=lesson.ends_at,
         state=state_of(lesson, now),
-        recorded=recorded,
         teacher=Ref(teacher.id, full_name(teacher.given_name, teacher.family_name)),
         organisation=Ref(school.id, school.name),
     )

@@ -2432,7 +2432,7 @@ export interface components {
     };
     /**
      * ChildLesson
-     * @description A lesson of a child's class, from outside; `recorded` when there is something to watch.
+     * @description A lesson of a child's class, from outside: what was recorded is the class's to watch.
      */
     ChildLesson: {
       class_name: string;
@@ -2440,7 +2440,6 @@ export interface components {
       /** Format: uuid */
       id: string;
       organisation: components['schemas']['Ref'];
-      recorded: boolean;
       starts_at: string;
       state: components['schemas']['LessonState'];
       subject: string;
