@@ -55,7 +55,7 @@ class House:
         self.objects = S3Objects(settings)
         self.live = Live()
         self.keeper = Keeper(self)
-        self.media = Media([settings.link_path(0)], keep=self.keeper.take)
+        self.media = Media([settings.link_path(0)], keep=self.keeper.take, came=self._came)
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
@@ -134,6 +134,12 @@ class House:
             frame = one.frame
             self.live.show(live.patient(one.person_id), encode(frame), frame.started_at)
         self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())
+
+    def _came(self, room_id: UUID) -> None:
+        """Somebody's media arrive in a lesson whose page is not here: it may be recorded."""
+        desk = self.lessons.of(room_id)
+        if desk is not None:
+            desk.changed()
 
     def _show(self, person_id: UUID, vitals: Vitals) -> None:
         text = msgspec.json.encode(vitals).decode()

@@ -160,17 +160,25 @@ class Desk:
         async with self._reading:
             await self._read()
 
-    async def _mind_consents(self) -> None:
-        """Record nothing while somebody has not agreed: the worker hears of it first."""
+    async def _mind_consents(self) -> set[UUID]:
+        """Record nothing while somebody has not agreed: the worker hears of it first.
+
+        Gives of whom that is sure.
+        """
+        present = self.present
         async with self._house.transaction("/ws/lessons") as db:
             now = self._house.clock()
-            paused = await takes.mind_consents(db, self.lesson_id, self.present, now)
+            away = self._house.media.expected(self.lesson_id)
+            if away is None:
+                away = {one.id for one in await lesson_room.roster(db, self.lesson_id, now)}
+            paused = await takes.mind_consents(db, self.lesson_id, present, now, expected=away)
         if paused and self.plan.recording is not None:
             self.plan = replace(self.plan, recording=None)
             self._house.media.replan(self.lesson_id, self.plan)
+        return present
 
     async def _read(self) -> None:
-        await self._mind_consents()
+        minded = await self._mind_consents()
         for _ in range(READ_AGAIN):
             turns = self._turns
             now = self._house.clock()
@@ -181,6 +189,8 @@ class Desk:
                 break
             # The slide told meanwhile may be newer than the one read: no page leafs back.
         self.room, self.plan = room, plan
+        if room.recording.on and not self.present <= minded:
+            self._changed.set()  # who came during the reading may not have agreed
         if room != self._told:
             self._told = room
             self._tell(LessonTold(room=room))

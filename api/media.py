@@ -69,6 +69,7 @@ class Media:
         paths: Sequence[Path],
         *,
         keep: Callable[[ToKeep], None] = lambda _: None,
+        came: Callable[[UUID], None] = lambda _: None,
         grace_s: float = GRACE_S,
     ) -> None:
         self._link = MediaLink(paths, self._heard, self._up, self._down)
@@ -76,7 +77,9 @@ class Media:
         self._closing: set[UUID] = set()  # to be told to a worker that is away
         self._version = 0
         self._keep = keep
+        self._came = came  # more people are in a room than before
         self._grace_s = grace_s
+        self._began_s = time.monotonic()
         self._stats: asyncio.Future[Stats] | None = None
         # When by the loop's clock, and in which room.
         self._failures: deque[tuple[float, UUID]] = deque(maxlen=_FAILURES_KEPT)
@@ -113,7 +116,7 @@ class Media:
         if seat.tab:
             seat.tab.end(Close.REPLACED)
         seat.stay()
-        seat.tab, seat.has, seat.resume = tab, None, resume
+        seat.tab, seat.has, seat.resume, seat.came = tab, None, resume, True
         self._state(room_id)
         self._presence(room_id)
         if self._link.worker_of(str(room_id)) is None:
@@ -222,6 +225,17 @@ class Media:
         room = self._rooms.get(room_id)
         seats = room.seats.items() if room else ()
         return {one for one, seat in seats if seat.tab is not None or seat.arriving}
+
+    def expected(self, room_id: UUID) -> set[UUID] | None:
+        """Who may have been in a room before this process began, and is not back yet.
+
+        None for the grace of a room that nobody has entered here: then it may be anybody.
+        """
+        room = self._rooms.get(room_id)
+        if room is not None:
+            seats = room.seats.items()
+            return {one for one, seat in seats if seat.leaving is not None and not seat.came}
+        return None if time.monotonic() - self._began_s < self._grace_s else set()
 
     def failures(self, rooms: Collection[UUID], within_s: float) -> int:
         """How often media did not come about in these rooms lately, as far as is remembered."""
@@ -349,11 +363,14 @@ class Media:
         room = self._rooms.get(room_id)
         if room is None:
             return
+        before = self.present(room_id)
         for seen in presence.members:
             seat = room.seats.get(UUID(seen.member))
             if seat:
                 seat.see(seen)
         self._presence(room_id)
+        if not self.present(room_id) <= before:
+            self._came(room_id)
 
     def _failed(self, failed: TransportFailed) -> None:
         room_id = UUID(failed.room)

@@ -54,6 +54,7 @@ class Seat:
     arriving: frozenset[MediaKind] = frozenset()  # kinds whose packets the worker sees
     failures: int = 0
     leaving: asyncio.TimerHandle | None = None
+    came: bool = False  # a page sat here in this process
     lost: dict[MediaKind, float] = field(default_factory=dict)  # when he last lost a grant
 
     @property

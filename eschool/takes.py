@@ -194,11 +194,17 @@ async def end_take(db: AsyncSession, lesson_id: UUID, now: datetime) -> None:
 
 
 async def mind_consents(
-    db: AsyncSession, lesson_id: UUID, present: Collection[UUID], now: datetime
+    db: AsyncSession,
+    lesson_id: UUID,
+    present: Collection[UUID],
+    now: datetime,
+    *,
+    expected: Collection[UUID] = (),
 ) -> bool:
     """Pause the recording while somebody present has not agreed; go on when all have.
 
-    True when it was paused just now: the worker is to be told before anything else.
+    It does not go on without the word of those `expected` back in a moment either. True when it
+    was paused just now: the worker is to be told before anything else.
     """
     if await _last(db, lesson_id) is None:
         return False
@@ -208,7 +214,8 @@ async def mind_consents(
     if take is None or state_of(lesson, now) is not LessonState.RUNNING:
         return False
     audience = _audience(take)
-    lacking = await missing(db, lesson, audience, present, now)
+    here = {*present, *expected} if take.paused else present
+    lacking = await missing(db, lesson, audience, here, now)
     if take.paused and not lacking:
         await _begin(db, lesson_id, audience, now)
     elif lacking and not take.paused:

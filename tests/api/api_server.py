@@ -15,6 +15,7 @@ import numpy as np
 import uvicorn
 from api_world import API, World
 from litestar import Litestar
+from sqlalchemy import text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -206,6 +207,14 @@ class Recorder(Page):
         async with asyncio.timeout(WITHIN_S):
             while (await self.of("stored"))["sequence"] < sequence:
                 pass
+
+
+async def until_waited_for(server: Server, table: str) -> None:
+    """Until a statement waits for a lock on this table."""
+    waiting = text("SELECT true FROM pg_locks WHERE relation = to_regclass(:t) AND NOT granted")
+    async with server.world.sessions() as db, asyncio.timeout(WITHIN_S):
+        while await db.scalar(waiting, {"t": table}) is None:
+            await db.rollback()
 
 
 def free_port() -> int:

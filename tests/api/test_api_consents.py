@@ -3,12 +3,19 @@
 import asyncio
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from api_server import WITHIN_S, Server
+import pytest
+from api_server import WITHIN_S, Server, until_waited_for
 from api_worker import Worker
 from api_world import API, Client, World, code, new_pupil
+from sqlalchemy import text, update
+
+from eschool.lessons import Lessons
+from eschool.takes import LessonTakes
+from rtc.messages import RoomState
 
 ACTS_WITHIN_S = 1.0
 ROUNDS = 3
@@ -70,6 +77,54 @@ async def test_a_recording_pauses_and_goes_on_within_a_second(
             took["leaves"].append(await _goes_on(worker, left))
     print({what: [round(one, 3) for one in seconds] for what, seconds in took.items()})
     assert max(median(seconds) for seconds in took.values()) < ACTS_WITHIN_S
+
+
+async def test_who_enters_while_the_room_is_read_is_not_recorded(
+    worker: Worker, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reading that takes up the recording has judged everybody but him."""
+    monkeypatch.setattr("api.lesson_desk.LOOK_AGAIN_S", 60.0)
+    lesson = server.world["lesson"]
+    async with server.world.sessions() as db, db.begin():
+        await new_pupil(db, server.world, "newcomer", "class")
+    await server.ask("teacher", "POST", "/open")
+    async with server.lesson_page("teacher"), AsyncExitStack() as stack:
+        async with server.world.sessions() as db, db.begin():
+            await db.execute(text("LOCK TABLE lesson_hands IN ACCESS EXCLUSIVE MODE"))
+            async with server.world.sessions() as other, other.begin():
+                times = {"started_at": datetime.now(UTC), "base_ms": 0}
+                other.add(LessonTakes(lesson_id=lesson, audience="class", **times))
+            server.house.lessons.changed(lesson)
+            await until_waited_for(server, "lesson_hands")
+            coming = asyncio.create_task(stack.enter_async_context(server.lesson_page("newcomer")))
+            async with asyncio.timeout(WITHIN_S):
+                while not (await server.ask("teacher", "GET", "/recording/consents")).json()[
+                    "missing"
+                ]:
+                    pass
+        await coming
+        await worker.until_state(lambda state: state.recording is not None, WITHIN_S)
+        await _paused(worker, time.monotonic())
+
+
+async def test_after_a_restart_nothing_goes_on_before_everybody_may_be_back(
+    worker: Worker, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has not agreed and was here comes back a little later than the others."""
+    monkeypatch.setattr("api.lesson_desk.LOOK_AGAIN_S", 0.1)
+    world, began = server.world, datetime.now(UTC) - timedelta(minutes=5)
+    async with world.sessions() as db, db.begin():
+        await new_pupil(db, world, "newcomer", "class")
+        lesson = update(Lessons).where(Lessons.id == world["lesson"])
+        await db.execute(lesson.values(starts_at=began, opened_at=began))
+        times = {"started_at": began, "stopped_at": began, "base_ms": 0}
+        db.add(LessonTakes(lesson_id=world["lesson"], audience="class", paused=True, **times))
+    async with server.lesson_page("teacher") as teacher:
+        assert (await teacher.of("lesson_welcome"))["room"]["recording"]["paused"]
+        async with server.lesson_page("newcomer") as page:
+            assert (await page.of("lesson_welcome"))["room"]["recording"]["paused"]
+        assert not [one for one in worker.told if isinstance(one, RoomState) and one.recording]
+        await _goes_on(worker, time.monotonic())
 
 
 async def test_names_of_who_has_not_agreed_are_for_the_teacher(server: Server) -> None:

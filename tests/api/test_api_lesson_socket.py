@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from api_faults import program
-from api_server import WITHIN_S, Page, Server, free_port
+from api_server import WITHIN_S, Page, Server, free_port, until_waited_for
 from api_worker import Worker
 from api_world import API, new_pupil, pdf
 from sqlalchemy import event, text
@@ -28,14 +28,6 @@ async def _room(page: Page, seen: Any) -> dict[str, Any]:
         room: dict[str, Any] = (await page.of("lesson"))["room"]
         if seen(room):
             return room
-
-
-async def _until_waited_for(server: Server, table: str) -> None:
-    """Until a statement waits for a lock on this table."""
-    waiting = text("SELECT true FROM pg_locks WHERE relation = to_regclass(:t) AND NOT granted")
-    async with server.world.sessions() as db, asyncio.timeout(WITHIN_S):
-        while await db.scalar(waiting, {"t": table}) is None:
-            await db.rollback()
 
 
 def _holder(room: dict[str, Any]) -> str | None:
@@ -295,7 +287,7 @@ async def test_a_room_read_while_the_slide_is_turned_leafs_nobody_back(server: S
             await db.execute(text("LOCK TABLE lesson_hands IN ACCESS EXCLUSIVE MODE"))
             # The reading that now waits for this lock has seen the first page already.
             server.house.lessons.changed(server.world["lesson"])
-            await _until_waited_for(server, "lesson_hands")
+            await until_waited_for(server, "lesson_hands")
             await server.ask("teacher", "PUT", "/slide", json={"page": 2})
             await pupil.of("slide", page=2)
         await server.ask("teacher", "PUT", "/chat", json={"held": False})
