@@ -78,6 +78,7 @@ async def test_a_parent_sees_health_and_school_of_the_child_only(
     ]
     lessons = await told(parent, f"{child}/lessons")
     assert [one["id"] for one in lessons] == [str(family["lesson"])]
+    assert "recorded" not in lessons[0]  # it is the class's to watch, not the guardian's
     (home,) = (await told(parent, "/home"))["children"]
     assert home["visit"]["id"] == str(family["child_visit"])
     assert home["lesson"]["id"] == str(family["lesson"])

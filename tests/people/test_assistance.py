@@ -29,8 +29,8 @@ async def clerk(db: AsyncSession, clinic: Organisations, now: datetime) -> Perso
     row.language = "tt"
     db.add(row)
     await db.flush()
-    where = {"organisation_id": clinic.id, "since": now}
-    await grant(db, Right(actor_id=row.id, kind=Kind.CLERKSHIP, **where), "test")
+    hat = Right(actor_id=row.id, kind=Kind.CLERKSHIP, organisation_id=clinic.id, since=now)
+    await grant(db, hat, "test")
     return row
 
 

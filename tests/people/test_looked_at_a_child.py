@@ -23,9 +23,12 @@ async def test_a_guardian_sees_no_other_guardian_and_a_school_only_when_it_is_op
     for one in (mother, father, teacher):
         db.add(Persons(id=one, family_name="-", given_name="-", created_at=now))
     await db.flush()
-    about = {"subject_id": patient.id, "since": now}
+
+    def right(who: UUID, kind: Kind) -> Right:
+        return Right(actor_id=who, kind=kind, subject_id=patient.id, since=now)
+
     for one in (mother, father, doctor.id):
-        await grant(db, Right(actor_id=one, kind=Kind.CHILD_HEALTH, **about), "test")
+        await grant(db, right(one, Kind.CHILD_HEALTH), "test")
     for who, where in (
         (doctor.id, clinic.id),
         (doctor.id, None),
@@ -39,12 +42,12 @@ async def test_a_guardian_sees_no_other_guardian_and_a_school_only_when_it_is_op
     async def seen(by: UUID) -> set[tuple[UUID | None, UUID | None]]:
         found = await who_looked(db, await actor_of(db, by, now), patient.id, now)
         return {
-            (one.who and one.who.id, one.organisation and one.organisation.id)
+            (one.who.id if one.who else None, one.organisation.id if one.organisation else None)
             for one in found.items
         }
 
     hers = {(doctor.id, clinic.id), (mother, None)}
     assert await seen(mother) == hers
     assert len(await seen(patient.id)) == 5
-    await grant(db, Right(actor_id=mother, kind=Kind.CHILD_SCHOOL, **about), "test")
+    await grant(db, right(mother, Kind.CHILD_SCHOOL), "test")
     assert await seen(mother) == hers | {(teacher, school)}
