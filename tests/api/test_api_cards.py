@@ -193,3 +193,20 @@ async def test_cards_are_made_by_somebody_who_was_proved_lately(as_: Client, wor
     linked = await admin.post(f"{place}/links", json={"person_id": person})
     assert code(linked) == (403, "step_up_needed")
     assert (await admin.get(f"{place}/cards")).status_code == 200
+
+
+async def test_a_lost_factor_is_taken_away_and_every_session_of_it_ends(
+    as_: Client, world: World
+) -> None:
+    """For an administrator's own people, who are told; not for oneself."""
+    admin, doctor = as_("clinic_admin"), as_("doctor")
+    people = f"{API}/organisations/{world['clinic']}/people"
+    assert (await doctor.get(f"{API}/me")).status_code == 200
+    answer = await admin.post(f"{people}/{world['doctor']}/reset-factors")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert code(await doctor.get(f"{API}/me")) == (401, "not_signed_in")
+    own = await admin.post(f"{people}/{world['clinic_admin']}/reset-factors")
+    assert code(own) == (403, "forbidden")
+    async with world.sessions() as db:
+        told = await db.scalars(select(Notices.code).where(Notices.person_id == world["doctor"]))
+        assert "factors_reset" in told.all()
