@@ -1,4 +1,5 @@
-"""Every route and every socket message names the act of people/policy.py it is.
+"""Every route and every socket message names the act of people/policy.py it is; a route whose verb
+judges by several acts names them all.
 
 The domain verb behind it refuses by that act; here is what makes forgetting impossible: an app with
 a nameless route, or with a route that takes nobody although its act is not for everybody, is never
@@ -27,6 +28,18 @@ def for_anyone(act: Act) -> bool:
     return any(rule.reach is Reach.ANYONE for rule in ACTS.get(act, ()))
 
 
+def acts_of(opt: Mapping[str, Any]) -> tuple[Act, ...]:
+    """The acts that a handler's options name; none when they name anything else."""
+    named = opt.get("act")
+    acts = named if isinstance(named, tuple) else (named,)
+    return acts if all(isinstance(act, Act) for act in acts) else ()
+
+
+def takes_anyone(acts: Iterable[Act]) -> bool:
+    """Whether a route that names these asks nobody who he is."""
+    return all(map(for_anyone, acts))
+
+
 def check_routes(app: Litestar) -> None:
     """Raise NamelessRoute for the first handler without an act."""
     for route in app.routes:
@@ -50,10 +63,10 @@ def _handlers(route: HTTPRoute | WebSocketRoute) -> Iterable[BaseRouteHandler]:
 
 
 def _check(path: str, handler: BaseRouteHandler) -> None:
-    act = handler.opt.get("act")
-    if not isinstance(act, Act):
+    acts = acts_of(handler.opt)
+    if not acts:
         raise NamelessRoute(f"{path}: {handler.handler_name} names no policy act")
-    if for_anyone(act) or handler.opt.get("hello_names_actor"):
+    if takes_anyone(acts) or handler.opt.get("hello_names_actor"):
         return
     if not SOMEBODY & handler.parsed_fn_signature.parameters.keys():
         raise NamelessRoute(f"{path}: {handler.handler_name} asks nobody who he is")

@@ -56,7 +56,7 @@ from api import (
     visit_socket,
     visits,
 )
-from api.acts import check_messages, check_routes, for_anyone
+from api.acts import acts_of, check_messages, check_routes, takes_anyone
 from api.db import DEPENDENCIES, cookie_name
 from api.house import House
 from api.problems import answer, read_json
@@ -116,8 +116,8 @@ def shows_something(
 
     Whose they are, and what he may do, is judged in the request's transaction.
     """
-    act = handler.opt.get("act")
-    if connection.scope["type"] == ScopeType.WEBSOCKET or act is None or for_anyone(act):
+    acts = acts_of(handler.opt)
+    if connection.scope["type"] == ScopeType.WEBSOCKET or takes_anyone(acts):
         return
     house: House = connection.app.state.house
     if "device" in handler.parsed_fn_signature.parameters:

@@ -32,7 +32,12 @@ class Desk(msgspec.Struct, frozen=True):
     visits: list[VisitOutside]
 
 
-@get("/assistance", operation_id="listAssistance", act=Act.HOUSEHOLD, responses=refuses(401))
+@get(
+    "/assistance",
+    operation_id="listAssistance",
+    act=(Act.HOUSEHOLD, Act.CONSENT_FOR_CHILD_HEALTH),
+    responses=refuses(401),
+)
 async def list_assistance(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
@@ -62,7 +67,7 @@ async def start_assistance(
 @get(
     "/assistance/{assistance_id:uuid}",
     operation_id="getAssistance",
-    act=Act.ASSIST,
+    act=(Act.ASSIST, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(401, 403, 404),
 )
 async def get_assistance(
@@ -79,7 +84,7 @@ async def get_assistance(
 @post(
     "/assistance/{assistance_id:uuid}/readings",
     operation_id="addReadingFor",
-    act=Act.ASSIST,
+    act=(Act.ASSIST, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(400, 401, 403, 404, 409, 413, 415, 422)
     | {200: ResponseSpec(Reading, generate_examples=False, description="Repeated.")},
 )
@@ -101,7 +106,7 @@ async def add_reading_for(
 @delete(
     "/assistance/{assistance_id:uuid}",
     operation_id="stopAssistance",
-    act=Act.HOUSEHOLD,
+    act=(Act.HOUSEHOLD, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(401, 404),
 )
 async def stop_assistance(

@@ -29,7 +29,7 @@ def _place(before: datetime | None, before_id: UUID | None) -> Place | None:
 @get(
     "/looked",
     operation_id="whoLooked",
-    act=Act.WHO_LOOKED,
+    act=(Act.WHO_LOOKED, Act.SEE_CHILD_SCHOOL),
     responses=refuses(400, 401, 404),
 )
 async def who_looked(

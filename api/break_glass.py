@@ -36,7 +36,7 @@ async def open_record(
     "/break-glass/{glass_id:uuid}/end",
     operation_id="endBreakGlass",
     status_code=204,
-    act=Act.BREAK_GLASS,
+    act=Act.REVIEW_BREAK_GLASS,
     responses=refuses(401, 403, 404),
 )
 async def end_record(

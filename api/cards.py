@@ -78,7 +78,7 @@ async def revoke_card(
 @post(
     "/organisations/{organisation_id:uuid}/links",
     operation_id="issueLink",
-    act=Act.LET_IN,
+    act=(Act.LET_IN, Act.MANAGE_PEOPLE),
     responses=refuses(400, 401, 403, 404, 413, 415),
 )
 async def issue_link(

@@ -32,7 +32,7 @@ class ChatMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @get(
     "/lessons/{lesson_id:uuid}/messages",
     operation_id="listMessages",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404),
 )
 async def list_messages(
@@ -48,7 +48,7 @@ async def list_messages(
 @post(
     "/lessons/{lesson_id:uuid}/messages",
     operation_id="writeMessage",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415, 422, 429),
 )
 async def write_message(
@@ -65,7 +65,7 @@ async def write_message(
 @put(
     "/lessons/{lesson_id:uuid}/messages/{message_id:uuid}",
     operation_id="decideMessage",
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.JOIN_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def decide_message(
@@ -86,7 +86,7 @@ async def decide_message(
     "/lessons/{lesson_id:uuid}/chat",
     operation_id="holdChat",
     status_code=204,
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def hold_chat(

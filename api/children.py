@@ -34,7 +34,9 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
-@get("/home", operation_id="home", act=Act.HOUSEHOLD, responses=refuses(401))
+@get(
+    "/home", operation_id="home", act=(Act.HOUSEHOLD, Act.SEE_CHILD_SCHOOL), responses=refuses(401)
+)
 async def home(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
@@ -72,7 +74,7 @@ async def get_child(
 @get(
     "/children/{child_id:uuid}/visits",
     operation_id="childVisits",
-    act=Act.SEE_CHILD_HEALTH,
+    act=(Act.SEE_CHILD_HEALTH, Act.HOUSEHOLD),
     responses=refuses(401, 403, 404),
 )
 async def visits_of_child(
@@ -88,7 +90,7 @@ async def visits_of_child(
 @get(
     "/children/{child_id:uuid}/lessons",
     operation_id="childLessons",
-    act=Act.SEE_CHILD_SCHOOL,
+    act=(Act.SEE_CHILD_SCHOOL, Act.HOUSEHOLD),
     responses=refuses(401, 403, 404),
 )
 async def lessons_of_child(

@@ -19,7 +19,12 @@ from people.sessions import Caller
 _TEXTS = "/organisations/{organisation_id:uuid}/consent-texts"
 
 
-@get("/consents", operation_id="listConsents", act=Act.CONSENT, responses=refuses(401))
+@get(
+    "/consents",
+    operation_id="listConsents",
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH, Act.CONSENT_FOR_CHILD_SCHOOL),
+    responses=refuses(401),
+)
 async def list_consents(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
@@ -32,7 +37,7 @@ async def list_consents(
 @post(
     "/consents",
     operation_id="giveConsent",
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH, Act.CONSENT_FOR_CHILD_SCHOOL),
     responses=refuses(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def give_consent(
@@ -49,7 +54,7 @@ async def give_consent(
     "/consents/{consent_id:uuid}/withdraw",
     operation_id="withdrawConsent",
     status_code=200,
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH, Act.CONSENT_FOR_CHILD_SCHOOL),
     responses=refuses(401, 403, 404),
 )
 async def withdraw_consent(
@@ -65,7 +70,7 @@ async def withdraw_consent(
 @get(
     "/consents/{consent_id:uuid}/text",
     operation_id="getConsentText",
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH, Act.CONSENT_FOR_CHILD_SCHOOL),
     responses=refuses(401, 404),
 )
 async def get_consent_text(

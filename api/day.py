@@ -24,7 +24,12 @@ class Day(msgspec.Struct, frozen=True):
     lessons: list[LessonSummary]
 
 
-@get("/day", operation_id="myDay", act=Act.ACCOUNT, responses=refuses(400, 401))
+@get(
+    "/day",
+    operation_id="myDay",
+    act=(Act.ACCOUNT, Act.LEAD_LESSON, Act.SEE_LESSON, Act.SEE_VISIT),
+    responses=refuses(400, 401),
+)
 async def my_day(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],

@@ -23,7 +23,7 @@ MAX_FRAMES = 3000
 @get(
     "/visits/{visit_id:uuid}/ecg",
     operation_id="visitEcg",
-    act=Act.SEE_VISIT_ECG,
+    act=(Act.SEE_VISIT_ECG, Act.SEE_VISIT),
     responses=refuses(401, 403, 404),
 )
 async def visit_ecg(
@@ -39,7 +39,7 @@ async def visit_ecg(
 @get(
     "/visits/{visit_id:uuid}/ecg/{stream_id:uuid}/frames",
     operation_id="visitEcgFrames",
-    act=Act.SEE_VISIT_ECG,
+    act=(Act.SEE_VISIT_ECG, Act.SEE_VISIT),
     media_type="application/octet-stream",
     responses=refuses(400, 401, 403, 404),
 )

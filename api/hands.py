@@ -20,7 +20,7 @@ from people.sessions import Caller
     "/lessons/{lesson_id:uuid}/hand",
     operation_id="raiseHand",
     status_code=204,
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def raise_hand(
@@ -36,7 +36,7 @@ async def raise_hand(
 @delete(
     "/lessons/{lesson_id:uuid}/hand",
     operation_id="lowerHand",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def lower_hand(
@@ -52,7 +52,7 @@ async def lower_hand(
 @delete(
     "/lessons/{lesson_id:uuid}/hands/{person_id:uuid}",
     operation_id="lowerOtherHand",
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def lower_other(
@@ -69,7 +69,7 @@ async def lower_other(
 @put(
     "/lessons/{lesson_id:uuid}/floor",
     operation_id="giveFloor",
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.JOIN_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def give_floor(
@@ -87,7 +87,7 @@ async def give_floor(
 @delete(
     "/lessons/{lesson_id:uuid}/floor",
     operation_id="takeFloor",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def take_floor(

@@ -18,7 +18,7 @@ from people.sessions import Caller
 @get(
     "/lessons/{lesson_id:uuid}/room",
     operation_id="getLessonRoom",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def get_lesson_room(

@@ -20,7 +20,7 @@ from people.tickets import Ticket
 @get(
     "/lessons/{lesson_id:uuid}",
     operation_id="getLesson",
-    act=Act.SEE_LESSON,
+    act=(Act.SEE_LESSON, Act.LEAD_LESSON),
     responses=refuses(401, 404),
 )
 async def get_lesson(
@@ -37,7 +37,7 @@ async def get_lesson(
     "/lessons/{lesson_id:uuid}/open",
     operation_id="openLesson",
     status_code=200,
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.JOIN_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def open_lesson(
@@ -54,7 +54,7 @@ async def open_lesson(
     "/lessons/{lesson_id:uuid}/end",
     operation_id="endLesson",
     status_code=200,
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def end_lesson(
@@ -70,7 +70,7 @@ async def end_lesson(
 @post(
     "/lessons/{lesson_id:uuid}/ticket",
     operation_id="lessonTicket",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(401, 403, 404, 409),
 )
 async def lesson_ticket(

@@ -18,7 +18,7 @@ from telemed.notes import Note, NoteChange
 @get(
     "/visits/{visit_id:uuid}/note",
     operation_id="getNote",
-    act=Act.READ_NOTE,
+    act=(Act.READ_NOTE, Act.SEE_VISIT),
     responses=refuses(401, 403, 404),
 )
 async def get_note(
@@ -34,7 +34,7 @@ async def get_note(
 @put(
     "/visits/{visit_id:uuid}/note",
     operation_id="putNote",
-    act=Act.WRITE_NOTE,
+    act=(Act.WRITE_NOTE, Act.SEE_VISIT),
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def put_note(

@@ -78,7 +78,7 @@ async def add_my_reading(
 @get(
     "/visits/{visit_id:uuid}/readings",
     operation_id="visitReadings",
-    act=Act.SEE_VISIT_READINGS,
+    act=(Act.SEE_VISIT_READINGS, Act.SEE_VISIT),
     responses=refuses(400, 401, 403, 404),
 )
 async def visit_readings(

@@ -43,7 +43,7 @@ class RecordingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @put(
     _RECORDING,
     operation_id="record",
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.JOIN_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def record(
@@ -71,7 +71,7 @@ async def record(
 @get(
     f"{_RECORDING}/consents",
     operation_id="recordingConsents",
-    act=Act.JOIN_LESSON,
+    act=(Act.JOIN_LESSON, Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404),
 )
 async def recording_consents_now(
@@ -93,7 +93,7 @@ async def recording_consents_now(
 @get(
     _RECORDING,
     operation_id="getRecording",
-    act=Act.WATCH_LESSON,
+    act=(Act.WATCH_LESSON, Act.WATCH_SCHOOL_LESSON),
     responses=refuses(401, 403, 404),
 )
 async def get_recording(
@@ -109,7 +109,7 @@ async def get_recording(
 @get(
     f"{_RECORDING}/index.m3u8",
     operation_id="getPlaylist",
-    act=Act.WATCH_LESSON,
+    act=(Act.WATCH_LESSON, Act.WATCH_SCHOOL_LESSON),
     media_type=PLAYLIST,
     responses=refuses(401, 403, 404),
 )
@@ -127,7 +127,7 @@ async def get_playlist(
 @get(
     f"{_RECORDING}/init.mp4",
     operation_id="getInitSegment",
-    act=Act.WATCH_LESSON,
+    act=(Act.WATCH_LESSON, Act.WATCH_SCHOOL_LESSON),
     media_type=VIDEO,
     responses=refuses(401, 403, 404),
 )
@@ -147,7 +147,7 @@ async def get_init(
 @get(
     f"{_RECORDING}/segments/{{name:str}}",
     operation_id="getSegment",
-    act=Act.WATCH_LESSON,
+    act=(Act.WATCH_LESSON, Act.WATCH_SCHOOL_LESSON),
     media_type=VIDEO,
     responses=refuses(400, 401, 403, 404),
 )
@@ -235,7 +235,7 @@ def _routes() -> list[Any]:
                 http_method=method,
                 operation_id=name if method == "GET" else None,
                 include_in_schema=method == "GET",
-                act=Act.WATCH_LESSON,
+                act=(Act.WATCH_LESSON, Act.WATCH_SCHOOL_LESSON),
                 media_type=kind,
                 responses=_ranged(kind),
             )

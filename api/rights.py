@@ -18,7 +18,7 @@ from litestar import Litestar, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from api.acts import for_anyone
+from api.acts import acts_of, for_anyone
 from api.socket_messages import ACTS as VISIT_MESSAGES
 from api.socket_messages import LESSON_ACTS as LESSON_MESSAGES
 from people.policy import ACTS, ANONYMOUS, Act, Actor, Kind, Reach, Right, Rule, Thing, may
@@ -69,8 +69,8 @@ ROLES: Mapping[str, tuple[Actor, Thing]] = {
 }
 
 
-def operations() -> Iterator[tuple[str, str, Act]]:
-    """Name, method and path, and act of every operation, by name."""
+def operations() -> Iterator[tuple[str, str, tuple[Act, ...]]]:
+    """Name, method and path, and acts of every operation, by name."""
     from api.app import PREFIX, data_routes  # noqa: PLC0415 - the app has this among its programs
     from api.db import DEPENDENCIES  # noqa: PLC0415
     from api.health import ROUTES as SERVICE  # noqa: PLC0415
@@ -89,19 +89,19 @@ def operations() -> Iterator[tuple[str, str, Act]]:
         for method in _methods(handler)
     ]
     for name, where, handler in sorted(found, key=lambda one: (str(one[0]), str(one[1]))):
-        yield str(name), where, handler.opt["act"]
+        yield str(name), where, acts_of(handler.opt)
 
 
 def _methods(handler: HTTPRouteHandler) -> list[str]:
     return sorted(set(handler.http_methods) - {"OPTIONS", "HEAD"})
 
 
-def messages() -> Iterator[tuple[str, str, Act]]:
+def messages() -> Iterator[tuple[str, str, tuple[Act, ...]]]:
     """Every message of the sockets."""
     for where, acts in (("/ws/visits", VISIT_MESSAGES), ("/ws/lessons", LESSON_MESSAGES)):
         for message, act in acts.items():
-            yield message.__name__, where, act
-    yield "DeviceHello and frames", "/ws/device", Act.SEND_ECG
+            yield message.__name__, where, (act,)
+    yield "DeviceHello and frames", "/ws/device", (Act.SEND_ECG,)
 
 
 def given(act: Act) -> list[str]:
@@ -136,7 +136,11 @@ changed line of it in a commit shows who may do more, or less, than before.
 
 A role is the set of relations behind it, as rows of one table; a person may wear several hats, and
 none of them gives anything through another. Who asks for a thing he may not see is told that there
-is none (404); who may see it but not do this, that it is forbidden (403)."""
+is none (404); who may see it but not do this, that it is forbidden (403).
+
+Where an operation names several acts, its verb judges by the one that fits, or shows more to who
+is given the others too; tests/api/test_sweep.py holds the page to what is really judged. What
+somebody opened himself, as an emergency, he ends without being given anything."""
 
 
 @cache
@@ -147,10 +151,10 @@ def text() -> str:
         for act in Act
     ]
     every = [*operations(), *messages()]
-    named = {act for _, _, act in every}
+    named = {act for _, _, several in every for act in several}
     rows = [
-        [f"`{name}`", f"`{where}`", f"`{act.value}`", "anyone" if for_anyone(act) else _who(act)]
-        for name, where, act in every
+        [f"`{name}`", f"`{where}`", ", ".join(f"`{act.value}`" for act in several), _by(several)]
+        for name, where, several in every
     ]
     unused = [f"`{act.value}`" for act in Act if act not in named]
     lines = [
@@ -172,8 +176,12 @@ def text() -> str:
     return "\n".join(lines)
 
 
-def _who(act: Act) -> str:
-    return ", ".join(given(act))
+def _by(acts: tuple[Act, ...]) -> str:
+    """Who is given one of these acts; of several each by itself."""
+    who = {act: "anyone" if for_anyone(act) else ", ".join(given(act)) for act in acts}
+    if len(acts) == 1:
+        return who[acts[0]]
+    return "; ".join(f"`{act.value}`: {roles}" for act, roles in who.items())
 
 
 def elsewhere() -> Iterator[tuple[str, Act]]:

@@ -19,7 +19,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
 from api import socket_messages
-from api.acts import for_anyone
+from api.acts import acts_of, takes_anyone
 from api.problems import Problem
 from people.policy import Act
 
@@ -72,9 +72,10 @@ def _handlers(app: Litestar) -> list[HTTPRouteHandler]:
 def _tidy(operation: dict[str, Any], opt: Mapping[str, Any]) -> None:
     """Say who may ask, which bodies are bytes, and nothing about bodies that are not there."""
     del operation["summary"], operation["deprecated"]
-    act = opt["act"]
-    if not for_anyone(act):
-        operation["security"] = [{"device": []} if act is Act.SEND_READINGS else {"session": []}]
+    acts = acts_of(opt)
+    if not takes_anyone(acts):
+        device = Act.SEND_READINGS in acts
+        operation["security"] = [{"device": []} if device else {"session": []}]
     if "takes" in opt:  # read from the stream, so Litestar knows of none
         body = {opt["takes"]: {"schema": _BYTES}}
         operation["requestBody"] = {"required": True, "content": body}

@@ -29,7 +29,7 @@ class NewCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @post(
     "/codes",
     operation_id="showCode",
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(400, 401, 403, 404, 413, 415),
 )
 async def show_code(
@@ -45,7 +45,7 @@ async def show_code(
 @post(
     "/scans",
     operation_id="scanCode",
-    act=Act.SCAN_QR,
+    act=(Act.SCAN_QR, Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(400, 401, 403, 404, 413, 415, 429),
 )
 async def scan_code(
@@ -79,7 +79,7 @@ async def get_scan(
 @get(
     "/shares",
     operation_id="listShares",
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
     quiet=True,
     responses=refuses(401),
 )
@@ -96,7 +96,7 @@ async def list_shares(
     "/shares/{share_id:uuid}/confirm",
     operation_id="confirmShare",
     status_code=200,
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(400, 401, 403, 404, 409, 413, 415),
 )
 async def confirm_share(
@@ -114,7 +114,7 @@ async def confirm_share(
     "/shares/{share_id:uuid}/refuse",
     operation_id="refuseShare",
     status_code=200,
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(401, 403, 404, 409),
 )
 async def refuse_share(
@@ -131,7 +131,7 @@ async def refuse_share(
     "/shares/{share_id:uuid}/end",
     operation_id="endShare",
     status_code=200,
-    act=Act.CONSENT,
+    act=(Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(401, 403, 404, 409),
 )
 async def end_share(

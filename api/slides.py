@@ -35,7 +35,7 @@ class SlideTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @put(
     "/lessons/{lesson_id:uuid}/slides",
     operation_id="addSlides",
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 408, 409, 413, 415, 422),
     request_max_body_size=None,
     takes=PDF,
@@ -73,7 +73,7 @@ async def add_slides(
 @get(
     "/lessons/{lesson_id:uuid}/slides",
     operation_id="getSlides",
-    act=Act.WATCH_LESSON,
+    act=(Act.WATCH_LESSON, Act.JOIN_LESSON, Act.WATCH_SCHOOL_LESSON),
     responses=refuses(401, 403, 404),
 )
 async def get_slides(
@@ -92,7 +92,7 @@ async def get_slides(
 @get(
     "/lessons/{lesson_id:uuid}/slides/{deck_id:uuid}/{page:int}",
     operation_id="getSlide",
-    act=Act.WATCH_LESSON,
+    act=(Act.WATCH_LESSON, Act.JOIN_LESSON, Act.WATCH_SCHOOL_LESSON),
     media_type=MEDIA_TYPE,
     responses=refuses(401, 403, 404),
 )
@@ -115,7 +115,7 @@ async def get_slide(
 @put(
     "/lessons/{lesson_id:uuid}/slide",
     operation_id="turnSlide",
-    act=Act.LEAD_LESSON,
+    act=(Act.LEAD_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def turn_slide(

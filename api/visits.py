@@ -37,7 +37,7 @@ async def get_visit(
     "/visits/{visit_id:uuid}/open",
     operation_id="openVisit",
     status_code=200,
-    act=Act.OPEN_VISIT,
+    act=(Act.OPEN_VISIT, Act.JOIN_VISIT, Act.SEE_VISIT),
     responses=refuses(401, 403, 404),
 )
 async def open_visit(
@@ -54,7 +54,7 @@ async def open_visit(
     "/visits/{visit_id:uuid}/close",
     operation_id="closeVisit",
     status_code=200,
-    act=Act.CLOSE_VISIT,
+    act=(Act.CLOSE_VISIT, Act.SEE_VISIT),
     responses=refuses(401, 403, 404),
 )
 async def close_visit(
@@ -70,7 +70,7 @@ async def close_visit(
 @post(
     "/visits/{visit_id:uuid}/ticket",
     operation_id="visitTicket",
-    act=Act.JOIN_VISIT,
+    act=(Act.JOIN_VISIT, Act.SEE_VISIT),
     responses=refuses(401, 403, 404),
 )
 async def visit_ticket(

@@ -16,10 +16,14 @@ from uuid import uuid4
 
 from sweep_region import Region
 
+from people.policy import Act
+
 NOBODY, STRANGER, SELF = "nobody", "stranger", "self"
 DOCTOR, PATIENT, TEACHER, PUPIL = "doctor", "patient", "teacher", "pupil"
 # Of the person or child the path names: with a say in its health, or (grown, limited) without.
 GUARDIAN, SCHOOL_GUARDIAN = "guardian", "guardian without health"
+# Of the patient the path names: a doctor who opened the record in an emergency.
+GLASS = "glass"
 # In the organisation that is named: who administers it, works there, sits at the desk, is there.
 ADMINISTRATOR, CLERK, MEMBER = "administrator", "clerk", "member"
 DUTY_DOCTOR, DUTY_TEACHER = "doctor on duty", "teacher on duty"
@@ -186,7 +190,15 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "putNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "listRecords": {NOBODY: {401}, STRANGER: {200}},
-    "getRecord": {NOBODY: {401}, STRANGER: {404}, SELF: {200}, GUARDIAN: {200}},
+    # Who treats the patient in a visit, or works beside who does, sees no record for it.
+    "getRecord": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {200},
+        GUARDIAN: {200},
+        GLASS: {200},
+        DOCTOR: {404},
+    },
     # Asked without a reason: here it is asked who is asked for one.
     "breakGlass": {
         NOBODY: {401},
@@ -582,6 +594,32 @@ LISTS = frozenset({"myDay", "listDevices", "listSessions"})
 AT_ORGANISATION: frozenset[str] = frozenset({"scanCode", "startAssistance"})
 OF_PERSON = frozenset({"whoLooked"})
 
+# Acts that a route names and the sweep sees nobody judged by: what is asked for is found as one's own
+# already, belongs to a device, or is not there for anybody (a code, a text, a tie).
+UNJUDGED: dict[str, set[Act]] = {
+    **{key: {Act.ACCOUNT} for key in ("me", "myDay", "signOut", "startLinking", "linkIdentity")},
+    **{
+        key: {Act.HOUSEHOLD}
+        for key in (
+            "confirmGuardianship",
+            "agreeGuardianship",
+            "endGuardianship",
+            "shareHealth",
+            "endHealthShare",
+            "stopAssistance",
+        )
+    },
+    "sendReadings": {Act.SEND_READINGS},
+    "getScan": {Act.SCAN_QR},
+    "giveConsent": {
+        Act.CONSENT,
+        Act.CONSENT_FOR_CHILD_HEALTH,
+        Act.CONSENT_FOR_CHILD_SCHOOL,
+    },
+    "scanCode": {Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH},
+    "showCode": {Act.CONSENT_FOR_CHILD_HEALTH},
+}
+
 Target = tuple[str, dict[str, str]]
 
 
@@ -686,20 +724,25 @@ def _cards_of_organisations(region: Region, _: str, person: str) -> Iterator[Tar
 def _own(name: str) -> Callable[[Region, str, str], Iterator[Target]]:
     def things(region: Region, _: str, person: str) -> Iterator[Target]:
         for whose, one in region.own[name]:
-            yield whose.get(person, STRANGER), {name: one}
+            yield whose.get(person, STRANGER), {name: one, "whose": next(iter(whose))}
         yield STRANGER, {name: str(uuid4())}
 
     return things
 
 
-def _persons(region: Region, _: str, person: str) -> Iterator[Target]:
-    """Oneself, a child of one's own, children and patients of others, nobody."""
+def _persons(region: Region, operation: str, person: str) -> Iterator[Target]:
+    """Oneself, a child or a patient of one's own, children and patients of others, nobody."""
+    mine = {one["patient_id"] for one in region.visits if one["doctor_id"] == person}
     others = [*region.guardians, *(one["patient_id"] for one in region.visits)]
     for one in dict.fromkeys([person, *others]):
         relation = STRANGER
         if person in region.guardians.get(one, ()):
             health = person in region.health.get(one, ())
             relation = GUARDIAN if health else SCHOOL_GUARDIAN
+        elif operation == "getRecord" and person in region.glass.get(one, ()):
+            relation = GLASS
+        elif operation == "getRecord" and one in mine:
+            relation = DOCTOR
         ids = {"person_id": one, "child_id": one} if one else {}
         yield SELF if one == person else relation, ids
     yield STRANGER, {}

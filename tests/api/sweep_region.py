@@ -82,8 +82,10 @@ class Region:
     own: Own  # path parameter → who is what to it, and which
     cards: dict[str, str]  # organisation → a card of one of its people
     places: dict[str, dict[str, str]]  # organisation → who is what there
+    kinds: dict[str, str]  # organisation → clinic or school
     guardians: dict[str, set[str]]  # child → whoever is its guardian
     health: dict[str, set[str]]  # child → those of them who see its health
+    glass: dict[str, set[str]]  # patient → doctors who broke the glass
     everybody: list[str]
     canaries: Canaries = field(default_factory=Canaries)
 
@@ -95,7 +97,8 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         seeded = await people.demo.seed(db, KEY, now)
         seeded |= await telemed.demo.seed(db, KEY, now)
         seeded |= await eschool.demo.seed(db, KEY, now)
-        persons, visits = _one_a_role(seeded), _three(seeded["visits"])
+        health = await _guardians(db, Kind.CHILD_HEALTH)
+        persons, visits = _one_a_role(seeded, health), _three(seeded["visits"])
         pupils = {one["id"]: await _pupils(db, one["id"]) for one in seeded["lessons"]}
         cookies, spare = {}, {}
         for person in persons:
@@ -105,7 +108,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 )
         # A sweep lasts longer than a proof does.
         await db.execute(text("UPDATE sessions SET proved_at = proved_at + interval '6 hours'"))
-        places = await _places(db)
+        places = await _places(db, [UUID(one["id"]) for one in seeded["organisations"]])
         devices = seeded["devices"][:2] + seeded["devices"][-1:]
         region = Region(
             persons=persons,
@@ -141,8 +144,10 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
             },
             cards=await cards_of(db, places, now),
             places=places,
+            kinds={one["id"]: one["kind"] for one in seeded["organisations"]},
             guardians=await _guardians(db, Kind.GUARDIANSHIP),
-            health=await _guardians(db, Kind.CHILD_HEALTH),
+            health=health,
+            glass={one["patient_id"]: {one["doctor_id"]} for one in reversed(visits)},
             everybody=[one["id"] for one in seeded["persons"]],
         )
         await _plant(db, region, seeded, now)
@@ -203,9 +208,8 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
         for one in circle:
             near[one] |= circle
 
-    for visit in seeded["visits"]:
-        patient, doctor = visit["patient_id"], visit["doctor_id"]
-        knows((patient, doctor))
+    for sides in _sides(seeded):
+        knows(sides)
     for lesson in seeded["lessons"]:
         pupils = region.classes[lesson["id"]]
         knows({*pupils, lesson["teacher_id"]})
@@ -214,6 +218,19 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
         near[one] |= {g for child in list(near[one]) for g in region.guardians.get(child, ())}
     for child, guardians in region.guardians.items():
         knows({child, *guardians})
+    for patient, doctor in _sides(seeded):
+        # Who opened a record in an emergency reads whose it is, and who treats the patient besides.
+        near[patient] |= region.glass.get(patient, set())
+        near[doctor] |= region.glass.get(patient, set())
+    _know_by_desk(near, region)
+    return near
+
+
+def _sides(seeded: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(visit["patient_id"], visit["doctor_id"]) for visit in seeded["visits"]]
+
+
+def _know_by_desk(near: dict[str, set[str]], region: Region) -> None:
     for members in _circles(region):
         # The desk knows everybody, and "who looked" names the desk.
         for desk in (one for one, what in members.items() if what in {"administrator", "clerk"}):
@@ -222,7 +239,6 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
             families = {g for child in members for g in region.guardians.get(child, ())}
             for one in members.keys() | families:
                 near[one].add(desk)
-    return near
 
 
 def _circles(region: Region) -> list[dict[str, str]]:
@@ -239,12 +255,15 @@ def _teachers(seeded: dict[str, Any]) -> list[str]:
     return [lesson["teacher_id"] for lesson in seeded["lessons"]]
 
 
-async def _places(db: AsyncSession) -> dict[str, dict[str, str]]:
-    """Organisation → person → what that person is there, the weightiest hat first."""
+async def _places(db: AsyncSession, ids: list[UUID]) -> dict[str, dict[str, str]]:
+    """Organisation → person → what that person is there, the weightiest hat first.
+
+    Of these organisations: the others in the database have no planted words to be told.
+    """
     query = (
         select(Relations.organisation_id, Relations.actor_id, Relations.kind, Organisations.kind)
         .join(Organisations, Organisations.id == Relations.organisation_id)
-        .where(Relations.until.is_(None))
+        .where(Relations.until.is_(None), Relations.organisation_id.in_(ids))
     )
     words = {
         (Kind.ADMINISTRATION, "clinic"): "administrator",
@@ -297,13 +316,16 @@ def _days(seeded: dict[str, Any], pupils: dict[str, set[str]]) -> dict[str, set[
     return days
 
 
-def _one_a_role(seeded: dict[str, Any]) -> list[dict[str, Any]]:
-    """Both sides of the visits looked at, and one person of every role of every organisation."""
+def _one_a_role(seeded: dict[str, Any], health: dict[str, set[str]]) -> list[dict[str, Any]]:
+    """Both sides of the visits looked at, one person of every role of every organisation.
+
+    And somebody who sees the health of a child.
+    """
     sides = {one[side] for one in _three(seeded["visits"]) for side in ("doctor_id", "patient_id")}
     roles: dict[tuple[str, ...], dict[str, Any]] = {}
     for person in seeded["persons"]:
         roles.setdefault((*person["roles"], str(person["organisation_id"])), person)
-    chosen = {one["id"] for one in roles.values()} | sides
+    chosen = {one["id"] for one in roles.values()} | sides | min(health.values(), key=sorted)
     return [person for person in seeded["persons"] if person["id"] in chosen]
 
 

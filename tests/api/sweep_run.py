@@ -5,8 +5,9 @@ and nobody else; and no answer holds a word that was planted where the caller ma
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,9 +22,27 @@ from sweep_region import SAMPLES, Region
 
 from api.house import House
 from people.audit import WRITE_PATH
+from people.policy import Act, Rule
 from telemed.readings import Readings
 
 BASE = "http://127.0.0.1:8000"
+# The operation that is being asked for.
+ASKED: ContextVar[str | None] = ContextVar("asked", default=None)
+
+
+class Law(dict[Act, tuple[Rule, ...]]):
+    """The law of people/policy.py that notes by which acts each operation is judged."""
+
+    def __init__(self, rules: Mapping[Act, tuple[Rule, ...]]) -> None:
+        super().__init__(rules)
+        self.judged: dict[str, set[Act]] = defaultdict(set)
+
+    def get(self, act: Act, default: Any = ()) -> Any:
+        """Give the rules of an act, and note who asked."""
+        operation = ASKED.get()
+        if operation is not None:
+            self.judged[operation].add(act)
+        return super().get(act, default)
 
 
 @dataclass(frozen=True)
@@ -90,8 +109,9 @@ async def sweep(
 class Alike:
     """What was asked before by somebody in the same shoes is not asked again.
 
-    The shoes: the roles, what one is to the thing, whether it is of one's own organisation, of
-    another or of none, and which of the ids in the path belong to something that is there.
+    The shoes: the roles, what one is to the thing, what one is where the thing or its person
+    belongs and whether that is a clinic or a school, and which of the ids in the path belong to
+    something that is there.
     """
 
     def __init__(self, region: Region) -> None:
@@ -114,7 +134,13 @@ class Alike:
         """Whether this was asked before; from now on it was."""
         room = ids.get("visit_id") or ids.get("lesson_id")
         place = ids.get("organisation_id") or self._place.get(room or "")
-        where = "here" if person in self.region.places.get(place or "", {}) else "elsewhere"
+        whose = ids.get("whose") or ids.get("person_id") or ids.get("child_id")
+        both = {whose, person}
+        where = frozenset(
+            (self.region.kinds[one], members.get(person or ""))
+            for one, members in self.region.places.items()
+            if (one == place if place else both <= members.keys())
+        )
         there = frozenset(key for key, value in ids.items() if value in self._known)
         shoes = (name, self._roles.get(person or "", ()), relation, where, there)
         before = shoes in self._asked
@@ -140,9 +166,11 @@ async def _ask(
         ids |= {one: "999999999" for one in numbers & ids.keys() if not ids[one].isdigit()}
         query = table.QUERIES.get(name, "").format_map(ids)
         body = table.BODIES.get(name)
+        ASKED.set(name)
         answer = await client.request(
             method, path.format(**ids) + query, json=body(ids) if callable(body) else body
         )
+        ASKED.set(None)
         row = table.MATRIX[name]
         expected = row.get(is_to, row.get(STRANGER, set()))
         login = _login(region, person)

@@ -5,6 +5,8 @@ shows a field to everybody who sees the thing.
 """
 
 import time
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +18,21 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sweep import MATRIX, OF_LESSON
 from sweep_region import Canaries, Region, make_region
-from sweep_run import report, sweep, sweep_devices
+from sweep_run import Law, report, sweep, sweep_devices
 
+from api import rights
+from api.acts import for_anyone
 from api.schema import document
 from eschool import chat
 from eschool.chat import LessonMessages
 from people import policy, relations
+from people.demo import ORGANISATIONS, demo_id
 from people.persons import Persons
-from people.policy import ACTS, Act, Reach, Right, Rule, Thing
+from people.policy import ACTS, Act, Actor, Kind, Reach, Right, Rule, Thing
 from storage.engine import new_id
 from storage.objects import Objects
+from telemed import record
+from telemed.record import RecordWay
 
 
 @pytest.fixture
@@ -35,12 +42,41 @@ async def region(engine: AsyncEngine, objects: Objects) -> Region:
 
 
 async def test_every_operation_answers_everybody_as_the_matrix_says(
-    app: Litestar, region: Region
+    app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And is judged by the acts that its route names, which is what docs/rights.md shows."""
     started = time.monotonic()
+    law = Law(ACTS)
+    for module in (policy, relations):
+        monkeypatch.setattr(module, "ACTS", law)
+    assert region.places.keys() == {str(demo_id(word)) for word in ORGANISATIONS}
     found = await sweep(app, document(), region)
     assert not found, report(found)
+    assert unlike(law.judged) == {}
     assert time.monotonic() - started < 300
+
+
+def unlike(judged: Mapping[str, set[Act]]) -> dict[str, set[Act]]:
+    """Operations with the acts that are judged and not named by the route, or the other way."""
+    found: dict[str, set[Act]] = {}
+    for name, _, acts in rights.operations():
+        asked = {act for act in acts if not for_anyone(act)}
+        did = judged.get(name, set())
+        differ = (asked - did) | (did - set(acts))
+        found |= {name: differ} if differ != table.UNJUDGED.get(name, set()) else {}
+    return found
+
+
+def test_an_act_that_no_route_names_or_no_verb_asks_for_is_seen() -> None:
+    """The page of rights would say something else than what is done."""
+    judged = {
+        name: {*acts} - table.UNJUDGED.get(name, set()) for name, _, acts in rights.operations()
+    }
+    assert unlike(judged) == {}
+    assert unlike(judged | {"getVisit": {*judged["getVisit"], Act.SEE_RECORD}}) == {
+        "getVisit": {Act.SEE_RECORD}
+    }
+    assert unlike(judged | {"getRecord": set()}) == {"getRecord": {Act.SEE_RECORD}}
 
 
 async def test_a_device_stores_for_its_person_and_nobody_else_stores(
@@ -121,6 +157,30 @@ async def test_the_sweep_is_red_when_organisations_are_not_compared(
     breached = {(one.operation, one.relation) for one in found if one.got == 200}
     assert len(reads) > 3
     assert breached >= {(name, "stranger") for name in reads}
+    # And the answers tell who is there.
+    told = {b.operation for b in found if b.relation == "stranger" and "no name of" in b.expected}
+    assert told >= {"listPeople", "listBreakGlass", "listCards", "readAudit"}
+
+
+async def test_the_sweep_is_red_when_a_clinic_opens_its_records_to_every_doctor_on_duty(
+    app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if belonging to the same clinic were reason enough."""
+    way = record._way
+
+    def colleagues(
+        actor: Actor, person_id: UUID, place: UUID | None, now: datetime
+    ) -> tuple[RecordWay, Right | None]:
+        duty = next((right for right in actor.rights if right.kind is Kind.DUTY), None)
+        if duty and str(person_id) in region.places.get(str(duty.organisation_id), {}):
+            return RecordWay.BREAK_GLASS, duty
+        return way(actor, person_id, place, now)
+
+    wider = (*ACTS[Act.SEE_RECORD], Rule(Reach.ORGANISATION, Kind.DUTY))
+    monkeypatch.setitem(ACTS, Act.SEE_RECORD, wider)
+    monkeypatch.setattr(record, "_way", colleagues)
+    found = await sweep(app, document(), region, {"getRecord"})
+    assert {(one.relation, one.got) for one in found} >= {("stranger", 200), ("doctor", 200)}
 
 
 async def test_the_sweep_is_red_when_a_field_is_shown_to_all_who_see_the_thing(
