@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from typing import get_args
+from uuid import UUID
 
 import pytest
 from api_server import Server, free_port, serve
 from api_world import World
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sweep_region import Region, make_region
 from sweep_run import report
 from sweep_sockets import MESSAGES, sweep_pages, sweep_recorders
 
 from api.app import create_app
 from api.socket_messages import LessonPageMessage, VisitPageMessage
+from eschool import lesson_room
+from people.organisations import Ref
 from people.policy import ACTS, Act, Reach, Rule
 from storage.engine import sessions
 from storage.objects import Objects
@@ -58,11 +62,25 @@ async def test_a_recorder_sends_to_its_own_stream_only(server: Server, region: R
 async def test_the_sockets_sweep_is_red_when_the_policy_gives_everything(
     server: Server, region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _few(region)
     for act in Act:
         monkeypatch.setitem(ACTS, act, (Rule(Reach.ANYONE),))
+    # A lesson asks besides who is on its roster: as if everybody were.
+    roster = lesson_room.roster
+
+    async def everybody(db: AsyncSession, lesson_id: UUID, now: datetime) -> list[Ref]:
+        known = await roster(db, lesson_id, now)
+        return [*known, *(Ref(UUID(who), "-") for who in region.cookies)]
+
+    monkeypatch.setattr(lesson_room, "roster", everybody)
+    found = await sweep_pages(server, region)
+    let_in = {breach.operation.split("/")[2] for breach in found if breach.got == 101}
+    assert let_in == {"visits", "lessons"}
+    assert any("name of" in breach.expected for breach in found)
+
+
+def _few(region: Region) -> None:
+    """A visit, a lesson, a doctor of the one and three people of elsewhere."""
     region.lessons, region.visits = region.lessons[:1], region.visits[:1]
     people = {region.visits[0]["doctor_id"], *list(region.cookies)[-3:]}
     region.cookies = {who: token for who, token in region.cookies.items() if who in people}
-    found = await sweep_pages(server, region)
-    let_in = {breach.operation.split("/")[2] for breach in found if breach.got == 101}
-    assert "visits" in let_in
