@@ -89,6 +89,10 @@ async def test_who_enters_while_the_room_is_read_is_not_recorded(
         await new_pupil(db, server.world, "newcomer", "class")
     await server.ask("teacher", "POST", "/open")
     async with server.lesson_page("teacher"), AsyncExitStack() as stack:
+        desk = server.house.lessons.of(lesson)
+        assert desk is not None
+        while desk._changed.is_set() or desk._reading.locked():
+            await server.ask("teacher", "GET", "/room")  # the reading after his coming is another
         async with server.world.sessions() as db, db.begin():
             await db.execute(text("LOCK TABLE lesson_hands IN ACCESS EXCLUSIVE MODE"))
             async with server.world.sessions() as other, other.begin():
