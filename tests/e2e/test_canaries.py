@@ -1,21 +1,24 @@
 """Nothing of people is left where programs leave their traces: logs, URLs, probes, dumps.
 
-A whole journey with a failing sign-in, a note of a diagnosis, a reading, an emergency and a failure
-of the database in the middle of a write; then every trace is read for what was said, and for the
-names, passwords, tokens and cookies of everybody.
+A whole journey with a failing sign-in, a note of a diagnosis, a reading, an emergency, a failure of
+the database in the middle of a write, and everything that lets somebody in: cards, links, codes,
+second steps (a house that has an administrator gives out no code of a first one). Then every trace
+is read for what was said, and for the names, passwords, tokens and cookies of everybody.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import psycopg
+import pyotp
 import pytest
 from house import House, wait_for
-from playwright.sync_api import Browser, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 from room import DeviceProgram, Room
 
 from storage.settings import Settings
@@ -25,7 +28,18 @@ pytestmark = pytest.mark.browser
 DIAGNOSIS = "подозрение на zqdiagnosisqz стенокардию"
 REASON = "без сознания zqreasonqz, нужны измерения"
 WRONG = "zqpasswordqz неверный"
-PLANTED = ("diagnosis", "reason", "password", "second", "login", "field", "value", "path")
+ADDRESS = "zqaddressqz@example.org"
+PLANTED = (
+    "diagnosis",
+    "reason",
+    "password",
+    "second",
+    "login",
+    "field",
+    "value",
+    "path",
+    "address",
+)
 BROKEN = "ALTER TABLE visit_notes ADD CONSTRAINT zq_broken CHECK (text NOT LIKE '%zqsecondqz%')"
 MENDED = "ALTER TABLE visit_notes DROP CONSTRAINT zq_broken"
 
@@ -43,14 +57,14 @@ def broken_notes(house: House) -> Iterator[None]:
             connection.execute(MENDED)
 
 
-def journey(browser: Browser, house: House) -> tuple[list[str], set[str]]:
-    """Everything that is done; the URLs that were asked for and the cookies that were given."""
+def journey(browser: Browser, house: House) -> tuple[list[str], set[str], dict[str, str]]:
+    """Everything that is done; the URLs asked for, the cookies and the secrets given out."""
     visit = house.world["visits"][1]
     urls: list[str] = []
     cookies: set[str] = set()
 
     def asked(request: Request) -> None:
-        urls.append(request.url + " " + request.headers.get("referer", ""))
+        urls.append(heard(request))
 
     with (
         DeviceProgram(house, visit["patient_id"]),
@@ -73,23 +87,86 @@ def journey(browser: Browser, house: House) -> tuple[list[str], set[str]]:
         note.locator("textarea").fill(DIAGNOSIS)
         expect(note).to_have_attribute("data-state", "saved", timeout=30_000)
         ask_directly(doctor, house, visit)
-    return urls, cookies
+        given, asked_besides = given_out(browser, house, patient)
+    return [*urls, *asked_besides], cookies, given
+
+
+ASK = """async ([method, path, body]) => {
+    const headers = body === null ? {} : { 'Content-Type': 'application/json' };
+    const sent = body === null ? undefined : JSON.stringify(body);
+    const answer = await fetch(path, { method, headers, body: sent });
+    const said = answer.headers.get('Content-Type') ?? '';
+    return [answer.status, said.includes('json') ? await answer.json() : null];
+}"""
+
+
+def ask(page: Page, method: str, path: str, body: Any = None) -> Any:
+    """Ask from within the page, so that its addresses are heard; status and what was said."""
+    return page.evaluate(ASK, [method, f"/api/v1{path}", body])
 
 
 def ask_directly(doctor: Room, house: House, visit: dict[str, str]) -> None:
     """What has no button on this page: a wrong password, an emergency, a body that is refused."""
-    origin = {"Origin": house.url}
-    api, clinic = f"{house.url}/api/v1", visit["organisation_id"]
+    clinic, page = visit["organisation_id"], doctor.page
     wrong = {"login": "zqloginqz", "password": WRONG}
-    request = doctor.page.request
-    assert request.post(f"{api}/sign-in", data=wrong, headers=origin).status in {401, 429}
+    assert ask(page, "POST", "/sign-in", wrong)[0] in {401, 429}
     patient = next(v["patient_id"] for v in house.world["visits"] if v["organisation_id"] == clinic)
     emergency = {"reason": REASON, "person_id": patient}
-    path = f"{api}/organisations/{clinic}/break-glass"
-    assert request.post(path, data=emergency, headers=origin).status == 201
-    bad = {"zqfieldqz": "zqvalueqz", **emergency}
-    assert request.post(path, data=bad, headers=origin).status == 400
-    assert request.get(f"{api}/records/zqpathqz").status == 404
+    path = f"/organisations/{clinic}/break-glass"
+    assert ask(page, "POST", path, emergency)[0] == 201
+    assert ask(page, "POST", path, {"zqfieldqz": "zqvalueqz", **emergency})[0] == 400
+    # Not by the page: what is asked for here is in the address itself.
+    assert page.request.get(f"{house.url}/api/v1/records/zqpathqz").status == 404
+
+
+def given_out(browser: Browser, house: House, patient: Room) -> tuple[dict[str, str], list[str]]:
+    """Everything that lets somebody in, made and used; and the addresses that were asked for."""
+    page, urls = patient.page, []
+    person = patient.person["id"]
+    clinic = patient.person["organisation_id"]
+    assert ask(page, "PUT", "/notices/mail", {"address": ADDRESS})[0] == 202
+    found = {
+        purpose: ask(page, "POST", "/codes", {"purpose": purpose})[1]["code"]
+        for purpose in ("share_profile", "assist")
+    }
+    found["totp"] = ask(page, "POST", "/factors/totp")[1]["secret"]
+    number = pyotp.TOTP(found["totp"]).now()
+    status, enrolled = ask(page, "PUT", "/factors/totp", {"code": number})
+    assert status == 200
+    found |= {f"recovery {n}": one for n, one in enumerate(enrolled["recovery_codes"])}
+    known = {key: patient.person[key] for key in ("login", "password")}
+    found["second step"] = ask(page, "POST", "/sign-in", known)[1]["second_step"]
+    assert ask(page, "DELETE", "/factors/totp")[0] == 204
+    child, office = (
+        next(p for p in house.world["persons"] if p["login"] == login)
+        for login in ("pupil.aidar", "admin.gulnara")
+    )
+    for one in (child, office):
+        with closing(browser.new_context()) as context:
+            guest = context.new_page()
+            guest.on("request", lambda request: urls.append(heard(request)))
+            guest.goto(house.url)
+            ask(guest, "POST", "/sign-in", {key: one[key] for key in ("login", "password")})
+            if one is child:
+                found["guardian"] = ask(guest, "POST", "/family/code")[1]["code"]
+                continue
+            sheet = ask(guest, "POST", f"/organisations/{clinic}/cards", {"person_ids": [person]})
+            found["card"] = sheet[1]["cards"][0]["secret"]
+            link = ask(guest, "POST", f"/organisations/{clinic}/links", {"person_id": person})
+            found["link"] = link[1]["secret"]
+    for secret in (found["card"], found["link"]):
+        with closing(browser.new_context()) as context:
+            guest = context.new_page()
+            guest.on("request", lambda request: urls.append(heard(request)))
+            guest.goto(f"{house.url}/#/enter/{secret}")
+            expect(guest.locator("h1")).to_be_visible()
+            assert ask(guest, "POST", "/enter", {"secret": secret})[0] in {201, 403, 404, 429}
+    return found, urls
+
+
+def heard(request: Request) -> str:
+    """What the server is told: an address without what stays in the browser, and where from."""
+    return request.url.partition("#")[0] + " " + request.headers.get("referer", "")
 
 
 def logs(house: House) -> str:
@@ -112,8 +189,9 @@ def secrets(house: House, cookies: set[str]) -> dict[str, str]:
 
 def test_a_journey_leaves_nothing_of_people_in_any_trace(browser: Browser, house: House) -> None:
     """Logs of every child, what the terminal showed, probes, URLs; and nothing dumps its memory."""
-    urls, cookies = journey(browser, house)
+    urls, cookies, given = journey(browser, house)
     assert cookies
+    assert len(given) > 10
     request = browser.new_context().request
     probes = [request.get(house.url + path).text() for path in ("/healthz", "/readyz")]
     traces = {
@@ -123,7 +201,7 @@ def test_a_journey_leaves_nothing_of_people_in_any_trace(browser: Browser, house
         "URLs": unquote("\n".join(urls)),
     }
     assert all(traces.values())
-    wanted = secrets(house, cookies)
+    wanted = secrets(house, cookies) | given
     leaks = [
         f"{name} in {where}"
         for where, text in traces.items()
