@@ -88,7 +88,9 @@ async def sweep(
     operations = operations_of(document)
     missing = operations.keys() - table.MATRIX
     found = [Breach(name, "-", "-", "a row in MATRIX", 0) for name in sorted(missing)]
-    chosen = table.MATRIX if only is None else {name: table.MATRIX[name] for name in only}
+    # In the table's order: what ends or overwrites things comes after what reads them.
+    wanted = table.MATRIX.keys() if only is None else set(only)
+    chosen = [name for name in table.MATRIX if name in wanted]
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with AsyncExitStack() as stack:
         clients: dict[str | None, httpx.AsyncClient] = {}
