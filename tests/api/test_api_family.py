@@ -51,16 +51,17 @@ async def told(client: httpx.AsyncClient, path: str) -> Any:
 
 
 async def confirmed(as_: Client, world: World) -> str:
-    """The parent asks with the child's code, the school confirms."""
+    """The parent asks with the child's code; the school and the clinic confirm their sides."""
     shown = await as_("pupil").post(f"{API}/family/code")
     assert shown.status_code == 201
     body = {"code": shown.json()["code"]}
     asked = await as_("parent").post(f"{API}/family/guardianships", json=body)
     assert asked.status_code == 201
     tie = str(asked.json()["id"])
-    here = f"{API}/organisations/{world['school']}/guardianships"
-    done = await as_("school_admin").post(f"{here}/{tie}/confirm")
-    assert done.status_code == 204
+    for admin, where in (("school_admin", "school"), ("clinic_admin", "clinic")):
+        here = f"{API}/organisations/{world[where]}/guardianships"
+        done = await as_(admin).post(f"{here}/{tie}/confirm")
+        assert done.status_code == 204
     return tie
 
 
