@@ -170,9 +170,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
     house = House(settings or Settings.from_env())
 
     @asynccontextmanager
-    async def life(_: Litestar) -> AsyncGenerator[None, None]:
-        uploads.clear(house.settings)
-        async with house.open():
+    async def life(app: Litestar) -> AsyncGenerator[None, None]:
+        here: House = app.state.house
+        uploads.clear(here.settings)
+        async with here.open():
             yield
 
     app = Litestar(
