@@ -51,9 +51,10 @@ def tell(house: House, person: str, organisation: str, job: str) -> None:
 
 
 def letters(house: House) -> list[str]:
-    """Texts in the drawer of a house without a mail server, oldest first."""
+    """Texts to ADDRESS in the drawer of a house without a mail server, oldest first."""
     folder: Path = house.home / "outgoing"
-    return [path.read_text() for path in sorted(folder.glob("*.mail.txt"))]
+    every = [path.read_text() for path in sorted(folder.glob("*.mail.txt"))]
+    return [text for text in every if ADDRESS in text]
 
 
 def test_a_notice_comes_to_the_open_page_and_by_a_letter_that_says_nothing(
