@@ -102,9 +102,11 @@ async def test_a_path_or_method_we_do_not_have_is_a_problem_too(as_: Client) -> 
     assert "GET" in wrong.headers["allow"]
 
 
-async def test_a_body_that_trickles_ends_at_the_deadline(server: Server) -> None:
+async def test_a_body_that_trickles_ends_at_the_deadline(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrapped = BodyDeadline(server.app.asgi_handler, seconds=lambda _: 0.3)
-    server.app.asgi_handler = wrapped
+    monkeypatch.setattr(server.app, "asgi_handler", wrapped)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(
         b"POST /api/v1/sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

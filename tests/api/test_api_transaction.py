@@ -14,9 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api import reactions
+from api.app import create_app
 from people.facts import SessionEnded, emit
 from people.policy import Act
 from people.refused import NotFound, WrongLoginOrPassword
+from storage.settings import Settings
 
 
 def _fact() -> SessionEnded:
@@ -49,6 +51,14 @@ async def counted(db: NamedDependency[AsyncSession]) -> None:
     """Is refused, but what it wrote must stay."""
     await db.execute(text("INSERT INTO parent VALUES (2)"))
     raise WrongLoginOrPassword
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    """An application of this file's own: it gets routes that the others must not have."""
+    app = create_app(settings)
+    async with app.state.house.open():
+        yield app
 
 
 @pytest.fixture
