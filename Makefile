@@ -92,7 +92,7 @@ types: dev
 	@$(SUITE) mypy 400 $(BIN)/mypy
 
 # In two halves at once, each with stores of its own: a test mostly waits for something.
-HALF = tests/people tests/storage tests/devices tests/rtc tests/ops
+HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/eschool tests/telemed
 PYTEST = $(BIN)/pytest -q -m "not browser"
 
 unit: dev

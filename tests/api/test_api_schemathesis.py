@@ -59,7 +59,7 @@ CHECKS = [
         ]
     ),
 ]
-EXAMPLES = 12
+EXAMPLES = 8
 
 
 @pytest.fixture(scope="module")
