@@ -4,6 +4,7 @@ local network, because browsers give camera and microphone to https pages only.
 
 import asyncio
 import shutil
+import ssl
 import sys
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def caddy_child(settings: Settings) -> Child:
         if settings.lan:
             # Only now is there an authority: Caddy makes it before it listens.
             await asyncio.to_thread(write_pages, settings, folder, uid)
+            # The certificate itself comes a moment after that: until then every https page fails.
+            unchecked = ssl.create_default_context()
+            unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", settings.https_port, ssl=unchecked, server_hostname="localhost"
+            )
+            writer.close()
+            await writer.wait_closed()
 
     return Child(
         name="caddy",
