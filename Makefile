@@ -12,17 +12,18 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/npm" --prefix web --no-audit --no-fund --no-update-notifier
 NPM_RUN := env PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/npm" --prefix web run --silent
 SUITE := $(PY) scripts/suite.py
+BESIDE ?=
 ARGS ?=
 
 WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) \
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
-.PHONY: help run test install dev web lint types unit web-checks e2e journeys setup-check fix lock \
+.PHONY: help run test install dev web lint types unit web-checks web-tests e2e journeys setup-check fix lock \
 	bench-rtc bench-devices bench-storage bench-load coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
-	@echo "make test         the same installation and every check: lint types web-checks unit e2e"
+	@echo "make test         the same installation and every check: lint types unit web-checks web-tests e2e"
 	@echo "make fix          format, and repair what the linters can"
 	@echo "make journeys     which steps of which journey a passing browser test proves"
 	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
@@ -34,15 +35,16 @@ help:
 run: install web
 	@exec $(BIN)/yanasha serve --demo $(ARGS)
 
-# What only reads the tree runs beside the tests, which mostly wait for stores; what it says comes after them.
-test: dev
+# What only reads the tree runs beside the tests, in the time they wait; what it says comes after them.
+test: dev web
 	@failed=""; \
-	( for suite in lint types web-checks; do \
-		$(MAKE) --no-print-directory $$suite || printf ' %s' $$suite >&3; \
+	( for suite in web-tests lint types web-checks; do \
+		$(MAKE) --no-print-directory BESIDE=--beside $$suite || printf ' %s' $$suite >&3; \
 	done ) >$(VENV)/beside.log 2>&1 3>$(VENV)/beside.failed & beside=$$!; \
-	$(MAKE) --no-print-directory unit || failed=" unit"; \
+	for suite in unit e2e; do \
+		$(MAKE) --no-print-directory $$suite || failed="$$failed $$suite"; \
+	done; \
 	wait $$beside; cat $(VENV)/beside.log; failed="$$failed$$(cat $(VENV)/beside.failed)"; \
-	$(MAKE) --no-print-directory e2e || failed="$$failed e2e"; \
 	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; else echo "Every check passed."; fi
 
 # --- installation: each step again only when its lock changed -----------------------------------
@@ -84,12 +86,12 @@ web/dist/index.html: web/node_modules/.locked $(WEB_SOURCES)
 # --- checks -------------------------------------------------------------------------------------
 
 lint: dev
-	@$(SUITE) "ruff format" 60 $(BIN)/ruff format --check .
-	@$(SUITE) "ruff check" 60 $(BIN)/ruff check .
-	@$(SUITE) "import contracts" 120 $(BIN)/lint-imports
+	@$(SUITE) $(BESIDE) "ruff format" 60 $(BIN)/ruff format --check .
+	@$(SUITE) $(BESIDE) "ruff check" 60 $(BIN)/ruff check .
+	@$(SUITE) $(BESIDE) "import contracts" 120 $(BIN)/lint-imports
 
 types: dev
-	@$(SUITE) mypy 400 $(BIN)/mypy
+	@$(SUITE) $(BESIDE) mypy 400 $(BIN)/mypy
 
 # In two halves at once, each with stores of its own: a test mostly waits for something.
 HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/eschool tests/telemed
@@ -110,12 +112,14 @@ coverage: dev
 		--include="devices/*,telemed/*,eschool/*,storage/*"
 
 web-checks: dev web
-	@$(SUITE) "pages: format" 120 $(NPM_RUN) "format:check"
-	@$(SUITE) "pages: lint" 240 $(NPM_RUN) lint
-	@$(SUITE) "pages: types" 240 $(NPM_RUN) check
-	@$(SUITE) "pages: types of the API" 120 $(NPM_RUN) "api:check"
+	@$(SUITE) $(BESIDE) "pages: format" 120 $(NPM_RUN) "format:check"
+	@$(SUITE) $(BESIDE) "pages: lint" 240 $(NPM_RUN) lint
+	@$(SUITE) $(BESIDE) "pages: types" 240 $(NPM_RUN) check
+	@$(SUITE) $(BESIDE) "pages: types of the API" 120 $(NPM_RUN) "api:check"
+	@$(SUITE) $(BESIDE) "pages: size" 60 $(NPM_RUN) size
+
+web-tests: dev web
 	@$(SUITE) "pages: tests" 300 $(NPM_RUN) test
-	@$(SUITE) "pages: size" 60 $(NPM_RUN) size
 
 # Browser tests run in a network of their own, where only this machine exists.
 CHROMIUM = command -v chromium >/dev/null || { \
