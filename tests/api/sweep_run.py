@@ -17,8 +17,10 @@ import httpx
 import sweep as table
 from litestar import Litestar
 from sqlalchemy import select
-from sweep import LISTS, NOBODY, SELF, STRANGER, targets
+from sweep import LISTS, NOBODY, SELF, STRANGER
+from sweep_bodies import BODIES, QUERIES
 from sweep_region import SAMPLES, Region
+from sweep_targets import targets
 
 from api.house import House
 from people.audit import WRITE_PATH
@@ -166,8 +168,8 @@ async def _ask(
         # Query and body may name what the target has not: then there is no such thing.
         ids = defaultdict(lambda: str(uuid4()), target)
         ids |= {one: "999999999" for one in numbers & ids.keys() if not ids[one].isdigit()}
-        query = table.QUERIES.get(name, "").format_map(ids)
-        body = table.BODIES.get(name)
+        query = QUERIES.get(name, "").format_map(ids)
+        body = BODIES.get(name)
         ASKED.set(name)
         answer = await client.request(
             method, path.format(**ids) + query, json=body(ids) if callable(body) else body

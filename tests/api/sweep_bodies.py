@@ -1,0 +1,117 @@
+"""What is sent with the operations of tests/api/sweep.py: bodies and queries."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sweep import ADMINISTRATOR, STRANGER
+
+# Of no key to no question.
+_ANSWER = {
+    "credential_id": "eA==",
+    "client_data": "e30=",
+    "authenticator_data": "eA==",
+    "signature": "eA==",
+}
+# What is sent; a function is given the target's ids.
+BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
+    "signIn": {"login": "nobody.at.all", "password": "x"},
+    "takeSecondStep": {"second_step": "x", "proof": {"way": "totp", "code": "000000"}},
+    "askSecondPasskey": {"second_step": "x"},
+    "signInByPasskey": _ANSWER,
+    "beginAsFirstAdministrator": {
+        "code": "first-x",
+        "organisation_name": "x",
+        "organisation_kind": "clinic",
+        "given_name": "x",
+        "family_name": "x",
+        "login": "x",
+        "password": "x",
+    },
+    "confirmTotp": {"code": "000000"},
+    "addPasskey": {
+        "name": "x",
+        "credential_id": "eA==",
+        "client_data": "e30=",
+        "attestation": "eA==",
+    },
+    "changePassword": {"old": "x", "new": "x"},
+    "stepUp": {"proof": {"way": "passkey", "answer": _ANSWER}},
+    "updateMe": {"language": "en"},
+    "putNote": {"text": "-", "version": 1},
+    "addMyReading": {
+        "kind": "spo2",
+        "sequence": 1,
+        "taken_at": datetime.now(UTC).isoformat(),
+        "values": {"spo2": 97},
+        "unit": "%",
+    },
+    "sendReadings": {"readings": []},
+    "readNotices": {"at": datetime.now(UTC).isoformat()},
+    "setQuietHours": {"quiet_from": "22:00", "quiet_until": "07:00"},
+    "setNoticeMail": {"address": "somebody@example.org"},
+    "setNoticeSms": {"address": "+79990000000"},
+    "confirmNoticeTarget": {"code": "000000"},
+    "switchNoticeTarget": {"active": True},
+    "addPush": {"endpoint": "http://127.0.0.1/", "p256dh": "", "auth": ""},
+    "breakGlass": {"reason": "-"},
+    "reviewBreakGlass": {"justified": True},
+    "issueCards": {"person_ids": []},
+    "issueLink": lambda ids: {"person_id": ids["person_id"]},
+    "enter": {"secret": "of-nobody"},
+    "finishOutside": {"code": "-", "state": "-"},
+    "linkIdentity": {"code": "-", "state": "-"},
+    "setNewPassword": {"secret": "of-nobody", "password": "-"},
+    "askForHelp": {"login_or_number": "nobody.at.all"},
+    "giveConsent": {"organisation_id": str(uuid4()), "purpose": "data_processing", "version": 1},
+    "publishConsentText": {
+        "purpose": "data_processing",
+        "after": 1_000_000,
+        **dict.fromkeys(("ru", "tt", "en"), "-" * 20),
+        "asks_again": False,
+    },
+    "showCode": {"purpose": "assist"},
+    "scanCode": lambda ids: {
+        "code": "of-nobody",
+        "organisation_id": ids["organisation_id"],
+        "fields": ["identity"],
+    },
+    "confirmShare": {"fields": ["identity"], "version": 1},
+    "addPerson": {"given_name": "=", "family_name": "=", "role": "parent"},
+    "askGuardianship": {"code": "of-nobody"},
+    "shareHealth": {"until": datetime.now(UTC).isoformat()},
+    "appointGuardian": {"guardian_id": str(uuid4()), "child_id": str(uuid4())},
+    "limitGuardian": {"scope": "health", "paper": "-"},
+    "startAssistance": lambda ids: {
+        "code": "of-nobody",
+        "organisation_id": ids["organisation_id"],
+    },
+    "addReadingFor": {
+        "kind": "spo2",
+        "sequence": 1,
+        "taken_at": datetime.now(UTC).isoformat(),
+        "values": {"spo2": 97},
+        "unit": "%",
+    },
+    "giveFloor": {"person_id": str(uuid4()), "kinds": ["audio"]},
+    "writeMessage": {"text": "-", "client_id": str(uuid4())},
+    "decideMessage": {"state": "approved"},
+    "holdChat": {"held": True},
+    "turnSlide": {"page": 1},
+    "record": {"on": False},
+}
+# What is asked for besides the path; {organisation_id} and its like are the target's ids.
+QUERIES = {
+    "whoLooked": "?person_id={person_id}",
+    "addSlides": "?name=x.pdf",
+    **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),
+}
+# Asked by its administrator about somebody who is not of the organisation, by this parameter:
+# nobody is named, or there is no such person.
+ASKS_ABOUT = {
+    "readAudit": ("person_id", ADMINISTRATOR),
+    "exportAudit": ("person_id", ADMINISTRATOR),
+    "listPeople": ("after", STRANGER),
+    "listCards": ("after", STRANGER),
+}
