@@ -30,6 +30,7 @@ from people.shares import Shares
 from people.throttle import SignInFailures
 from people.tickets import Tickets
 from people.totp import TotpSecrets, TotpUsed
+from storage.data_keys import DataKeys
 from storage.dead_letters import JobFailures
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "ConsentTexts",
     "Consents",
     "Credentials",
+    "DataKeys",
     "Devices",
     "EntryLinks",
     "FirstCodes",

@@ -29,7 +29,12 @@ def secret(home: Path, name: str, nbytes: int = 32) -> bytes:
     path = folder / name
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make(folder, path, random.token_bytes(nbytes))
+        make_secret(path, random.token_bytes(nbytes))
+    return read_secret(path, nbytes)
+
+
+def read_secret(path: Path, nbytes: int) -> bytes:
+    """Give what a secret's file holds. Raises UnsafeSecret, as `secret` does."""
     mode = path.stat().st_mode
     if mode & _GROUP_AND_OTHERS:
         raise UnsafeSecret(
@@ -44,8 +49,9 @@ def secret(home: Path, name: str, nbytes: int = 32) -> bytes:
     return value
 
 
-def _make(folder: Path, path: Path, value: bytes) -> None:
+def make_secret(path: Path, value: bytes) -> None:
     """Write beside, then link: the name appears with its whole content, the first one wins."""
+    folder = path.parent
     beside = folder / f".{path.name}.{os.getpid()}.{random.token_hex(4)}"
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
