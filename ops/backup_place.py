@@ -1,0 +1,229 @@
+"""Where backups lie: a folder, or a bucket of an S3 store. Names are paths of our own making.
+
+What is put appears whole or not at all, and is on disk when `put` returns.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+
+from ops.children import Cannot
+
+READ = 1 << 20
+_PART_BYTES = 16 << 20
+_RETRIES = urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503])
+_TIMEOUT = urllib3.Timeout(connect=5, read=60)
+_MISSING = "NoSuchKey"
+
+
+class Place(Protocol):
+    """What backups are put into and read from."""
+
+    def put(self, name: str, pieces: Iterable[bytes]) -> tuple[int, str]:
+        """Store a stream, replacing what was there; gives its size and SHA-256."""
+        ...
+
+    def get(self, name: str) -> Iterator[bytes]:
+        """Give a stream. Raises Cannot when there is none."""
+        ...
+
+    def names(self, prefix: str) -> list[str]:
+        """Every name below this folder, in order."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove; what is not there is no error."""
+        ...
+
+
+def place_at(where: str) -> Place:
+    """Open the place of this address: a folder's path, or https://KEY:SECRET@host/bucket."""
+    if where.startswith(("http://", "https://")):
+        return Bucket(where)
+    return Folder(Path(where).expanduser().absolute())
+
+
+class Folder:
+    """A folder, such as a mounted disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def put(self, name: str, pieces: Iterable[bytes]) -> tuple[int, str]:
+        """See Place.put."""
+        path = self.root / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        size, digest = 0, hashlib.sha256()
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                    digest.update(piece)
+                    size += len(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        _sync(path.parent)
+        return size, digest.hexdigest()
+
+    def get(self, name: str) -> Iterator[bytes]:
+        """See Place.get."""
+        try:
+            file = (self.root / name).open("rb")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise Cannot(f"The backup has a hole: {name} is not in {self}.") from error
+        with file:
+            while piece := file.read(READ):
+                yield piece
+
+    def names(self, prefix: str) -> list[str]:
+        """See Place.names."""
+        top = self.root / prefix
+        return sorted(
+            str((Path(folder) / name).relative_to(self.root))
+            for folder, _, files in os.walk(top)
+            for name in files
+            if not name.startswith(".")
+        )
+
+    def delete(self, name: str) -> None:
+        """See Place.delete."""
+        path = self.root / name
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty yet
+            path.parent.rmdir()
+
+
+class Bucket:
+    """A bucket of an S3 store; it has to exist."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        bucket, _, folder = parts.path.strip("/").partition("/")
+        if not parts.hostname or not parts.username or not parts.password or not bucket:
+            raise Cannot(
+                "The place of backups is not like https://KEY:SECRET@s3.example.org/bucket."
+            )
+        port = f":{parts.port}" if parts.port else ""
+        self.shown = f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+        self.bucket, self.folder = bucket, f"{folder}/" if folder else ""
+        self.client = Minio(
+            f"{parts.hostname}{port}",
+            access_key=unquote(parts.username),
+            secret_key=unquote(parts.password),
+            secure=parts.scheme == "https",
+            region="us-east-1",
+            http_client=urllib3.PoolManager(timeout=_TIMEOUT, retries=_RETRIES, maxsize=8),
+        )
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def put(self, name: str, pieces: Iterable[bytes]) -> tuple[int, str]:
+        """See Place.put."""
+        source = Reader(pieces)
+        with self._away():
+            self.client.put_object(
+                self.bucket,
+                self.folder + name,
+                source,
+                -1,
+                part_size=_PART_BYTES,
+                num_parallel_uploads=1,
+            )
+        return source.size, source.digest.hexdigest()
+
+    def get(self, name: str) -> Iterator[bytes]:
+        """See Place.get."""
+        with self._away():
+            try:
+                answer = self.client.get_object(self.bucket, self.folder + name)
+            except S3Error as error:
+                if error.code != _MISSING:
+                    raise
+                raise Cannot(f"The backup has a hole: {name} is not in {self}.") from error
+            try:
+                yield from answer.stream(READ)
+            finally:
+                answer.close()
+                answer.release_conn()
+
+    def names(self, prefix: str) -> list[str]:
+        """See Place.names."""
+        with self._away():
+            found = self.client.list_objects(
+                self.bucket, prefix=f"{self.folder}{prefix.rstrip('/')}/", recursive=True
+            )
+            return [
+                one.object_name.removeprefix(self.folder)
+                for one in found
+                if one.object_name is not None
+            ]
+
+    def delete(self, name: str) -> None:
+        """See Place.delete."""
+        with self._away():
+            self.client.remove_object(self.bucket, self.folder + name)
+
+    @contextlib.contextmanager
+    def _away(self) -> Iterator[None]:
+        try:
+            yield
+        except S3Error as error:
+            raise Cannot(f"The place of backups {self} refuses: {error.code}.") from error
+        except (MinioException, urllib3.exceptions.HTTPError) as error:
+            raise Cannot(f"The place of backups {self} does not answer.") from error
+
+
+class Reader(io.RawIOBase):
+    """A stream of pieces as a file that is read once."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        super().__init__()
+        self.pieces = iter(pieces)
+        self.rest = bytearray()
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give so many bytes; fewer only at the end."""
+        while size < 0 or len(self.rest) < size:
+            piece = next(self.pieces, None)
+            if piece is None:
+                break
+            self.rest += piece
+        taken = bytes(self.rest if size < 0 else self.rest[:size])
+        del self.rest[: len(taken)]
+        self.size += len(taken)
+        self.digest.update(taken)
+        return taken
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
