@@ -1,9 +1,9 @@
 """A stranger's PDF becomes pictures and texts, in a process of its own with little to break.
 
-`render` starts `python -I -m eschool.pdf_pages PDF FOLDER` with an empty environment. The child
-limits itself before it opens the file: time, memory, size of files, number of files, no core. It
-leaves `001.webp` … and `texts.json` in FOLDER and tells its verdict by its exit code. What it left
-is not trusted either: only plain files of the names expected, and of sane size, are taken.
+`render` starts `python -I -m eschool.pdf_pages PDF FOLDER` (storage/limited_child.py). The child
+confines itself before it opens the file (storage/confine.py). It leaves `001.webp` … and
+`texts.json` in FOLDER and tells its verdict by its exit code. What it left is not trusted either:
+only plain files of the names expected, and of sane size, are taken.
 
 BadSlides            422, field slides
 ├── NotAPdf          not_a_pdf: by its first bytes, whatever it is called
@@ -14,12 +14,8 @@ TooLarge             413 too_large, params: max_bytes
 """
 
 import asyncio
-import ctypes
 import math
 import os
-import resource
-import signal
-import stat
 import sys
 from enum import IntEnum
 from pathlib import Path
@@ -28,6 +24,9 @@ from typing import Annotated, Any
 import msgspec
 
 from people.refused import FieldError, Refused
+from storage import limited_child
+from storage.confine import Limits, confine
+from storage.limited_child import READY, plain_file
 
 MAX_BYTES = 50 << 20
 MAX_PAGES = 200
@@ -39,14 +38,8 @@ WALL_S = 120.0
 CPU_S = 60
 MEMORY_BYTES = 1536 << 20
 MAX_PICTURE_BYTES = 8 << 20
-_FILES = 64
+_LIMITS = Limits(cpu_s=CPU_S, memory_bytes=MEMORY_BYTES, file_bytes=MAX_PICTURE_BYTES)
 _TEXTS = "texts.json"
-# Written by the child once its limits hold: without it the fault is ours, not the file's.
-_READY = "ready"
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
-# Two decks at once: a child may take a core and MEMORY_BYTES.
-_places = asyncio.Semaphore(2)
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -103,10 +96,6 @@ class TooLarge(Refused):
         super().__init__((FieldError("slides", self.code, params),), **params)
 
 
-class RendererAway(Exception):  # noqa: N818 - a fact about our house, never about the file
-    """The child did not get as far as opening the file: a fault of the installation."""
-
-
 class _Verdict(IntEnum):
     """Exit codes of the child, clear of Python's own 1 and 2."""
 
@@ -125,8 +114,8 @@ _Texts = Annotated[
 async def render(pdf: Path, folder: Path, *, wall_s: float = WALL_S) -> Rendered:
     """Render `pdf` into the caller's `folder`, which the caller removes. Raises as above."""
     await asyncio.to_thread(_judge, pdf)
-    async with _places:
-        code = await _run(pdf, folder, wall_s)
+    arguments = (str(pdf), str(folder))
+    code = await limited_child.run("eschool.pdf_pages", *arguments, folder=folder, wall_s=wall_s)
     return await asyncio.to_thread(_taken, folder, code)
 
 
@@ -140,33 +129,8 @@ def _judge(pdf: Path) -> None:
         raise NotAPdf
 
 
-async def _run(pdf: Path, folder: Path, wall_s: float) -> int:
-    """Run the child to its end; it is gone when this returns or is cancelled."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-I", "-m", "eschool.pdf_pages", str(pdf), str(folder)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,  # it may quote the file, and nobody may read that
-        env={},
-        cwd=folder,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(wall_s):
-            return await child.wait()
-    except TimeoutError:
-        return -signal.SIGKILL
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-
-
 def _taken(folder: Path, code: int) -> Rendered:
     """Take what the child left, if it is what was asked for."""
-    if not (folder / _READY).exists():
-        raise RendererAway(f"the renderer of slides ended with {code}")
     if code == _Verdict.LOCKED:
         raise PdfLocked
     if code == _Verdict.TOO_MANY:
@@ -174,25 +138,15 @@ def _taken(folder: Path, code: int) -> Rendered:
     if code != _Verdict.RENDERED:  # broken, out of time or memory, or crashed
         raise BrokenPdf
     try:
-        texts = msgspec.json.decode(_plain_file(folder / _TEXTS, MAX_PICTURE_BYTES), type=_Texts)
+        texts = msgspec.json.decode(plain_file(folder / _TEXTS, MAX_PICTURE_BYTES), type=_Texts)
         pages = [folder / _name(page) for page in range(1, len(texts) + 1)]
         for page in pages:
-            picture = _plain_file(page, MAX_PICTURE_BYTES, 12)
+            picture = plain_file(page, MAX_PICTURE_BYTES, 12)
             if picture[:4] != b"RIFF" or picture[8:] != b"WEBP":
                 raise BrokenPdf
     except (OSError, ValueError) as odd:  # msgspec's errors are ValueErrors
         raise BrokenPdf from odd
     return Rendered(pages, texts)
-
-
-def _plain_file(path: Path, max_bytes: int, length: int = -1) -> bytes:
-    """Read a file that is one: a link would lead to files the child may not see."""
-    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(opened, "rb") as file:
-        what = os.fstat(opened)
-        if not stat.S_ISREG(what.st_mode) or what.st_size > max_bytes:
-            raise ValueError(path.name)
-        return file.read(length)
 
 
 def _name(page: int) -> str:
@@ -217,29 +171,14 @@ def clean(text: str) -> str:
     return "\n".join(line for line in kept if line)[:MAX_TEXT]
 
 
-def _limit() -> None:
-    """Give up what a parser of files does not need; none of it can be taken back."""
-    for what, most in (
-        (resource.RLIMIT_CPU, CPU_S),
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, MAX_PICTURE_BYTES),
-        (resource.RLIMIT_NOFILE, _FILES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (most, most))
-    os.nice(10)  # a lesson runs beside it
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-
-
 def _render_all(pdf: Path, folder: Path) -> _Verdict:
     # Only here: the parent must not load a parser of strangers' files.
-    import PIL.Image  # noqa: F401, PLC0415
+    import PIL.WebPImagePlugin  # noqa: F401, PLC0415
     import pypdfium2  # noqa: PLC0415
     import pypdfium2.raw as pdfium  # noqa: PLC0415
 
-    (folder / _READY).touch()
+    confine(_LIMITS, reads=[pdf], writes=folder)
+    (folder / READY).touch()
     try:
         document = pypdfium2.PdfDocument(pdf)
     except pypdfium2.PdfiumError as refused:
@@ -261,7 +200,6 @@ def _render_all(pdf: Path, folder: Path) -> _Verdict:
 
 
 if __name__ == "__main__":
-    _limit()
     try:
         verdict = _render_all(Path(sys.argv[1]), Path(sys.argv[2]))
     except Exception:  # noqa: BLE001 - whatever a stranger's file does to a parser

@@ -25,7 +25,9 @@ from pdf_zoo import (
 )
 
 from eschool import pdf_pages
-from eschool.pdf_pages import BadSlides, Refused, RendererAway, TooLarge, clean, render, scale_of
+from eschool.pdf_pages import BadSlides, Refused, TooLarge, clean, render, scale_of
+from storage import limited_child
+from storage.limited_child import ChildAway
 
 GOOD = deck([f"{TATAR}\nикенче юл", "Page two"])
 
@@ -142,7 +144,8 @@ async def test_more_than_fifty_megabytes_are_not_even_opened(tmp_path: Path) -> 
 async def test_a_page_without_end_is_broken_when_its_time_is_up(tmp_path: Path) -> None:
     """The process is gone, and what it had begun is not taken."""
     pdf, folder = upload(tmp_path, endless())
-    code = await pdf_pages._run(pdf, folder, 0.3)
+    child = ("eschool.pdf_pages", (str(pdf), str(folder)))
+    code = await limited_child._ended(*child, folder, 0.3)
     assert (code, children_of(folder)) == (-signal.SIGKILL, [])
     (folder / "ready").touch()  # however far it came in that time on a busy machine
     with pytest.raises(BadSlides) as refused:
@@ -194,7 +197,7 @@ async def test_a_renderer_that_does_not_start_is_our_fault(
 ) -> None:
     """A teacher is not told that a good file is broken."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(RendererAway):
+    with pytest.raises(ChildAway):
         await render(*upload(tmp_path, GOOD))
 
 
