@@ -28,6 +28,7 @@ from people import audit
 from people.facts import ORIGIN, take
 from people.policy import Thing
 from people.refused import Forbidden, Refused
+from storage import data_keys, erasure_log
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from storage.s3 import S3Objects
@@ -49,6 +50,7 @@ class House:
         self.settings = settings
         self.clock = clock
         self.engine = make_engine(settings.database_url)
+        self.masters = data_keys.unlock(settings.home)
         self.hearing = Hearing(self)
         self.sessions = sessions(self.engine)
         self.sessions.configure(info={ORIGIN: self.hearing.origin})
@@ -106,7 +108,9 @@ class House:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None, None]:
-        """Run writers, the link to the media workers and the ticks."""
+        """Run writers, the link to the media workers and the ticks. Raises UnsafeSecret."""
+        self.masters.current()
+        erasure_log.prepare(self.settings)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.dispose)
             await stack.enter_async_context(self.readings)

@@ -30,6 +30,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from storage import data_keys
 from storage.db_errors import is_away
 from storage.dead_letters import code_of, forget_failure, keep_failure
 from storage.engine import libpq_url, make_engine, sessions
@@ -132,6 +133,7 @@ async def run_worker(settings: Settings, *, concurrency: int = 4, wait: bool = T
     While the database is away the worker keeps trying. A job has 3 s to end after the signal; it
     is tried again later when it does not.
     """
+    data_keys.unlock(settings.home)
     engine = make_engine(settings.database_url, pool_size=concurrency)
     objects = S3Objects(settings)
     backoff_s = 0.5

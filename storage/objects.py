@@ -5,6 +5,7 @@ ObjectsError
 └── ObjectsAway     the store is unreachable, refuses us or fails; the same call may succeed later
 """
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 
@@ -29,12 +30,28 @@ class Objects(Protocol):
         """Store `data` under `key`, replacing what was there; whole or not at all."""
         ...
 
+    async def put_parts(
+        self,
+        key: str,
+        parts: AsyncIterator[bytes],
+        content_type: str = "application/octet-stream",
+    ) -> None:
+        """As `put`, for what comes bit by bit: parts of 5 MiB or more, but for the last one.
+
+        When the parts break off (whatever they raise) nothing is stored.
+        """
+        ...
+
     async def get(self, key: str) -> bytes:
         """Return the whole object."""
         ...
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
         """Return `length` bytes from `start`; fewer, even none, past the end, as a slice does."""
+        ...
+
+    async def size(self, key: str) -> int:
+        """Return how many bytes the object has. Raises ObjectMissing."""
         ...
 
     async def exists(self, key: str) -> bool:

@@ -6,7 +6,10 @@ of our own and has a bounded time: an unreachable store is an error in seconds, 
 Its import takes a quarter of a second: `storage.objects` knows nothing of it.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import TypeVar
@@ -16,9 +19,10 @@ import anyio
 import anyio.to_thread
 import urllib3
 from minio import Minio
+from minio.datatypes import Part
 from minio.error import MinioException, S3Error
 
-from storage.objects import ObjectMissing, ObjectsAway
+from storage.objects import ObjectMissing, ObjectsAway, ObjectsError
 from storage.settings import Settings
 
 T = TypeVar("T")
@@ -27,6 +31,8 @@ T = TypeVar("T")
 _THREADS = 12
 _CONNECT_S = 2.0
 _READ_S = 10.0
+# Parts of one upload that are on their way at once.
+_PARTS = 2
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _PAST_END = "InvalidRange"
@@ -38,7 +44,7 @@ class S3Objects:
     def __init__(self, settings: Settings, *, call_within_s: float = 20.0) -> None:
         endpoint = settings.s3_endpoint
         parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
-        self._bucket = settings.s3_bucket
+        self.bucket = settings.s3_bucket
         self._region = settings.s3_region
         self._pool = urllib3.PoolManager(
             maxsize=_THREADS,
@@ -48,7 +54,7 @@ class S3Objects:
             retries=urllib3.Retry(total=1, backoff_factor=0.1, status_forcelist=[500, 502, 503]),
         )
         # Without `region` minio asks the server for it before the first call.
-        self._client = Minio(
+        self.client = Minio(
             parts.netloc,
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key,
@@ -61,16 +67,16 @@ class S3Objects:
 
     async def make_bucket(self) -> None:
         """Create the bucket when it is not there."""
-        await self._run(self._make_bucket)
+        await self.run(self._make_bucket)
 
     async def put(
         self, key: str, data: bytes, content_type: str = "application/octet-stream"
     ) -> None:
         """See Objects.put."""
-        await self._run(
+        await self.run(
             partial(
-                self._client.put_object,
-                self._bucket,
+                self.client.put_object,
+                self.bucket,
                 key,
                 BytesIO(data),
                 len(data),
@@ -78,9 +84,33 @@ class S3Objects:
             )
         )
 
+    async def put_parts(
+        self,
+        key: str,
+        parts: AsyncIterator[bytes],
+        content_type: str = "application/octet-stream",
+    ) -> None:
+        """See Objects.put_parts."""
+        first = await anext(parts, b"")
+        second = await anext(parts, None)
+        if second is None:
+            await self.put(key, first, content_type)
+            return
+        upload = _Upload(self, key, content_type)
+        try:
+            await upload.add(first)
+            await upload.add(second)
+            async for part in parts:
+                await upload.add(part)
+            await upload.complete()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await upload.abort()
+            raise
+
     async def get(self, key: str) -> bytes:
         """See Objects.get."""
-        return await self._run(partial(self._read, key, 0, 0))
+        return await self.run(partial(self._read, key, 0, 0))
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
         """See Objects.get_range."""
@@ -88,23 +118,28 @@ class S3Objects:
             raise ValueError("a range begins at 0 or later and has no negative length")
         if length == 0:
             return b""
-        return await self._run(partial(self._read, key, start, length))
+        return await self.run(partial(self._read, key, start, length))
+
+    async def size(self, key: str) -> int:
+        """See Objects.size."""
+        found = await self.run(partial(self.client.stat_object, self.bucket, key))
+        return found.size or 0
 
     async def exists(self, key: str) -> bool:
         """See Objects.exists."""
         try:
-            await self._run(partial(self._client.stat_object, self._bucket, key))
+            await self.run(partial(self.client.stat_object, self.bucket, key))
         except ObjectMissing:
             return False
         return True
 
     async def delete(self, key: str) -> None:
         """See Objects.delete."""
-        await self._run(partial(self._client.remove_object, self._bucket, key))
+        await self.run(partial(self.client.remove_object, self.bucket, key))
 
     async def keys(self, prefix: str) -> list[str]:
         """See Objects.keys."""
-        return await self._run(partial(self._list, prefix))
+        return await self.run(partial(self._list, prefix))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -112,14 +147,14 @@ class S3Objects:
 
     def _make_bucket(self) -> None:
         try:
-            self._client.make_bucket(self._bucket, self._region)
+            self.client.make_bucket(self.bucket, self._region)
         except S3Error as error:
             if error.code not in _THERE:
                 raise
 
     def _read(self, key: str, start: int, length: int) -> bytes:
         try:
-            response = self._client.get_object(self._bucket, key, offset=start, length=length)
+            response = self.client.get_object(self.bucket, key, offset=start, length=length)
         except S3Error as error:
             if error.code == _PAST_END:
                 return b""
@@ -131,10 +166,10 @@ class S3Objects:
             response.release_conn()
 
     def _list(self, prefix: str) -> list[str]:
-        found = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
+        found = self.client.list_objects(self.bucket, prefix=prefix, recursive=True)
         return [entry.object_name for entry in found if entry.object_name is not None]
 
-    async def _run(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T]) -> T:
         """Run a blocking call in a thread; when time is up the caller goes on without it."""
         try:
             with anyio.fail_after(self._call_within_s):
@@ -147,3 +182,54 @@ class S3Objects:
             raise ObjectsAway(f"object store: {error.code}: {error.message}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ObjectsAway(f"object store: {error}") from error
+
+
+class _Upload:
+    """One object that is put part by part: minio's own way takes no stream that is awaited."""
+
+    def __init__(self, store: S3Objects, key: str, content_type: str) -> None:
+        self._store = store
+        self._key = key
+        self._headers: dict[str, str | list[str] | tuple[str]] = {"Content-Type": content_type}
+        self._id: str | None = None
+        self._sent = 0
+        self._done: list[Part] = []
+        self._coming: deque[asyncio.Task[Part]] = deque()
+
+    async def add(self, part: bytes) -> None:
+        """Send a part; waits for room, so that little is held."""
+        if self._id is None:
+            begin = self._store.client._create_multipart_upload  # noqa: SLF001
+            self._id = await self._store.run(
+                partial(begin, self._store.bucket, self._key, self._headers)
+            )
+        if len(self._coming) == _PARTS:
+            self._done.append(await self._coming.popleft())
+        self._sent += 1
+        self._coming.append(asyncio.create_task(self._send(self._id, self._sent, part)))
+
+    async def _send(self, upload_id: str, number: int, part: bytes) -> Part:
+        send = self._store.client._upload_part  # noqa: SLF001
+        etag = await self._store.run(
+            partial(send, self._store.bucket, self._key, part, None, upload_id, number)
+        )
+        return Part(number, etag)
+
+    async def complete(self) -> None:
+        """Make the object of the parts."""
+        while self._coming:
+            self._done.append(await self._coming.popleft())
+        complete = self._store.client._complete_multipart_upload  # noqa: SLF001
+        await self._store.run(
+            partial(complete, self._store.bucket, self._key, str(self._id), self._done)
+        )
+
+    async def abort(self) -> None:
+        """Forget the parts; a store that is away keeps them, and its own clean-up ends them."""
+        for task in self._coming:
+            task.cancel()
+        await asyncio.gather(*self._coming, return_exceptions=True)
+        if self._id is not None:
+            abort = self._store.client._abort_multipart_upload  # noqa: SLF001
+            with suppress(ObjectsError):
+                await self._store.run(partial(abort, self._store.bucket, self._key, self._id))

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from storage import migrate
+from storage import data_keys, migrate
 from storage.engine import make_engine
 from storage.objects import Objects
 from storage.s3 import S3Objects
@@ -62,6 +62,7 @@ def stores() -> Iterator[Settings]:
                 break
         else:
             pytest.fail("the stores did not start:\n" + "".join(lines))
+        data_keys.unlock(settings.home)
         yield settings
         process.stdin.close()
         output.read()
