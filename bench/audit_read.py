@@ -61,7 +61,7 @@ async def audit_read(settings: Settings) -> list[Row]:
     engine = make_engine(settings.database_url, pool_size=CONNECTIONS)
     maker = sessions(engine)
     now = datetime.now(UTC)
-    visits = await _fill(maker, now)
+    visits = await fill(maker, now)
     rates: dict[bool, list[float]] = {True: [], False: []}
     waits: list[float] = []
     done = unsealed = 0
@@ -154,7 +154,7 @@ async def _until_sealed(maker: async_sessionmaker[AsyncSession]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def _fill(maker: async_sessionmaker[AsyncSession], now: datetime) -> list[tuple[UUID, UUID]]:
+async def fill(maker: async_sessionmaker[AsyncSession], now: datetime) -> list[tuple[UUID, UUID]]:
     """A clinic with so many visits, each with readings; doctor and visit of each."""
     clinic = new_id()
     async with maker() as db, db.begin():

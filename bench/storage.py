@@ -1,7 +1,8 @@
 """What our writers cost beside the drivers themselves, on the stores as the product runs them.
 
 Ours and the peer take turns on the same stores in the same run; a figure is the median turn. Only
-the ratio between them means anything on another machine.
+the ratio between them means anything on another machine. `python -m bench.storage PART…` measures
+these parts alone.
 """
 
 import asyncio
@@ -19,10 +20,12 @@ import psycopg
 import urllib3
 from minio import Minio
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bench.audit_read import audit_read
 from bench.harness import Row, at_least, keeps_up, percentile, report
+from bench.requests import read_auth
+from bench.sign_ins import sign_ins
 from bench.stores import running_stores
 from storage import migrate
 from storage.engine import make_engine, sessions
@@ -44,8 +47,10 @@ LEAST = {"small": 0.5, "large": 0.8}
 JOBS = 300
 
 TABLE = """
-    CREATE TABLE bench_rows (device bigint, sequence bigint, taken timestamptz, value float8,
-                             PRIMARY KEY (device, sequence))
+    CREATE TABLE IF NOT EXISTS bench_rows (
+        device bigint, sequence bigint, taken timestamptz, value float8,
+        PRIMARY KEY (device, sequence)
+    )
 """
 ONE = "INSERT INTO bench_rows VALUES (%b, %b, now(), %b) ON CONFLICT DO NOTHING"
 MANY = """
@@ -111,11 +116,10 @@ async def apply(db: AsyncSession, items: Sequence[Item]) -> list[int | Exception
     return [item[1] for item in items]
 
 
-async def ingest(url: str) -> list[Row]:
+async def ingest(settings: Settings) -> list[Row]:
     """Rows per second through the writer, beside single-row commits on 16 connections."""
-    engine = make_engine(url)
-    async with engine.begin() as db:
-        await db.execute(text(TABLE))
+    url = settings.database_url
+    engine = await _with_table(url)
     direct = [
         await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(CONNECTIONS)
     ]
@@ -205,9 +209,9 @@ async def objects(settings: Settings) -> list[Row]:
     return rows
 
 
-async def jobs(url: str) -> list[Row]:
+async def jobs(settings: Settings) -> list[Row]:
     """Jobs enqueued in the transaction of their record, beside the record's own insert."""
-    engine = make_engine(url)
+    engine = await _with_table(settings.database_url)
     insert = text("INSERT INTO bench_rows VALUES (-1, :sequence, now(), 0)")
     rates: tuple[list[float], list[float]] = ([], [])
     for turn in range(TURNS):
@@ -225,14 +229,33 @@ async def jobs(url: str) -> list[Row]:
     return [Row("jobs.enqueue", ours, "jobs/s in a transaction", peer)]
 
 
-async def main() -> int:
+async def _with_table(url: str) -> AsyncEngine:
+    """An engine on a database that has the table of the bare rows."""
+    engine = make_engine(url)
+    async with engine.begin() as db:
+        await db.execute(text(TABLE))
+    return engine
+
+
+PARTS: dict[str, Callable[[Settings], Awaitable[list[Row]]]] = {
+    "ingest": ingest,
+    "objects": objects,
+    "jobs": jobs,
+    "audit": audit_read,
+    "requests": read_auth,
+    "signin": sign_ins,
+}
+
+
+async def main(chosen: Sequence[str]) -> int:
     """Measure on fresh stores; 1 when a promise does not hold."""
+    rows: list[Row] = []
     with running_stores() as settings:
-        url = settings.database_url
-        await asyncio.to_thread(migrate.upgrade, url)
-        rows = [*await ingest(url), *await objects(settings), *await jobs(url)]
-        return report("storage", [*rows, *await audit_read(settings)])
+        await asyncio.to_thread(migrate.upgrade, settings.database_url)
+        for part in chosen or PARTS:
+            rows += await PARTS[part](settings)
+    return report("-".join(("storage", *chosen)), rows)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(sys.argv[1:])))
