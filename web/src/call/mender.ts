@@ -13,6 +13,10 @@ const RESTART_WITHIN_MS = 3_500;
 const CONNECT_WITHIN_MS = 8_000;
 /** Between attempts to make the call anew. */
 const REJOIN_EVERY_MS = 5_000;
+/** Looks come twice a second: a longer pause is a machine that slept. */
+const SLEPT_MS = 6_000;
+/** How long after sleep a browser may still call a path connected that the server has given up. */
+const DOUBT_MS = 10_000;
 
 export class Mender {
   #state: RTCPeerConnectionState = 'new';
@@ -20,6 +24,8 @@ export class Mender {
   #restartAt = 0;
   #rejoinAt = 0;
   #everConnected = false;
+  #lookedAt = 0;
+  #slept = false;
 
   constructor(now: number) {
     this.#since = now;
@@ -35,10 +41,17 @@ export class Mender {
       this.#state = state;
       this.#since = now;
     }
+    this.#slept ||= this.#lookedAt > 0 && now - this.#lookedAt >= SLEPT_MS;
+    this.#lookedAt = now;
     if (state === 'connected') {
       this.#everConnected = true;
-      this.#restartAt = 0;
       this.#rejoinAt = 0;
+      if (this.#slept && !held) {
+        this.#slept = false;
+        this.#restartAt = now;
+        return 'restart';
+      }
+      if (now - this.#restartAt >= DOUBT_MS) this.#restartAt = 0;
       return 'none';
     }
     if (held) {
@@ -51,6 +64,7 @@ export class Mender {
     const patience = this.#patience(state);
     if (now - this.#since < patience) return 'none';
     if (!this.#everConnected || state === 'closed') return this.#again(now, 0);
+    this.#slept = false;
     this.#restartAt = now;
     return 'restart';
   }

@@ -49,6 +49,25 @@ describe('mending a transport', () => {
     expect(watch(mender, 'connected', 2_000, 20_000)).toEqual([]);
   });
 
+  it('asks for a new way at once after sleep, when a dead path may still seem connected', () => {
+    const mender = connected();
+    expect(watch(mender, 'connected', 30_000, 1_000)).toEqual([[0, 'restart']]);
+    expect(watch(mender, 'connected', 31_000, 2_500)).toEqual([]);
+    expect(watch(mender, 'disconnected', 33_500, 1_000)).toEqual([[0, 'rejoin']]);
+  });
+
+  it('asks so once, and forgets its doubt when the path stays', () => {
+    const mender = connected();
+    expect(watch(mender, 'connected', 30_000, 20_000)).toEqual([[0, 'restart']]);
+    expect(watch(mender, 'disconnected', 50_000, 2_000)).toEqual([[1_000, 'restart']]);
+  });
+
+  it('after sleep waits for the link to the server first', () => {
+    const mender = connected();
+    expect(watch(mender, 'connected', 30_000, 2_000, true)).toEqual([]);
+    expect(watch(mender, 'connected', 32_000, 500)).toEqual([[0, 'restart']]);
+  });
+
   it('waits while the server says that media is away, and begins anew after', () => {
     const mender = connected();
     expect(watch(mender, 'failed', 1_000, 20_000, true)).toEqual([]);
