@@ -25,6 +25,7 @@ class Hint(Enum):
     VISIT = "visit"
     LESSON = "lesson"
     NOTICES = "notices"
+    FILES = "files"
 
 
 class Close(Enum):

@@ -22,6 +22,7 @@ from people.facts import (
     SessionEnded,
     SlideTurned,
     VisitClosed,
+    VisitFilesChanged,
     VisitOpened,
 )
 
@@ -69,6 +70,10 @@ def _visit_closed(house: House, fact: VisitClosed) -> None:
     house.live.hint(live.visit(fact.visit_id), Hint.VISIT)
 
 
+def _files_changed(house: House, fact: VisitFilesChanged) -> None:
+    house.live.hint(live.visit(fact.visit_id), Hint.FILES)
+
+
 def _reading_stored(house: House, fact: ReadingStored) -> None:
     house.live.hint(live.patient(fact.person_id), Hint.READINGS)
 
@@ -110,6 +115,7 @@ REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     NoticesRead: _notices,
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,
+    VisitFilesChanged: _files_changed,
     ReadingStored: _reading_stored,
     EcgFramesStored: _frames_stored,
     LessonOpened: _lesson_changed,

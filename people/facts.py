@@ -120,6 +120,12 @@ class NoteWritten(Fact, frozen=True, kw_only=True):
     version: int
 
 
+class VisitFilesChanged(Fact, frozen=True, kw_only=True):
+    """A file of a visit was handed in or taken back."""
+
+    visit_id: UUID
+
+
 class LessonScheduled(Fact, frozen=True, kw_only=True):
     """A lesson stands in the timetable."""
 

@@ -126,8 +126,14 @@ class Act(StrEnum):
     CLOSE_VISIT = "close_visit"
     SEE_VISIT_READINGS = "see_visit_readings"
     SEE_VISIT_ECG = "see_visit_ecg"
+    SEE_VISIT_FILES = "see_visit_files"
+    ADD_VISIT_FILE = "add_visit_file"  # and take back what one handed in
     READ_NOTE = "read_note"
     WRITE_NOTE = "write_note"
+    WRITE_DOCUMENT = "write_document"  # draft, sign, revoke
+    SEE_DOCUMENT = "see_document"
+    GIVE_DOCUMENT = "give_document"  # hand one's own paper on, say that it arrived
+    RECEIVE_DOCUMENTS = "receive_documents"  # at the desk of a school
     SCHEDULE_LESSON = "schedule_lesson"
     SEE_LESSON = "see_lesson"
     JOIN_LESSON = "join_lesson"  # sit in the room: hear, raise a hand, write
@@ -189,8 +195,14 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.CLOSE_VISIT: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.SEE_VISIT_READINGS: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
     Act.SEE_VISIT_ECG: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
+    Act.SEE_VISIT_FILES: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
+    Act.ADD_VISIT_FILE: (_DOCTOR_NOW, _PATIENT_NOW),
     Act.READ_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
+    Act.WRITE_DOCUMENT: (_DOCTOR_NOW, _DOCTOR_AFTER),
+    Act.SEE_DOCUMENT: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF), _CHILD_HEALTH),
+    Act.GIVE_DOCUMENT: (Rule(Reach.SELF), _CHILD_HEALTH),
+    Act.RECEIVE_DOCUMENTS: (*_ADMINISTRATOR, Rule(Reach.ORGANISATION, Kind.CLERKSHIP)),
     Act.SCHEDULE_LESSON: _ADMINISTRATOR,
     Act.SEE_LESSON: (_TEACHER, _PUPIL),
     Act.JOIN_LESSON: (_TEACHER, _PUPIL),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 # Below Linux's usual ephemeral range (32768..), so that no outgoing connection takes them.
 _LOWEST_PORT, _HIGHEST_PORT, _GRPC_ABOVE = 20000, 32000, 10000
+_PORT_MAX = 65535
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 
 # What SeaweedFS opens: each role one HTTP and one gRPC port.
@@ -90,3 +91,13 @@ def is_host_name(name: str) -> bool:
         and label[0] != "-" != label[-1]
         for label in labels
     )
+
+
+def socket_place(given: str) -> Path | tuple[str, int]:
+    """Where a program listens: a unix socket's path, or host:port. Raises ValueError."""
+    if given.startswith("/"):
+        return Path(given)
+    host, _, port = given.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= _PORT_MAX:
+        raise ValueError(given)
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
-from storage.addresses import draw_ports, is_host_name, lan_addresses, lan_names
+from storage.addresses import draw_ports, is_host_name, lan_addresses, lan_names, socket_place
 from storage.bad_setting import BadSetting as BadSetting  # noqa: PLC0414 - also ours to give
 from storage.outside_provider import OutsideProvider
 from storage.secrets import secret
@@ -70,6 +70,7 @@ class Settings:
     staff_second_factor: str = "required"
     smtp: SmtpPlace | None = None
     mail_from: str = "yanasha@localhost"
+    backups: str | None = field(default=None, repr=False)  # a folder, or a bucket with its keys
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -102,6 +103,8 @@ class Settings:
             ),
             smtp=_smtp(environ),
             mail_from=_mail_from(environ, domain),
+            clamd=_clamd(environ),
+            backups=_text(environ, "YANASHA_BACKUPS"),
         )
         if settings.domain is not None and settings.lan:
             raise BadSetting("YANASHA_LAN", "cannot be used together with YANASHA_DOMAIN.")
@@ -133,6 +136,8 @@ class Settings:
             "YANASHA_STAFF_SECOND_FACTOR": self.staff_second_factor,
             "YANASHA_SMTP_URL": self.smtp.url if self.smtp else "",
             "YANASHA_MAIL_FROM": self.mail_from,
+            "YANASHA_CLAMD": self.clamd or "",
+            "YANASHA_BACKUPS": self.backups or "",
         }
         return {name: value for name, value in values.items() if value}
 
@@ -412,4 +417,16 @@ def _mail_from(environ: Mapping[str, str], domain: str | None) -> str:
         return f"yanasha@{domain or 'localhost'}"
     if not re.fullmatch(r"[^\s@<>\",;]+@[^\s@<>\",;]+", given):
         raise BadSetting("YANASHA_MAIL_FROM", f"is not a mail address: {given!r}.")
+    return given
+
+
+def _clamd(environ: Mapping[str, str]) -> str | None:
+    given = _text(environ, "YANASHA_CLAMD")
+    if given is None:
+        return None
+    try:
+        socket_place(given)
+    except ValueError:
+        wrong = f"is neither a socket's path nor host:port: {given!r}."
+        raise BadSetting("YANASHA_CLAMD", wrong) from None
     return given

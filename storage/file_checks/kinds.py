@@ -1,0 +1,66 @@
+"""The list of kinds that are taken, and their limits; what is not here is refused.
+
+No HEIC: nothing of ours decodes it, and a phone that is offered JPEG converts it. No SVG, HTML or
+GIF, no formats of before 2007, no archives, no sound.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Kind(StrEnum):
+    """Kinds of file, by content."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    PDF = "pdf"
+    DOCX = "docx"
+    XLSX = "xlsx"
+    PPTX = "pptx"
+    ODT = "odt"
+    TEXT = "text"
+    CSV = "csv"
+
+
+class About(NamedTuple):
+    """Endings, the first being the one a kept file gets; what a browser is told; the most bytes."""
+
+    endings: tuple[str, ...]
+    media_type: str
+    max_bytes: int
+
+
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument"
+IMAGES: Final = frozenset({Kind.JPEG, Kind.PNG, Kind.WEBP})
+ZIPS: Final = frozenset({Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODT})
+TEXTS: Final = frozenset({Kind.TEXT, Kind.CSV})
+
+KINDS: Final[dict[Kind, About]] = {
+    Kind.JPEG: About(("jpg", "jpeg", "jfif"), "image/jpeg", 20 << 20),
+    Kind.PNG: About(("png",), "image/png", 20 << 20),
+    Kind.WEBP: About(("webp",), "image/webp", 20 << 20),
+    Kind.PDF: About(("pdf",), "application/pdf", 25 << 20),
+    Kind.DOCX: About(("docx",), f"{_OFFICE}.wordprocessingml.document", 25 << 20),
+    Kind.XLSX: About(("xlsx",), f"{_OFFICE}.spreadsheetml.sheet", 25 << 20),
+    Kind.PPTX: About(("pptx",), f"{_OFFICE}.presentationml.presentation", 25 << 20),
+    Kind.ODT: About(("odt",), "application/vnd.oasis.opendocument.text", 25 << 20),
+    Kind.TEXT: About(("txt",), "text/plain; charset=utf-8", 2 << 20),
+    Kind.CSV: About(("csv",), "text/csv; charset=utf-8", 2 << 20),
+}
+MAX_BYTES: Final = max(about.max_bytes for about in KINDS.values())
+
+MAX_PIXELS: Final = 64_000_000  # more than any phone of today puts into one picture
+MAX_SIDE_PX: Final = 6000  # a larger picture is scaled down to it
+PREVIEW_PX: Final = 1200
+MAX_PREVIEW_BYTES: Final = 2 << 20
+MAX_PDF_PAGES: Final = 500
+MAX_UNPACKED_BYTES: Final = 100 << 20
+MAX_ENTRIES: Final = 2000
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind a file's name says it is."""
+    _, dot, ending = name.rpartition(".")
+    found = (kind for kind, about in KINDS.items() if dot and ending.lower() in about.endings)
+    return next(found, None)

@@ -1,0 +1,37 @@
+"""Plain text and tables as text: readable by eye, nothing a browser or a table would run."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from storage.file_checks.faults import BadFile, Fault
+from storage.file_checks.judge import Verdict
+from storage.file_checks.kinds import Kind
+
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+_MARKUP: Final = re.compile(
+    r"\s*<(!doctype|html|head|body|script|svg|iframe|\?xml|\?php|!--)", re.IGNORECASE
+)
+_PROGRAM: Final = "#!"
+# A cell that a table program would compute; a number with its sign is a number.
+_FORMULA: Final = re.compile(r"""(?:^|[,;\t])[ "']*(?:[=@]|[+-](?![\d.,\s]|$))""", re.MULTILINE)
+
+
+def check(file: Path, kind: Kind) -> Verdict:
+    """Refuse what is no text, or more than one. Raises BadFile."""
+    text = _text(file.read_bytes())
+    if _CONTROLS.search(text):
+        raise BadFile(Fault.NOT_TEXT)
+    if _MARKUP.match(text) or text.startswith(_PROGRAM):
+        raise BadFile(Fault.TYPE_REFUSED)
+    if kind is Kind.CSV and _FORMULA.search(text):
+        raise BadFile(Fault.ACTIVE)
+    return Verdict(kind=kind, rewritten=False, preview=False)
+
+
+def _text(data: bytes) -> str:
+    """In UTF-8. Old Windows' Cyrillic would be shown as rubbish, so it is refused by name."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadFile(Fault.NOT_TEXT) from None
