@@ -70,6 +70,7 @@ class Settings:
     staff_second_factor: str = "required"
     smtp: SmtpPlace | None = None
     mail_from: str = "yanasha@localhost"
+    clamd: str | None = None
     backups: str | None = field(default=None, repr=False)  # a folder, or a bucket with its keys
 
     @classmethod
