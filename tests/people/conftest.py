@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 from argon2 import PasswordHasher
+from card_world import BORN, Desk, person_with
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import passwords
+from people.cards import issue_card
 from people.organisations import Organisations
 from people.persons import Persons
-from people.policy import Kind, Right
-from people.relations import grant
+from people.policy import Actor, Kind, Right
+from people.relations import actor_of, grant
 from storage.engine import new_id
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -55,6 +57,28 @@ async def doctor(db: AsyncSession, clinic: Organisations) -> Persons:
 async def patient(db: AsyncSession, clinic: Organisations) -> Persons:
     """A patient of the clinic."""
     return await _person(db, clinic, "Ринат", Kind.ATTACHMENT)
+
+
+@pytest.fixture
+async def admin(db: AsyncSession, clinic: Organisations, now: datetime) -> Actor:
+    """An administrator of the clinic."""
+    row = await person_with(db, Kind.ADMINISTRATION, clinic.id, now, "Гөлнара")
+    return await actor_of(db, row.id, now)
+
+
+@pytest.fixture
+async def secret(
+    db: AsyncSession, admin: Actor, patient: Persons, clinic: Organisations, now: datetime
+) -> str:
+    """The secret of the patient's card; the date of birth is known."""
+    patient.born_on = BORN
+    return (await issue_card(db, admin, patient.id, clinic.id, now))[1]
+
+
+@pytest.fixture
+def desk(admin: Actor, clinic: Organisations, patient: Persons, secret: str) -> Desk:
+    """All of it together."""
+    return Desk(admin, clinic, patient, secret)
 
 
 async def _person(db: AsyncSession, clinic: Organisations, name: str, kind: Kind) -> Persons:
