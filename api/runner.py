@@ -8,12 +8,12 @@ import asyncio
 from api import logs
 from api.sealing import sealed
 from eschool import lost_slides
-from people import forgetting, notice_ways, recoveries
+from people import forgetting, lost_files, notice_ways, recoveries
 from storage.jobs import run_worker
 from storage.settings import Settings
-from telemed import ecg_chunks
+from telemed import ecg_chunks, notes
 
-JOBS = (ecg_chunks, forgetting, lost_slides, notice_ways, recoveries)
+JOBS = (ecg_chunks, forgetting, lost_files, lost_slides, notes, notice_ways, recoveries)
 
 
 async def run(settings: Settings) -> None:

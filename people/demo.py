@@ -28,6 +28,7 @@ from people.passwords import Credentials, password_fits, set_password
 from people.persons import Persons, RoleName, me
 from people.policy import Actor, Kind, Right
 from people.relations import actor_of, grant
+from storage import data_keys
 from storage.engine import make_engine, sessions
 from storage.secrets import secret
 from storage.settings import Settings
@@ -278,6 +279,7 @@ def program(seed: Seed, about: str) -> None:
 
 async def _seed_once(seed: Seed) -> dict[str, Any]:
     settings = Settings.from_env()
+    data_keys.unlock(settings.home)
     engine = make_engine(settings.database_url)
     try:
         async with sessions(engine)() as db, db.begin():

@@ -118,7 +118,7 @@ async def read_sealed(  # noqa: PLR0917 - what, whose, from where: all of them e
                 number += 1
             sealed = await chunks.more()
             if not sealed:
-                if number > first:
+                if number > first or first == 0:
                     raise DamagedObject(f"{key} is cut off")
                 return  # begins past the end
     finally:

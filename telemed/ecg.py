@@ -87,8 +87,16 @@ class EcgChunks(Base):
     size: Mapped[int]
     sha256: Mapped[bytes]
     created_at: Mapped[datetime]
+    # None: a plain object from before objects were sealed. One that was sealed since leaves the
+    # plain one's key here until that is deleted.
+    sealed_at: Mapped[datetime | None]
+    old_key: Mapped[str | None]
 
-    __table_args__ = (Index(None, "stream", "first_sequence", unique=True),)
+    __table_args__ = (
+        Index(None, "stream", "first_sequence", unique=True),
+        Index("ix_ecg_chunks_plain", "id", postgresql_where=text("sealed_at IS NULL")),
+        Index("ix_ecg_chunks_old", "sealed_at", postgresql_where=text("old_key IS NOT NULL")),
+    )
 
 
 class EcgStreamInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,12 +4,15 @@ Object first, row second: the object is put, then one transaction inserts the ch
 rows. Dying in between leaves an object nobody points to and rows that are moved at the next run.
 With the object store away frames simply stay rows.
 
-An object is frames in the order of sequence, each behind its length (u32, little endian).
+An object is frames in the order of sequence, each behind its length (u32, little endian), sealed
+under the patient's key (storage/sealed_objects.py). Objects from before that are plain until
+`telemed.seal_chunks` has been there, and are read all the same.
 """
 
 import hashlib
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -22,9 +25,11 @@ from devices.frames import decode
 from people import audit
 from people.policy import Act, Actor
 from people.refused import NotFound
+from storage.data_keys import CannotOpen, DataKey, KeyGone, key_of, keys_of
 from storage.engine import new_id
 from storage.jobs import Work, enqueue, job
-from storage.objects import Objects
+from storage.objects import Objects, ObjectsError
+from storage.sealed_objects import put_sealed, read_whole
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
 from telemed.visits import Visits, Window, measured, thing, window
 
@@ -32,6 +37,9 @@ CHUNK_AFTER = timedelta(seconds=60)
 CHUNK_FRAMES = 600  # two minutes of a usual recorder, about 100 kB
 # Runs moved in one transaction: what is left waits for the next run of the job.
 CHUNKS_AT_ONCE = 20
+# Old plain objects sealed by one run, and how long each stays for a backup that began before.
+SEALED_AT_ONCE = 50
+OLD_KEPT = timedelta(days=1)
 _LENGTH = struct.Struct("<I")
 
 
@@ -88,30 +96,52 @@ async def chunk_stream(db: AsyncSession, objects: Objects, stream: UUID, now: da
         .execution_options(**audit.WRITE_PATH)
     )
     frames = [OldFrame(*row) for row in (await db.execute(query)).all()]
+    if not frames:
+        return 0
+    of = select(EcgStreams.person_id).where(EcgStreams.stream == stream)
+    person_id = (await db.execute(of, execution_options=audit.WRITE_PATH)).scalar_one()
+    key = await key_of(db, person_id, now)
     chunks: list[tuple[EcgChunks, int]] = []
-    for run in list(runs(frames))[:CHUNKS_AT_ONCE]:
-        data = pack(one.frame for one in run)
-        first, last = run[0].sequence, run[-1].sequence
-        chunk = EcgChunks(
-            id=new_id(),
-            stream=stream,
-            first_sequence=first,
-            last_sequence=last,
-            started_at=min(one.started_at for one in run),
-            last_started_at=max(one.started_at for one in run),
-            object_key=f"ecg/{stream}/{first}-{last}",
-            size=len(data),
-            sha256=hashlib.sha256(data).digest(),
-            created_at=now,
-        )
-        await objects.put(chunk.object_key, data)
-        chunks.append((chunk, len(run)))
-    # Only now wait for the writer: no lock is held while the object store is asked.
-    lock = select(EcgStreams.stream).where(EcgStreams.stream == stream).with_for_update()
-    await db.execute(lock, execution_options=audit.WRITE_PATH)
-    for chunk, count in chunks:
-        await _swap(db, chunk, count)
+    try:
+        for run in list(runs(frames))[:CHUNKS_AT_ONCE]:
+            chunks.append((_chunk(stream, run, now), len(run)))
+            await _put(objects, chunks[-1][0], pack(one.frame for one in run), key)
+        # Only now wait for the writer: no lock is held while the object store is asked.
+        lock = select(EcgStreams.stream).where(EcgStreams.stream == stream).with_for_update()
+        await db.execute(lock, execution_options=audit.WRITE_PATH)
+        for chunk, count in chunks:
+            await _swap(db, chunk, count)
+    except Exception:
+        for chunk, _ in chunks:
+            with suppress(ObjectsError):
+                await objects.delete(chunk.object_key)
+        raise
     return sum(count for _, count in chunks)
+
+
+def _chunk(stream: UUID, run: Sequence[OldFrame], now: datetime) -> EcgChunks:
+    """Make the row of a run. Its object is its own: a run that loses overwrites nobody's."""
+    row_id, first, last = new_id(), run[0].sequence, run[-1].sequence
+    return EcgChunks(
+        id=row_id,
+        stream=stream,
+        first_sequence=first,
+        last_sequence=last,
+        started_at=min(one.started_at for one in run),
+        last_started_at=max(one.started_at for one in run),
+        object_key=f"ecg/{stream}/{first}-{last}-{row_id}",
+        created_at=now,
+        sealed_at=now,
+    )
+
+
+async def _put(objects: Objects, chunk: EcgChunks, data: bytes, key: DataKey) -> None:
+    stored = await put_sealed(objects, chunk.object_key, data, key, _about(chunk.object_key))
+    chunk.size, chunk.sha256 = stored.size, stored.sha256
+
+
+def _about(object_key: str) -> bytes:
+    return f"ecg_chunks.object:{object_key}".encode()
 
 
 async def _swap(db: AsyncSession, chunk: EcgChunks, count: int) -> None:
@@ -131,14 +161,22 @@ async def _swap(db: AsyncSession, chunk: EcgChunks, count: int) -> None:
     await db.flush()
 
 
+class FoundChunk(NamedTuple):
+    """An object to be read, and the key that opens it: none for a plain one."""
+
+    object_key: str
+    sha256: bytes
+    key: DataKey | None
+
+
 class FoundFrames(NamedTuple):
-    """What the database says of the frames asked for: rows whole, objects by key and digest."""
+    """What the database says of the frames asked for: rows whole, objects by key."""
 
     after: int
     limit: int
     window: Window
     rows: dict[int, bytes]
-    chunks: list[tuple[str, bytes]]
+    chunks: list[FoundChunk]
 
 
 async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of them each time
@@ -153,7 +191,7 @@ async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of t
     """Find frames above sequence `after`, of the visit's window, and record that they are read.
 
     Commit before `read_frames`: no connection or lock is held while the object store is asked.
-    Raises NotFound for a stream that does not belong to the visit.
+    Raises NotFound for a stream that does not belong to the visit, KeyGone.
     """
     visit = await measured(db, actor, visit_id, now)
     purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
@@ -164,12 +202,18 @@ async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of t
     # Rows first: a frame that is moved between the two reads is then seen twice, never missed.
     rows = await audit.read(db, actor, _rows(visit, stream, after, limit), purpose)
     chunks = await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose)
+    key = (await keys_of(db, [visit.patient_id])).get(visit.patient_id) if chunks else None
+    if key is None and any(chunk.sealed_at is not None for chunk in chunks):
+        raise KeyGone(visit.patient_id)
     return FoundFrames(
         after,
         limit,
         window(visit),
         {row.sequence: row.frame for row in rows},
-        [(chunk.object_key, chunk.sha256) for chunk in chunks],
+        [
+            FoundChunk(one.object_key, one.sha256, None if one.sealed_at is None else key)
+            for one in chunks
+        ],
     )
 
 
@@ -178,18 +222,65 @@ async def read_frames(objects: Objects, found: FoundFrames) -> list[bytes]:
     frames = found.rows.copy()
     since, until = found.window
     chunked = 0
-    for key, sha256 in found.chunks:
+    for chunk in found.chunks:
         if chunked >= found.limit:
             break
-        data = await objects.get(key)
-        if hashlib.sha256(data).digest() != sha256:
-            raise DamagedChunk(key)
-        for frame in unpack(data):
+        for frame in unpack(await _read(objects, chunk)):
             decoded = decode(frame)
             if decoded.sequence > found.after and since <= decoded.started_at <= until:
                 frames[decoded.sequence] = frame
                 chunked += 1
     return [frames[sequence] for sequence in sorted(frames)[: found.limit]]
+
+
+async def _read(objects: Objects, chunk: FoundChunk) -> bytes:
+    """Give the frames of an object, sealed or not. Raises ObjectsAway, DamagedChunk."""
+    if chunk.key is not None:
+        try:
+            return await read_whole(objects, chunk.object_key, chunk.key, _about(chunk.object_key))
+        except CannotOpen as error:
+            raise DamagedChunk(chunk.object_key) from error
+    data = await objects.get(chunk.object_key)
+    if hashlib.sha256(data).digest() != chunk.sha256:
+        raise DamagedChunk(chunk.object_key)
+    return data
+
+
+@job("telemed.seal_chunks", cron="*/5 * * * *")
+async def seal_chunks(work: Work) -> None:
+    """Seal some objects that are still plain, and delete plain ones that were sealed a day ago.
+
+    The sealed object is another one: until its row is committed the plain one is what counts.
+    """
+    db = work.db
+    query = (
+        select(EcgChunks, EcgStreams.person_id)
+        .join(EcgStreams, EcgStreams.stream == EcgChunks.stream)
+        .where(EcgChunks.sealed_at.is_(None))
+        .order_by(EcgChunks.id)
+        .limit(SEALED_AT_ONCE)
+        .with_for_update(of=EcgChunks, skip_locked=True)
+    )
+    for chunk, person_id in (await db.execute(query, execution_options=audit.WRITE_PATH)).all():
+        data = await _read(work.objects, FoundChunk(chunk.object_key, chunk.sha256, None))
+        chunk.old_key, chunk.sealed_at = chunk.object_key, work.now
+        try:
+            key = await key_of(db, person_id, work.now)
+        except KeyGone:
+            continue  # erased: the row stays, unreadable as a sealed one, its object goes
+        chunk.object_key = f"{chunk.old_key}-{chunk.id}"
+        await _put(work.objects, chunk, data, key)
+    await db.flush()
+    old = (
+        select(EcgChunks)
+        .where(EcgChunks.old_key.is_not(None), EcgChunks.sealed_at < work.now - OLD_KEPT)
+        .limit(SEALED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    for chunk in (await db.scalars(old, execution_options=audit.WRITE_PATH)).all():
+        await work.objects.delete(str(chunk.old_key))
+        chunk.old_key = None
+    await db.flush()
 
 
 def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, bytes]:
@@ -205,11 +296,13 @@ def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, by
     )
 
 
-def _chunks(visit: Visits, stream: UUID, after: int, limit: int) -> Select[str, bytes]:
+def _chunks(
+    visit: Visits, stream: UUID, after: int, limit: int
+) -> Select[str, bytes, datetime | None]:
     """Chunks that may hold the next `limit` frames: each holds at least one of the window."""
     since, until = window(visit)
     return (
-        select(EcgChunks.object_key, EcgChunks.sha256)
+        select(EcgChunks.object_key, EcgChunks.sha256, EcgChunks.sealed_at)
         .where(
             EcgChunks.stream == stream,
             EcgChunks.last_sequence > after,

@@ -1,19 +1,21 @@
 """ECG frames: each stored once, acknowledged without holes, served in order from rows and objects."""
 
 import asyncio
+import hashlib
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import msgspec
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from devices.frames import StreamHeader, decode, encode, frame_of
 from people import facts
 from people.audit import WRITE_PATH, AuditReads
 from people.refused import Forbidden, NotFound
+from storage.data_keys import KeyGone, destroy
 from storage.jobs import Work
 from storage.objects import Objects, ObjectsAway
 from storage.s3 import S3Objects
@@ -38,7 +40,9 @@ from telemed.ecg_chunks import (
     chunk_stream,
     due_streams,
     find_frames,
+    pack,
     read_frames,
+    seal_chunks,
 )
 from telemed.visits import close_visit
 from tests.telemed.clinic_house import NOW, House, furnish
@@ -184,7 +188,8 @@ async def test_old_frames_move_into_an_object_and_are_served_as_before(
     assert await chunk_stream(db, objects, stream, LATER) == 10
     assert await chunks(db) == [(0, 9)]
     assert await rows(db) == 5
-    assert await objects.exists(f"ecg/{stream}/0-9")
+    (key,) = await objects.keys(f"ecg/{stream}/0-9")
+    assert encode(frame(stream, 0).frame)[16:] not in await objects.get(key)
     assert await served(db, objects, house, stream) == list(range(15))
     assert await served(db, objects, house, stream, after=6, limit=5) == [7, 8, 9, 10, 11]
     assert await served(db, objects, house, stream, after=9) == list(range(10, 15))
@@ -253,7 +258,7 @@ async def test_a_damaged_object_is_an_error_and_no_trace(
     """Better none than a wrong one."""
     await send(db, stream, 0, 1)
     await chunk_stream(db, objects, stream, LATER)
-    key = f"ecg/{stream}/0-1"
+    (key,) = await objects.keys(f"ecg/{stream}/0-1")
     await objects.put(key, (await objects.get(key))[:-2] + b"\0\0")
     with pytest.raises(DamagedChunk):
         await served(db, objects, house, stream)
@@ -262,7 +267,7 @@ async def test_a_damaged_object_is_an_error_and_no_trace(
 async def test_a_run_that_dies_after_the_object_is_repeated_harmlessly(
     engine: AsyncEngine, objects: Objects
 ) -> None:
-    """The object is there, the rows too; the next run puts the same bytes and swaps."""
+    """The object is there, the rows too; the next run puts one of its own and swaps."""
     async with AsyncSession(engine) as db, db.begin():
         house = await furnish(db)
         stream = (await open_stream(db, house.recorder, header(uuid4()), NOW)).stream
@@ -270,7 +275,7 @@ async def test_a_run_that_dies_after_the_object_is_repeated_harmlessly(
     async with AsyncSession(engine) as db:
         await chunk_stream(db, objects, stream, LATER)
         await db.rollback()
-    assert await objects.exists(f"ecg/{stream}/0-2")
+    assert len(await objects.keys(f"ecg/{stream}/0-2")) == 1
     async with AsyncSession(engine) as db, db.begin():
         assert await rows(db) == 3
         assert await chunk_stream(db, objects, stream, LATER) == 3
@@ -390,3 +395,48 @@ async def test_two_writers_at_once_store_each_frame_once(engine: AsyncEngine) ->
         again = await open_stream(db, house.recorder, header(stream), NOW)
         assert (again.frames, again.last_sequence) == (60, 59)
         assert await rows(db) == 60
+
+
+async def test_a_plain_object_is_read_and_then_sealed(
+    db: AsyncSession, house: House, stream: UUID, objects: Objects, settings: Settings
+) -> None:
+    """From before objects were sealed: served all the while, gone a day after it was sealed."""
+    await send(db, stream, 0, 1, 2)
+    data = pack(encode(frame(stream, n).frame) for n in range(3))
+    await objects.put(f"ecg/{stream}/0-2", data)
+    await db.execute(delete(EcgFrames).where(EcgFrames.stream == stream))
+    chunk = EcgChunks(
+        stream=stream,
+        first_sequence=0,
+        last_sequence=2,
+        started_at=NOW,
+        last_started_at=NOW + MINUTE,
+        object_key=f"ecg/{stream}/0-2",
+        size=len(data),
+        sha256=hashlib.sha256(data).digest(),
+        created_at=NOW,
+    )
+    db.add(chunk)
+    await db.flush()
+    assert await served(db, objects, house, stream) == [0, 1, 2]
+
+    await seal_chunks(Work(db, objects, settings, LATER))
+    assert chunk.old_key == f"ecg/{stream}/0-2"
+    assert await objects.exists(chunk.old_key)
+    assert encode(frame(stream, 1).frame)[16:] not in await objects.get(chunk.object_key)
+    assert await served(db, objects, house, stream) == [0, 1, 2]
+
+    await seal_chunks(Work(db, objects, settings, LATER + timedelta(days=1, seconds=1)))
+    assert await objects.keys(f"ecg/{stream}/") == [chunk.object_key]
+    assert await served(db, objects, house, stream) == [0, 1, 2]
+
+
+async def test_the_ecg_of_somebody_whose_key_is_destroyed_is_gone(
+    db: AsyncSession, house: House, stream: UUID, objects: Objects
+) -> None:
+    """The object stands, and nobody opens it."""
+    await send(db, stream, 0, 1)
+    await chunk_stream(db, objects, stream, LATER)
+    await destroy(db, house.patient, LATER)
+    with pytest.raises(KeyGone):
+        await served(db, objects, house, stream)

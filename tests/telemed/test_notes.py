@@ -4,13 +4,25 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from people import facts
-from people.audit import AuditReads
+from people.audit import WRITE_PATH, AuditReads
 from people.refused import Forbidden, NotFound
-from telemed.notes import Note, NoteChange, NoteChanged, get_note, put_note
+from storage.data_keys import CannotOpen, KeyGone, destroy
+from storage.jobs import Work
+from storage.objects import Objects
+from storage.settings import Settings
+from telemed.notes import (
+    Note,
+    NoteChange,
+    NoteChanged,
+    VisitNotes,
+    get_note,
+    put_note,
+    seal_notes,
+)
 from telemed.visits import close_visit
 from tests.telemed.clinic_house import House, furnish
 
@@ -36,8 +48,8 @@ async def test_a_change_of_a_text_not_read_is_refused_with_the_current_one(
 ) -> None:
     """From another tab."""
     doctor = await house.as_(db, house.doctor)
-    for known, text in enumerate(("a", "b")):
-        await put_note(db, doctor, house.visit, NoteChange(text, known), now)
+    for known, word in enumerate(("a", "b")):
+        await put_note(db, doctor, house.visit, NoteChange(word, known), now)
     with pytest.raises(NoteChanged) as refused:
         await put_note(db, doctor, house.visit, NoteChange("c", version), now)
     assert (refused.value.status, refused.value.code) == (409, "note_changed")
@@ -110,3 +122,49 @@ async def test_of_two_tabs_writing_at_once_one_is_told(engine: AsyncEngine, now:
 
     told = await asyncio.gather(write("a"), write("b"))
     assert sorted(told) in (["", "a"], ["", "b"])
+
+
+async def test_a_note_lies_sealed_for_its_visit_and_version(
+    db: AsyncSession, house: House, now: datetime
+) -> None:
+    """An older text, put back into its row by somebody who can write the table, opens not."""
+    doctor = await house.as_(db, house.doctor)
+    await put_note(db, doctor, house.visit, NoteChange("Жалоб нет", 0), now)
+    row = select(VisitNotes.text, VisitNotes.sealed)
+    plain, older = (await db.execute(row, execution_options=WRITE_PATH)).one()
+    assert plain is None
+    assert "Жалоб".encode() not in older
+    await put_note(db, doctor, house.visit, NoteChange("Кашель", 1), now)
+    await db.execute(update(VisitNotes).values(sealed=older))
+    with pytest.raises(CannotOpen):
+        await get_note(db, doctor, house.visit, now)
+
+
+async def test_a_plain_note_is_read_and_then_sealed(
+    db: AsyncSession, house: House, now: datetime, objects: Objects, settings: Settings
+) -> None:
+    """As the version before this one wrote it, word for word: it may still run beside."""
+    doctor = await house.as_(db, house.doctor)
+    old = text(
+        "INSERT INTO visit_notes (visit_id, text, version, written_by, written_at) "
+        "VALUES (:visit, 'Жалоб нет', 1, :doctor, :now)"
+    )
+    await db.execute(old, {"visit": house.visit, "doctor": house.doctor, "now": now})
+    assert await get_note(db, doctor, house.visit, now) == Note("Жалоб нет", 1)
+    await seal_notes(Work(db, objects, settings, now))
+    query = select(VisitNotes.text)
+    assert await db.scalar(query, execution_options=WRITE_PATH) is None
+    assert await get_note(db, doctor, house.visit, now) == Note("Жалоб нет", 1)
+
+
+async def test_the_note_of_somebody_whose_key_is_destroyed_is_gone(
+    db: AsyncSession, house: House, now: datetime
+) -> None:
+    """Neither read nor written any more."""
+    doctor = await house.as_(db, house.doctor)
+    await put_note(db, doctor, house.visit, NoteChange("Жалоб нет", 0), now)
+    await destroy(db, house.patient, now)
+    with pytest.raises(KeyGone):
+        await get_note(db, doctor, house.visit, now)
+    with pytest.raises(KeyGone):
+        await put_note(db, doctor, house.visit, NoteChange("x", 1), now)

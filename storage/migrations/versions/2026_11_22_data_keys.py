@@ -1,4 +1,7 @@
-"""Keys of persons, under which what is sealed about them lies."""
+"""Keys of persons, and room for what is sealed under them; jobs move what is plain (expand).
+
+The way back would leave what was sealed without its keys: it is refused while there is any.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,7 +26,49 @@ def upgrade() -> None:
         ["master"],
         postgresql_where=sa.text("destroyed_at IS NULL"),
     )
+    op.alter_column("visit_notes", "text", nullable=True)
+    op.add_column("visit_notes", sa.Column("sealed", sa.LargeBinary(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_visit_notes_text_or_sealed"), "visit_notes", "num_nonnulls(text, sealed) = 1"
+    )
+    op.create_index(
+        "ix_visit_notes_plain",
+        "visit_notes",
+        ["visit_id"],
+        postgresql_where=sa.text("sealed IS NULL"),
+    )
+    for column in (
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("old_key", sa.Text(), nullable=True),
+    ):
+        op.add_column("ecg_chunks", column)
+    op.create_index(
+        "ix_ecg_chunks_plain",
+        "ecg_chunks",
+        ["id"],
+        postgresql_where=sa.text("sealed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_ecg_chunks_old",
+        "ecg_chunks",
+        ["sealed_at"],
+        postgresql_where=sa.text("old_key IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
+    sealed = sa.text("""
+        SELECT EXISTS (SELECT FROM visit_notes WHERE sealed IS NOT NULL)
+            OR EXISTS (SELECT FROM ecg_chunks WHERE sealed_at IS NOT NULL)
+    """)
+    if op.get_bind().scalar(sealed):
+        raise RuntimeError("there are sealed notes or objects: without their keys they are lost")
+    op.drop_index("ix_ecg_chunks_old", "ecg_chunks")
+    op.drop_index("ix_ecg_chunks_plain", "ecg_chunks")
+    op.drop_column("ecg_chunks", "old_key")
+    op.drop_column("ecg_chunks", "sealed_at")
+    op.drop_index("ix_visit_notes_plain", "visit_notes")
+    op.drop_constraint(op.f("ck_visit_notes_text_or_sealed"), "visit_notes")
+    op.drop_column("visit_notes", "sealed")
+    op.alter_column("visit_notes", "text", nullable=False)
     op.drop_table("data_keys")
