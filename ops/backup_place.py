@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import urllib3
 from minio import Minio
@@ -65,7 +65,12 @@ class Folder:
     def put(self, name: str, pieces: Iterable[bytes]) -> tuple[int, str]:
         """See Place.put."""
         path = self.root / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Cannot(
+                f"The folder of backups {self} cannot be made: {error.strerror}."
+            ) from error
         beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         size, digest = 0, hashlib.sha256()
@@ -78,6 +83,9 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
             beside.rename(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise Cannot(f"Nothing more can be put into {self}: {error.strerror}.") from error
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
@@ -130,7 +138,7 @@ class Bucket:
             access_key=unquote(parts.username),
             secret_key=unquote(parts.password),
             secure=parts.scheme == "https",
-            region="us-east-1",
+            region=dict(parse_qsl(parts.query)).get("region", "us-east-1"),
             http_client=urllib3.PoolManager(timeout=_TIMEOUT, retries=_RETRIES, maxsize=8),
         )
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ops.ask import is_ready
@@ -102,9 +102,52 @@ def _parser() -> argparse.ArgumentParser:
         "yanasha audit verify",
     )
     one.add_argument("what", choices=["verify"], help="walk the whole chain; writes nothing")
+    _backup_words(add)
     one = add("status", "show what runs, since when, how often restarted", "yanasha status --json")
     one.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _backup_words(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    one = add(
+        "backup",
+        "put database, objects and keys of one point of time, sealed, into a folder or a bucket",
+        "yanasha backup /mnt/backups",
+    )
+    one.add_argument("to", metavar="TO", nargs="?", help="the place; else YANASHA_BACKUPS")
+    one.add_argument(
+        "--new-recovery-key",
+        action="store_true",
+        help="make the key that opens backups from now on, and print it once",
+    )
+    one = add(
+        "restore",
+        "bring a backup back into an empty YANASHA_HOME, after checking all of it",
+        "YANASHA_HOME=/srv/new yanasha restore /mnt/backups --recovery-key key.txt",
+    )
+    _restore_words(one)
+    one.add_argument(
+        "--to", metavar="TIME", help="follow the archived log to this time, or to 'latest'"
+    )
+    one = add(
+        "drill",
+        "restore into a scratch folder, compare rows, objects and the audit, say pass or fail",
+        "yanasha drill restore /mnt/backups --recovery-key key.txt",
+    )
+    one.add_argument("what", choices=["restore"], help="what is rehearsed")
+    _restore_words(one)
+    one.add_argument("--to", metavar="TIME", help="as of restore")
+    one.add_argument("--scratch", metavar="FOLDER", help="where; else the temporary folder")
+
+
+def _restore_words(one: argparse.ArgumentParser) -> None:
+    one.add_argument("source", metavar="FROM", nargs="?", help="the place; else YANASHA_BACKUPS")
+    one.add_argument(
+        "--recovery-key", metavar="FILE", help="file with the recovery key; else it is asked for"
+    )
+    one.add_argument(
+        "--erasures", metavar="FILE", help="a copy of the erasure log newer than the place's"
+    )
 
 
 def _run(words: Sequence[str] | None) -> int:
@@ -132,7 +175,7 @@ def _environ(asked: argparse.Namespace) -> dict[str, str]:
 
 
 async def _command(settings: Settings, asked: argparse.Namespace) -> int:
-    from ops import audit, commands  # noqa: PLC0415 - drivers that `status` has no need to load
+    from ops import audit, backup, commands, drill, restore  # noqa: PLC0415 - drivers that `status` has no need to load
 
     match asked.command:
         case "serve":
@@ -140,6 +183,25 @@ async def _command(settings: Settings, asked: argparse.Namespace) -> int:
             code = 0
         case "migrate":
             code = await commands.migrate(settings)
+        case "backup":
+            code = await backup.backup(settings, asked.to, new_key=asked.new_recovery_key)
+        case "restore":
+            code = await restore.restore(
+                settings,
+                asked.source,
+                to=asked.to,
+                key=asked.recovery_key,
+                erasures=asked.erasures,
+            )
+        case "drill":
+            code = await drill.drill(
+                settings,
+                asked.source,
+                to=asked.to,
+                key=asked.recovery_key,
+                erasures=asked.erasures,
+                scratch=asked.scratch,
+            )
         case "audit":
             code = await audit.verify_audit(settings)
         case "seed":

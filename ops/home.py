@@ -16,6 +16,7 @@ from storage.settings import Settings
 _NEEDED_MB = 300
 _ORPHANS_S = 10.0
 _STATE = "children.json"
+UNFINISHED = "restore-unfinished"  # lies in a folder that a restore has not filled whole
 
 
 class AlreadyRunning(Cannot):
@@ -29,6 +30,8 @@ class AlreadyRunning(Cannot):
 def prepare_home(settings: Settings) -> None:
     """Make the folder and its parts; refuse one that is unwritable, full or too deep."""
     home = settings.home
+    if (home / UNFINISHED).exists():
+        raise Cannot(f"A restore into {home} did not come to its end: empty it and restore again.")
     run = settings.run_dir  # refuses a path too long for sockets before anything is made
     # The servers' own user passes through these folders, nobody reads them.
     mode = 0o711 if os.geteuid() == 0 else 0o700

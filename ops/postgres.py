@@ -67,6 +67,7 @@ class Postgres:
         self.data = settings.home / "postgres"
         self.sockets = settings.postgres_socket_dir
         self.throw_away = throw_away
+        self.recovery: dict[str, str] = {}  # options of a restore's first start
         self.bin, self.major = programs(settings, uid)
 
     def prepare(self) -> None:
@@ -136,6 +137,7 @@ class Postgres:
         }
         if _shared_memory() < _SMALL_SHM:
             options["dynamic_shared_memory_type"] = "mmap"
+        options |= self.recovery
         if self.throw_away:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         argv = [str(self.bin / "postgres"), "-D", str(self.data)]

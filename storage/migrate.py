@@ -16,6 +16,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, create_engine
 from sqlalchemy.exc import OperationalError
@@ -43,6 +44,12 @@ def current(url: str) -> str | None:
     """Return the database's revision; None for a database never migrated."""
     with _connected(url) as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def knows(revision: str) -> bool:
+    """Tell whether this version of the program has the migration; an older one has not."""
+    folder = ScriptDirectory.from_config(_config(None))
+    return any(one.revision == revision for one in folder.walk_revisions())
 
 
 def check(url: str, metadata: MetaData) -> None:
@@ -76,7 +83,7 @@ def _connected(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def _config(connection: Connection, metadata: MetaData | None = None) -> Config:
+def _config(connection: Connection | None, metadata: MetaData | None = None) -> Config:
     config = Config(attributes={"connection": connection, "metadata": metadata})
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")

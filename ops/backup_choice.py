@@ -1,0 +1,183 @@
+"""Which backup is restored, and whether it is whole: everything is opened before a byte is written.
+
+The manifest's signature, every sealed stream to its end, each object against the list, the version
+of PostgreSQL and of the tables, the room on the disk.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ops.backup import BACKUPS, erasures_name
+from ops.backup_objects import AT_ONCE, client_of, entries_of, piece_name
+from ops.backup_place import Place
+from ops.backup_wal import Archived, Until, archived, swept_until
+from ops.children import Cannot
+from ops.postgres import programs
+from storage import migrate
+from storage.backup_format import (
+    BackupError,
+    Damaged,
+    Kit,
+    Manifest,
+    ObjectEntry,
+    read_manifest,
+    unseal,
+)
+from storage.settings import Settings
+
+_SPARE_BYTES = 300 << 20
+_AUDIT = "audit/"
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """The backup to restore, how far, and what opens it. `newest`: the log goes on until then."""
+
+    place: Place
+    kit: Kit
+    manifest: Manifest
+    until: Until | None
+    archive: list[Archived]
+    newest: datetime | None
+
+    def part(self, name: str) -> Iterator[bytes]:
+        """Open a part of the backup."""
+        full = f"{self.manifest.id}/{name}"
+        return unseal(self.kit, full, self.place.get(f"{BACKUPS}/{full}"))
+
+    def objects(self) -> Iterator[ObjectEntry]:
+        """Every object that stood at the point, the newest of each key."""
+        found = {one.key: one for one in entries_of(self.part("objects"))}
+        point = datetime.fromisoformat(self.manifest.point_at)
+        if self.until is not None:
+            swept = swept_until(self.place, self.kit, self.manifest, self.until)
+            found |= {one.key: one for one in swept}
+            point = self.until.at or datetime.now(UTC)
+        # A checkpoint of the audit that saw further than the database would call it cut off; the
+        # store gives whole seconds.
+        seen = point.timestamp() - 2
+        for one in found.values():
+            if not (one.key.startswith(_AUDIT) and one.modified > seen):
+                yield one
+
+    def open(self, entry: ObjectEntry) -> Iterator[bytes]:
+        """Open an object; its end is reached only when it is the one of the list."""
+        digest = hashlib.sha256()
+        about = f"piece {entry.piece}"
+        for some in unseal(self.kit, about, self.place.get(piece_name(entry.piece))):
+            digest.update(some)
+            yield some
+        if digest.hexdigest() != entry.sha256:
+            raise Damaged(f"The object {entry.key} is not the one that was backed up.")
+
+
+def choose(place: Place, kit: Kit, to: str | None) -> Chosen:
+    """Find the newest backup that this key opens and that is not later than `to`. Raises Cannot."""
+    until = Until.read(to)
+    for manifest in manifests(place, kit):
+        if until is None or until.reaches(manifest):
+            there = archived(place, manifest)
+            newest = there[-1].closed_at if there else None
+            if until is not None:
+                until.refuse_beyond(newest)
+            return Chosen(
+                place=place,
+                kit=kit,
+                manifest=manifest,
+                until=until,
+                archive=there if until is not None else [],
+                newest=newest if until is None else None,
+            )
+    raise Cannot(f"There is no backup in {place}" + (f" from before {to}." if to else "."))
+
+
+def manifests(place: Place, kit: Kit) -> Iterator[Manifest]:
+    """Every backup of a place, newest first. Raises Cannot when the newest cannot be trusted.
+
+    An older one instead, without a word, would bring back less than the operator believes.
+    """
+    for name in sorted(place.names(BACKUPS), reverse=True):
+        if not name.endswith("/manifest.json"):
+            continue
+        backup = name.split("/")[1]
+        try:
+            found = read_manifest(kit, b"".join(place.get(name)))
+        except BackupError as error:
+            raise Cannot(f"{backup} in {place}: {error} Nothing was restored.") from error
+        if found.id != backup:
+            raise Cannot(
+                f"{backup} in {place} is the copy of another backup. Nothing was restored."
+            )
+        yield found
+
+
+def erasures_of(chosen: Chosen, path: str | None) -> bytes | None:
+    """The erasure log that is kept apart from backups: the file named, or the place's."""
+    if path is not None:
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise Cannot(f"The erasure log cannot be read from {path}.") from error
+    name = erasures_name(chosen.kit.signer)
+    if name not in chosen.place.names(name.partition("/")[0]):
+        return None
+    try:
+        return b"".join(unseal(chosen.kit, name, chosen.place.get(name)))
+    except BackupError as error:
+        raise Cannot(f"{error} Nothing was restored.") from error
+
+
+def check(settings: Settings, chosen: Chosen) -> None:
+    """Open everything to its end; writes nothing. Raises Cannot."""
+    manifest = chosen.manifest
+    if manifest.revision is not None and not migrate.knows(manifest.revision):
+        raise Cannot(
+            f"This backup was made by a newer version (tables at {manifest.revision}): install "
+            f"version {manifest.product} or newer first."
+        )
+    # As ourselves: the servers' own user is drawn when the folder is made.
+    _, major = programs(settings, None)
+    if major != manifest.postgres:
+        raise Cannot(
+            f"This backup is of PostgreSQL {manifest.postgres}, the programs are version {major}: "
+            f"set YANASHA_PG_BIN to the bin folder of PostgreSQL {manifest.postgres}."
+        )
+    _refuse_other_objects(settings, chosen)
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            streams = [chosen.part(name) for name in sorted(manifest.parts)]
+            size = sum(map(_drain, streams))
+            size += sum(pool.map(lambda one: _drain(one.open(chosen.kit)), chosen.archive))
+            size += sum(pool.map(lambda one: _drain(chosen.open(one)), chosen.objects()))
+    except BackupError as error:
+        raise Cannot(f"{error} Nothing was restored.") from error
+    above = next(one for one in (settings.home, *settings.home.parents) if one.exists())
+    free = shutil.disk_usage(above).free
+    if free < size + _SPARE_BYTES:
+        raise Cannot(
+            f"{(size + _SPARE_BYTES) >> 20} MB are needed on the disk of {settings.home}, "
+            f"{free >> 20} MB are free."
+        )
+
+
+def _refuse_other_objects(settings: Settings, chosen: Chosen) -> None:
+    """An outside store may hold what we bring, but nothing else under the same keys."""
+    if settings.embedded_objects:
+        return
+    listed = client_of(settings).list_objects(settings.s3_bucket, recursive=True)
+    there = {one.object_name: one.size for one in listed}
+    for entry in chosen.objects():
+        if there.get(entry.key, entry.size) != entry.size:
+            raise Cannot(
+                f"The bucket {settings.s3_bucket} holds another object {entry.key}, and nothing is "
+                "restored over what stands: use an empty bucket."
+            )
+
+
+def _drain(stream: Iterator[bytes]) -> int:
+    return sum(map(len, stream))

@@ -1,0 +1,123 @@
+"""`yanasha drill restore`: a backup is worth what a restore of it gave, so one is tried.
+
+Into a scratch folder with ports of its own, deleted at the end; what runs is not touched. Rows are
+held against what the backup counted, each object is read back from the store, the audit's chain is
+walked. The last line is PASS or FAIL, and so is the exit code.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ops.audit import report_of
+from ops.backup import note, place_of
+from ops.backup_choice import check, choose, erasures_of
+from ops.backup_keys import read_kit
+from ops.backup_objects import client_of
+from ops.backup_place import READ
+from ops.children import Cannot
+from ops.restore import Restored, bring_back, lines
+from ops.supervisor import say
+from storage.backup_format import ObjectEntry
+from storage.settings import Settings
+
+
+class Drilled(msgspec.Struct, frozen=True, kw_only=True):
+    """What the board says of the last drill."""
+
+    at: str
+    backup: str | None
+    passed: bool
+    seconds: float
+
+
+async def drill(
+    settings: Settings,
+    source: str | None,
+    *,
+    to: str | None,
+    key: str | None,
+    erasures: str | None,
+    scratch: str | None,
+) -> int:
+    """Rehearse a restore and print what was found; 1 when it did not pass."""
+    place, kit = place_of(settings, source), read_kit(key)
+    began, backup, wrong = time.monotonic(), None, list[str]()
+    try:
+        chosen = await asyncio.to_thread(choose, place, kit, to)
+        backup = chosen.manifest.id
+        log = await asyncio.to_thread(erasures_of, chosen, erasures)
+        folder = _scratch(scratch)
+        try:
+            there = replace(
+                settings,
+                home=folder / "home",
+                outside_database=None,
+                outside_objects=None,
+                backups=None,
+            )
+            await asyncio.to_thread(check, there, chosen)
+
+            async def look(settings: Settings, restored: Restored) -> None:
+                wrong.extend(await _look(settings, restored))
+
+            for line in lines(await bring_back(there, chosen, log, look)):
+                say(line)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except Cannot as error:
+        wrong.append(str(error))
+    seconds = time.monotonic() - began
+    for line in wrong:
+        say(line)
+    say(f"{'FAIL' if wrong else 'PASS'} after {seconds:.1f} s.")
+    if settings.state_dir.is_dir():
+        at = datetime.now(UTC).isoformat()
+        done = Drilled(at=at, backup=backup, passed=not wrong, seconds=round(seconds, 1))
+        note(settings, "drill", done)
+    return 1 if wrong else 0
+
+
+def _scratch(named: str | None) -> Path:
+    """A short path by default: that of a unix socket is at most 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="yd-", dir=named or "/tmp"))  # noqa: S108
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # the servers' own user passes through
+    return folder
+
+
+async def _look(settings: Settings, restored: Restored) -> list[str]:
+    """Look at the restored installation while its stores are up; what is wrong with it."""
+    wrong = await asyncio.to_thread(_objects, settings, restored.objects)
+    report = await report_of(settings)
+    if report.holds:
+        say(f"The audit is whole: {report.links} rows are sealed.")
+    elif report.first_wrong is not None:
+        wrong.append(f"The audit is not whole: {report.first_wrong.wrong.value}.")
+    elif report.links:
+        wrong.append("The audit has no checkpoint that vouches for it.")
+    return wrong
+
+
+def _objects(settings: Settings, entries: list[ObjectEntry]) -> list[str]:
+    client, wrong = client_of(settings), []
+    for entry in entries:
+        digest = hashlib.sha256()
+        answer = client.get_object(settings.s3_bucket, entry.key)
+        try:
+            for some in answer.stream(READ):
+                digest.update(some)
+        finally:
+            answer.close()
+            answer.release_conn()
+        if digest.hexdigest() != entry.sha256:
+            wrong.append(f"The object {entry.key} came back changed.")
+    return wrong
