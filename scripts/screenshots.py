@@ -41,6 +41,9 @@ def main() -> None:
                 patient.page.goto(house.url + "/#/day")
                 patient.page.locator('a[href^="#/visits/"]').first.wait_for()
                 patient.page.screenshot(path=PICTURES / "day.png")
+                patient.page.goto(house.url + "/#/looked")
+                patient.page.locator("main li").first.wait_for()
+                patient.page.screenshot(path=PICTURES / "looked.png")
             lesson(browser, house)
             browser.close()
     finally:
