@@ -10,12 +10,17 @@ from people.codes import Codes
 from people.consent_texts import ConsentTexts
 from people.consents import Consents
 from people.device_tokens import Devices
+from people.document_deliveries import DocumentDeliveries
+from people.document_signing import DocumentNumbers
+from people.documents import Documents, DocumentTexts, DocumentViews
+from people.files import Files
 from people.first_administrator import FirstCodes
 from people.guardians import GuardianLimits, Guardianships, HealthShares
 from people.identities import Identities, IdentityJourneys
 from people.links import EntryLinks
 from people.notice_targets import NoticeSettings, NoticesTold, NoticeTargets
 from people.notices import Notices
+from people.organisation_keys import OrganisationKeys
 from people.organisations import Organisations
 from people.passkeys import PasskeyChallenges, Passkeys
 from people.passwords import Credentials
@@ -50,7 +55,13 @@ __all__ = [
     "Credentials",
     "DataKeys",
     "Devices",
+    "DocumentDeliveries",
+    "DocumentNumbers",
+    "DocumentTexts",
+    "DocumentViews",
+    "Documents",
     "EntryLinks",
+    "Files",
     "FirstCodes",
     "GuardianLimits",
     "Guardianships",
@@ -62,6 +73,7 @@ __all__ = [
     "NoticeTargets",
     "Notices",
     "NoticesTold",
+    "OrganisationKeys",
     "Organisations",
     "PasskeyChallenges",
     "Passkeys",

@@ -1,0 +1,107 @@
+"""Is this paper genuine? Answered to anybody who holds its QR code, its file or its print.
+
+Nothing is told but what stands in the register: kind, number, organisation, day, and whether it
+holds. What somebody holds in his hands he has shown by holding it; who it is about is not said.
+"""
+
+import hashlib
+from datetime import date, datetime
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from people import throttle
+from people.document_contents import Audience, Kind
+from people.documents import DocumentViews
+from people.organisation_keys import raw_keys
+from people.organisations import Organisations
+from storage import pdf_signing, signing
+
+_PDF = b"%PDF-"
+
+
+class CheckState(StrEnum):
+    """What became of a paper."""
+
+    GENUINE = "genuine"
+    SUPERSEDED = "superseded"
+    REVOKED = "revoked"
+    # Signed with a key of ours, but the register does not know it: it was restored to before that.
+    UNREGISTERED = "unregistered"
+    FORGED = "forged"
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer; of a forged paper nothing is said."""
+
+    state: CheckState
+    kind: Kind | None = None
+    audience: Audience | None = None
+    number: str | None = None
+    organisation: str | None = None
+    signed_on: date | None = None
+    ended_at: datetime | None = None
+
+
+_FORGED = Checked(state=CheckState.FORGED)
+_UNREGISTERED = Checked(state=CheckState.UNREGISTERED)
+
+
+async def check_line(db: AsyncSession, line: str, network: str, now: datetime) -> Checked:
+    """Judge what a QR code holds. Raises TooManyAttempts."""
+    await throttle.asked(db, "verify", network, now)
+    verdict = signing.verify_line(await raw_keys(db), line)
+    if verdict.body is None:
+        return _FORGED
+    await throttle.answered(db, "verify", network)
+    return await _registered(db, DocumentViews.line == line) or _UNREGISTERED
+
+
+async def check_file(db: AsyncSession, file: bytes, network: str, now: datetime) -> Checked:
+    """Judge a file: signed JSON, or a printed PDF. Raises TooManyAttempts."""
+    await throttle.asked(db, "verify", network, now)
+    found = await (_check_pdf(db, file) if file.startswith(_PDF) else _check_json(db, file))
+    if found is not _FORGED:
+        await throttle.answered(db, "verify", network)
+    return found
+
+
+async def _check_json(db: AsyncSession, file: bytes) -> Checked:
+    verdict = signing.verify(await raw_keys(db), file)
+    if verdict.body is None:
+        return _FORGED
+    digest = signing.digest(verdict.body)
+    return await _registered(db, DocumentViews.body_sha256 == digest) or _UNREGISTERED
+
+
+async def _check_pdf(db: AsyncSession, file: bytes) -> Checked:
+    """A print is known by its digest; one that is not may be from a time that was lost."""
+    digest = hashlib.sha256(file).digest()
+    found = await _registered(db, DocumentViews.pdf_sha256 == digest)
+    if found is None and pdf_signing.verify(await raw_keys(db), file).genuine:
+        return _UNREGISTERED
+    return found or _FORGED
+
+
+async def _registered(db: AsyncSession, which: ColumnElement[bool]) -> Checked | None:
+    query = (
+        select(DocumentViews, Organisations.name)
+        .join(Organisations, Organisations.id == DocumentViews.organisation_id)
+        .where(which)
+        .limit(1)
+    )
+    found = (await db.execute(query)).one_or_none()
+    if found is None:
+        return None
+    row, organisation = found
+    return Checked(
+        state=CheckState(row.ended) if row.ended else CheckState.GENUINE,
+        kind=Kind(row.kind),
+        audience=Audience(row.audience),
+        number=row.number,
+        organisation=organisation,
+        signed_on=row.signed_on,
+        ended_at=row.ended_at,
+    )

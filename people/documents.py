@@ -1,0 +1,353 @@
+"""Documents: a doctor's draft becomes a signed, numbered paper that anybody can verify.
+
+    draft → signed → superseded, by the next version's signing
+                   → revoked, with a reason
+
+What a document says lies sealed under its person's key (storage/data_keys.py) and is read as health
+is. The rest tells that there is one: whose, of which kind and number. people/document_drafts.py
+writes, document_signing.py signs and revokes, document_deliveries.py hands over, and
+document_checks.py answers who verifies.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Select,
+    UniqueConstraint,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from people import audit
+from people.document_contents import Audience, Content, Kind
+from people.organisations import Organisations, Ref
+from people.persons import Persons, full_name
+from people.policy import Act, Actor, Thing, may
+from people.refused import FieldError, NotFound, Refused
+from people.relations import allowed
+from storage.data_keys import DataKey, KeyGone, key_of
+from storage.engine import Base, new_id
+
+DRAFT = "draft"
+SHOWN = 200
+
+_subject, _signer = aliased(Persons), aliased(Persons)
+
+
+class Documents(Base):
+    """One version of a document. `about_id` is the visit it comes from."""
+
+    __tablename__ = "documents"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    series_id: Mapped[UUID]
+    version: Mapped[int]
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"))
+    subject_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    about_id: Mapped[UUID]
+    kind: Mapped[str]
+    state: Mapped[str]
+    changes: Mapped[int]
+    made_by: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
+    made_at: Mapped[datetime]
+    number: Mapped[str | None]
+    signed_by: Mapped[UUID | None] = mapped_column(ForeignKey("persons.id"))
+    signed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("state IN ('draft', 'signed', 'superseded', 'revoked')", name="state"),
+        CheckConstraint("(state = 'draft') = (number IS NULL)", name="numbered"),
+        UniqueConstraint("series_id", "version"),
+        UniqueConstraint("organisation_id", "number"),
+        Index(None, "subject_id", "made_at"),
+        Index(None, "about_id"),
+    )
+
+
+@audit.health_table
+class DocumentTexts(Base):
+    """What a document says, sealed: the draft, each reader's signed body, why it was revoked."""
+
+    __tablename__ = "document_texts"
+
+    document_id: Mapped[UUID] = mapped_column(
+        ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True
+    )
+    part: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes]
+
+
+class DocumentViews(Base):
+    """The register: one signed body. No word of whose it is, so that anybody may be answered."""
+
+    __tablename__ = "document_views"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    document_id: Mapped[UUID] = mapped_column(ForeignKey("documents.id"))
+    audience: Mapped[str]
+    code: Mapped[str] = mapped_column(unique=True)
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"))
+    kind: Mapped[str]
+    number: Mapped[str]
+    signed_on: Mapped[date]
+    body_sha256: Mapped[bytes]
+    line: Mapped[str]
+    pdf_sha256: Mapped[bytes | None]
+    ended: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("ended IN ('superseded', 'revoked')", name="ended"),
+        UniqueConstraint("document_id", "audience"),
+        Index(None, "pdf_sha256"),
+    )
+
+
+class DocumentState(StrEnum):
+    """See the top of this module."""
+
+    DRAFT = "draft"
+    SIGNED = "signed"
+    SUPERSEDED = "superseded"
+    REVOKED = "revoked"
+
+
+class DocumentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A document in a list: nothing of what it says."""
+
+    id: UUID
+    kind: Kind
+    state: DocumentState
+    version: int
+    number: str | None
+    subject: Ref
+    organisation: Ref
+    signer: Ref | None
+    made_at: datetime
+    signed_at: datetime | None
+    ended_at: datetime | None
+
+
+class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed body as its reader may take it along; `line` is what its QR code holds."""
+
+    audience: Audience
+    line: str
+    printed: bool
+
+
+class Document(DocumentSummary, frozen=True, kw_only=True):
+    """A document on its own page. `changes` counts how often the draft was written."""
+
+    content: Content
+    changes: int
+    reason: str
+    views: list[DocumentView]
+    mine: bool  # to sign, revoke and follow with a next version
+    visit_id: UUID
+
+
+class DocumentNotSigned(Refused):
+    """Only a signed document that still holds can be handed over, followed or revoked."""
+
+    status = 409
+    code = "document_not_signed"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state=state)
+
+
+class DocumentErased(Refused):
+    """Its person's key was destroyed: what it said is gone, that it was there is not."""
+
+    status = 410
+    code = "document_erased"
+
+
+class BadDocument(Refused):
+    """Something is missing, contradicts itself or cannot be printed: the fields say what."""
+
+    status = 422
+    code = "bad_document"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(tuple(FieldError(f"content.{e.field}", e.code, e.params) for e in errors))
+
+
+def thing(row: Documents) -> Thing:
+    """The document as policy sees it: its visit's rights reach it."""
+    return Thing(
+        subject_id=row.subject_id,
+        organisation_id=row.organisation_id,
+        about=(row.about_id, row.id),
+    )
+
+
+def visible_to(person_id: UUID, now: datetime) -> Select[Documents]:
+    """Documents this person may see; a draft is its doctor's alone."""
+    columns: dict[str, Any] = {
+        "subject": Documents.subject_id,
+        "organisation": Documents.organisation_id,
+        "about": (Documents.about_id,),
+    }
+    return select(Documents).where(
+        allowed(Act.SEE_DOCUMENT, person_id, now, **columns),
+        or_(
+            Documents.state != DocumentState.DRAFT,
+            allowed(Act.WRITE_DOCUMENT, person_id, now, **columns),
+        ),
+    )
+
+
+async def get_document(
+    db: AsyncSession, actor: Actor, document_id: UUID, now: datetime
+) -> Document:
+    """Give a document with what it says. Raises NotFound."""
+    row = await seen(db, actor, document_id, now)
+    summary = (await _summaries(db, select(Documents).where(Documents.id == row.id)))[0]
+    texts = await texts_of(db, actor, row, Act.SEE_DOCUMENT, now)
+    views = await db.scalars(select(DocumentViews).where(DocumentViews.document_id == row.id))
+    return Document(
+        **msgspec.structs.asdict(summary),
+        content=msgspec.json.decode(texts[DRAFT], type=Content),
+        changes=row.changes,
+        reason=texts.get("reason", b"").decode(),
+        views=[
+            DocumentView(
+                audience=Audience(view.audience),
+                line=view.line,
+                printed=view.pdf_sha256 is not None,
+            )
+            for view in sorted(views, key=lambda view: view.audience)
+        ],
+        mine=may(actor, Act.WRITE_DOCUMENT, thing(row), now),
+        visit_id=row.about_id,
+    )
+
+
+async def of_visit(
+    db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime
+) -> list[DocumentSummary]:
+    """Give the documents of a visit that the actor may see, the newest first."""
+    if actor.id is None:
+        return []
+    return await _summaries(db, visible_to(actor.id, now).where(Documents.about_id == visit_id))
+
+
+async def of_person(
+    db: AsyncSession, actor: Actor, person_id: UUID, now: datetime
+) -> list[DocumentSummary]:
+    """Give one's own signed documents, or a child's, the newest first. Raises NotFound."""
+    if actor.id is None or not may(actor, Act.SEE_DOCUMENT, Thing(subject_id=person_id), now):
+        raise NotFound
+    query = visible_to(actor.id, now).where(
+        Documents.subject_id == person_id, Documents.state != DocumentState.DRAFT
+    )
+    return await _summaries(db, query)
+
+
+async def seen(
+    db: AsyncSession, actor: Actor, document_id: UUID, now: datetime, *, lock: bool = False
+) -> Documents:
+    """Give the row of a document the actor may see. Raises NotFound."""
+    if actor.id is None:
+        raise NotFound
+    query = visible_to(actor.id, now).where(Documents.id == document_id)
+    if lock:
+        query = query.with_for_update(of=Documents).execution_options(populate_existing=True)
+    row: Documents | None = await db.scalar(query)
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def texts_of(
+    db: AsyncSession,
+    actor: Actor,
+    row: Documents,
+    act: Act,
+    now: datetime,
+    *,
+    at: UUID | None = None,
+) -> dict[str, bytes]:
+    """Give everything the document says, opened; `at`: read in that organisation. Audited.
+
+    Raises Forbidden, DocumentErased.
+    """
+    query = select(DocumentTexts.part, DocumentTexts.sealed).where(
+        DocumentTexts.document_id == row.id
+    )
+    where = thing(row) if at is None else msgspec.structs.replace(thing(row), organisation_id=at)
+    rows = await audit.read(db, actor, query, audit.Purpose(act, where, now))
+    key = await open_key(db, row, now)
+    return {part: key.open(sealed, about(row.id, part)) for part, sealed in rows}
+
+
+async def open_key(db: AsyncSession, row: Documents, now: datetime) -> DataKey:
+    """Give the key of the document's person. Raises DocumentErased."""
+    try:
+        return await key_of(db, row.subject_id, now)
+    except KeyGone as gone:
+        raise DocumentErased from gone
+
+
+async def put_text(
+    db: AsyncSession, key: DataKey, document_id: UUID, part: str, plain: bytes
+) -> None:
+    """Seal and keep a part of what a document says, in place of what was there."""
+    sealed = key.seal(plain, about(document_id, part))
+    new = insert(DocumentTexts).values(document_id=document_id, part=part, sealed=sealed)
+    await db.execute(
+        new.on_conflict_do_update(
+            index_elements=[DocumentTexts.document_id, DocumentTexts.part],
+            set_={"sealed": sealed},
+        )
+    )
+
+
+def about(document_id: UUID, part: str) -> bytes:
+    """Give what a sealed text is bound to: it opens nowhere else."""
+    return f"document_texts.sealed:{document_id}:{part}".encode()
+
+
+async def _summaries(db: AsyncSession, query: Select[Documents]) -> list[DocumentSummary]:
+    full = (
+        query.join(_subject, _subject.id == Documents.subject_id)
+        .outerjoin(_signer, _signer.id == Documents.signed_by)
+        .join(Organisations, Organisations.id == Documents.organisation_id)
+        .with_only_columns(Documents, _subject, _signer, Organisations)
+        .order_by(Documents.made_at.desc(), Documents.id.desc())
+        .limit(SHOWN)
+    )
+    return [
+        DocumentSummary(
+            id=row.id,
+            kind=Kind(row.kind),
+            state=DocumentState(row.state),
+            version=row.version,
+            number=row.number,
+            subject=_ref(subject),
+            organisation=Ref(place.id, place.name),
+            signer=_ref(signer) if signer is not None else None,
+            made_at=row.made_at,
+            signed_at=row.signed_at,
+            ended_at=row.ended_at,
+        )
+        for row, subject, signer, place in (await db.execute(full)).all()
+    ]
+
+
+def _ref(person: Persons) -> Ref:
+    return Ref(person.id, full_name(person.given_name, person.family_name))

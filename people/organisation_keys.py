@@ -1,0 +1,121 @@
+"""Keys that organisations sign documents with: Ed25519, one at a time, made at first use.
+
+The private half lies sealed under the installation's secret `signing-keys`, so the database alone
+signs nothing. Public halves are for everybody; a retired one still verifies what it signed.
+"""
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ForeignKey, Index, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from people.organisations import Organisations, Ref
+from storage import sealing, signing
+from storage.engine import Base
+from storage.secrets import secret
+
+_SEED_BYTES = 32
+
+
+class OrganisationKeys(Base):
+    """One key pair of an organisation."""
+
+    __tablename__ = "organisation_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisations.id"))
+    public: Mapped[bytes]
+    sealed: Mapped[bytes]
+    made_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "ux_organisation_keys_current",
+            "organisation_id",
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What anybody needs to verify an organisation's documents without asking us."""
+
+    id: str
+    organisation: Ref
+    public: str  # 32 raw bytes, base64url
+    pem: str
+    made_at: datetime
+    retired_at: datetime | None
+
+
+async def seed_of(db: AsyncSession, home: Path, organisation_id: UUID, now: datetime) -> bytes:
+    """Give the private half of the organisation's key, made at first use.
+
+    Raises UnsafeSecret, CannotOpen.
+    """
+    current = select(OrganisationKeys).where(
+        OrganisationKeys.organisation_id == organisation_id, OrganisationKeys.retired_at.is_(None)
+    )
+    row = await db.scalar(current)
+    if row is None:
+        new = insert(OrganisationKeys).values(_made(home, organisation_id, now))
+        await db.execute(new.on_conflict_do_nothing())
+        row = (await db.scalars(current)).one()
+    return sealing.unseal(_sealer(home), row.sealed, _about(organisation_id, row.id))
+
+
+async def public_keys(db: AsyncSession) -> list[PublicKey]:
+    """Give every key that documents here were ever signed with."""
+    query = (
+        select(OrganisationKeys, Organisations.name)
+        .join(Organisations, Organisations.id == OrganisationKeys.organisation_id)
+        .order_by(Organisations.name, OrganisationKeys.made_at)
+    )
+    return [
+        PublicKey(
+            id=row.id,
+            organisation=Ref(row.organisation_id, name),
+            public=signing.b64(row.public),
+            pem=signing.pem(row.public),
+            made_at=row.made_at,
+            retired_at=row.retired_at,
+        )
+        for row, name in (await db.execute(query)).all()
+    ]
+
+
+async def raw_keys(db: AsyncSession, key_id: str | None = None) -> list[bytes]:
+    """Give the raw public keys; only the one of this id when one is named."""
+    query = select(OrganisationKeys.public)
+    if key_id is not None:
+        query = query.where(OrganisationKeys.id == key_id)
+    return list(await db.scalars(query))
+
+
+def _made(home: Path, organisation_id: UUID, now: datetime) -> dict[str, object]:
+    seed = secrets.token_bytes(_SEED_BYTES)
+    public = signing.public_of(seed)
+    name = signing.key_id(public)
+    return {
+        "id": name,
+        "organisation_id": organisation_id,
+        "public": public,
+        "sealed": sealing.seal(_sealer(home), seed, _about(organisation_id, name)),
+        "made_at": now,
+    }
+
+
+def _sealer(home: Path) -> bytes:
+    return secret(home, "signing-keys")
+
+
+def _about(organisation_id: UUID, name: str) -> bytes:
+    return f"organisation_keys.sealed:{organisation_id}:{name}".encode()

@@ -1,0 +1,235 @@
+"""PAdES signatures of printed documents, and their verification with one Ed25519 public key.
+
+Readers of PDF hardly know Ed25519, so each print is signed (PAdES B-B, ECDSA P-256, by pyHanko)
+with a key that is used once; its certificate is issued by the organisation's Ed25519 key; nothing
+else is believed. Whoever holds that public key verifies prints and signed JSON alike.
+
+`verify` reads no PDF: a stranger's file is searched for one signature that covers all of it, byte
+by byte, and whose container has one possible spelling. What was changed, or added behind the
+signature as PDF allows, counts as forged.
+"""
+
+import hashlib
+import io
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import msgspec
+from asn1crypto import cms, core
+from asn1crypto import keys as asn1_keys
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import signers
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from storage.signing import Why, key_id, public_of
+
+FIELD: Final = "Signature"
+# A certificate is believed because of its issuer; it says for how long the print is meant to last.
+_LASTS: Final = timedelta(days=365 * 75)
+_MOST_SIGNATURE: Final = 64_000
+_RANGE: Final = re.compile(rb"/ByteRange ?\[ ?(\d{1,10}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?\]")
+_NAME_MOST: Final = 64  # X.520
+
+
+class PdfVerdict(msgspec.Struct, frozen=True):
+    """Which of our keys stands behind a print, or why it counts as forged."""
+
+    key: str | None = None
+    why: Why | None = None
+
+    @property
+    def genuine(self) -> bool:
+        """Whether one of the given keys stands behind exactly this file."""
+        return self.why is None
+
+
+class PdfSigner(Protocol):
+    """Who signs prints: the organisation itself, or an outside (qualified) signature service."""
+
+    def sign(self, pdf: bytes, now: datetime) -> bytes:
+        """Give the print with a signature over all of it."""
+        ...
+
+
+class OwnSigner:
+    """Signs with a certificate that the organisation's own key issues."""
+
+    def __init__(self, seed: bytes, organisation: str) -> None:
+        self._seed = seed
+        self._organisation = organisation
+
+    def sign(self, pdf: bytes, now: datetime) -> bytes:
+        """Give the print with a signature over all of it."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _issue(self._seed, self._organisation, key.public_key(), now)
+        signer = signers.SimpleSigner(
+            signing_cert=asn1_x509.Certificate.load(
+                certificate.public_bytes(serialization.Encoding.DER)
+            ),
+            signing_key=asn1_keys.PrivateKeyInfo.load(_der(key)),
+            cert_registry=SimpleCertificateStore(),
+        )
+        return put_signature(pdf, signer, self._organisation)
+
+
+def put_signature(pdf: bytes, signer: signers.Signer, name: str) -> bytes:
+    """Sign a PDF with any of pyHanko's signers: PAdES, invisible, over the whole file."""
+    meta = signers.PdfSignatureMetadata(
+        field_name=FIELD,
+        md_algorithm="sha256",
+        name=name,
+        subfilter=SigSeedSubFilter.PADES,
+        certify=False,
+    )
+    out = io.BytesIO()
+    signers.PdfSigner(meta, signer).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)), output=out)
+    return out.getvalue()
+
+
+def verify(public_keys: Iterable[bytes], file: bytes) -> PdfVerdict:
+    """Say whether one of these Ed25519 keys (32 raw bytes each) stands behind this print."""
+    try:
+        digest, container = _covered(file)
+        return _judge(list(public_keys), digest, container)
+    except (ValueError, TypeError, KeyError, IndexError, InvalidSignature):
+        # Whatever the container's parsers make of a changed byte.
+        return PdfVerdict(why=Why.CHANGED)
+
+
+def _covered(file: bytes) -> tuple[bytes, bytes]:
+    """Give the digest of everything but the signature, and the signature's container."""
+    ranges = _RANGE.findall(file)
+    if len(ranges) != 1:
+        raise ValueError("not one signature")
+    start, length, after, rest = (int(number) for number in ranges[0])
+    hole = file[length:after]
+    if start != 0 or after + rest != len(file) or len(hole) > 2 * _MOST_SIGNATURE:
+        raise ValueError("a signature over a part")
+    if hole[:1] != b"<" or hole[-1:] != b">":
+        raise ValueError("no container")
+    raw = bytes.fromhex(hole[1:-1].decode("ascii"))
+    if raw.hex().upper().encode() != hole[1:-1]:
+        raise ValueError("another spelling")
+    container = raw[: _der_length(raw)]
+    if raw[len(container) :].strip(b"\0"):
+        raise ValueError("something behind the container")
+    digest = hashlib.sha256(file[:length])
+    digest.update(file[after:])
+    return digest.digest(), container
+
+
+def _judge(public_keys: list[bytes], digest: bytes, container: bytes) -> PdfVerdict:
+    signed = cms.ContentInfo.load(container, strict=True)["content"]
+    signer = signed["signer_infos"][0]
+    certificate = signed["certificates"][0].chosen
+    der = certificate.dump()
+    attributes = signer["signed_attrs"]
+    signature = signer["signature"].native
+    if _packed(certificate, attributes, signature) != container:
+        raise ValueError("another spelling of the container")
+    said: dict[str, Any] = {one["type"].native: one["values"][0].native for one in attributes}
+    named = said["signing_certificate_v2"]["certs"][0]["cert_hash"]
+    if (said["content_type"], said["message_digest"]) != ("data", digest):
+        raise ValueError("signed another file")
+    if len(said) != len(attributes) or named != hashlib.sha256(der).digest():
+        raise ValueError("signed with another certificate")
+    issued = x509.load_der_x509_certificate(der)
+    issuer = str(issued.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    public = next((key for key in public_keys if key_id(key) == issuer), None)
+    if public is None:
+        return PdfVerdict(why=Why.OTHER_KEY)
+    Ed25519PublicKey.from_public_bytes(public).verify(
+        issued.signature, issued.tbs_certificate_bytes
+    )
+    used = issued.public_key()
+    if not isinstance(used, ec.EllipticCurvePublicKey):
+        raise TypeError("no key for such a signature")
+    used.verify(signature, attributes.untag().dump(), ec.ECDSA(hashes.SHA256()))
+    return PdfVerdict(key=issuer)
+
+
+def _packed(certificate: Any, attributes: Any, signature: bytes) -> bytes:
+    """Spell the container of these three parts: all else in it is always the same."""
+    tbs = certificate["tbs_certificate"]
+    serial = cms.IssuerAndSerialNumber(
+        {"issuer": tbs["issuer"], "serial_number": tbs["serial_number"]}
+    )
+    signer = cms.SignerInfo(
+        {
+            "version": "v1",
+            "sid": cms.SignerIdentifier({"issuer_and_serial_number": serial}),
+            "digest_algorithm": {"algorithm": "sha256"},
+            "signed_attrs": attributes,
+            "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+            "signature": signature,
+        }
+    )
+    content = cms.SignedData(
+        {
+            "version": "v1",
+            "digest_algorithms": [{"algorithm": "sha256"}],
+            "encap_content_info": {"content_type": "data"},
+            "certificates": [certificate],
+            "signer_infos": [signer],
+        }
+    )
+    packed: bytes = cms.ContentInfo({"content_type": "signed_data", "content": content}).dump()
+    return packed
+
+
+def _issue(
+    seed: bytes, organisation: str, public: ec.EllipticCurvePublicKey, now: datetime
+) -> x509.Certificate:
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key_id(public_of(seed)))])
+    name = organisation.strip()[:_NAME_MOST] or "-"
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(int.from_bytes(secrets.token_bytes(16), "big") | 1)
+        .not_valid_before(now)
+        .not_valid_after(now + _LASTS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                content_commitment=True,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=False,
+                crl_sign=False,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .sign(Ed25519PrivateKey.from_private_bytes(seed), None)
+    )
+
+
+def _der(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _der_length(raw: bytes) -> int:
+    """Length of the DER value that `raw` begins with. Raises ValueError."""
+    header = core.Sequence.load(raw[:_MOST_SIGNATURE], strict=False)
+    return len(header.dump())
