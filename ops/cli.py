@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ops.ask import is_ready
@@ -103,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("what", choices=["verify"], help="walk the whole chain; writes nothing")
     _backup_words(add)
+    one = add(
+        "verify",
+        "say whether a document is genuine; needs nothing but it and a public key",
+        "yanasha verify certificate-2026-000012.pdf --key clinic.pem",
+    )
+    one.add_argument("file", metavar="FILE", type=Path, help="PDF, signed JSON, or a QR's text")
+    one.add_argument("--key", metavar="PUBLIC", type=Path, required=True, help="public key (PEM)")
     one = add("status", "show what runs, since when, how often restarted", "yanasha status --json")
     one.add_argument("--json", action="store_true", help="for programs")
     return parser
@@ -152,6 +160,10 @@ def _restore_words(one: argparse.ArgumentParser) -> None:
 
 def _run(words: Sequence[str] | None) -> int:
     asked = _parser().parse_args(words)
+    if asked.command == "verify":  # where there is no home, and nothing is set
+        from ops.verify import verify_file  # noqa: PLC0415 - drivers that others need not load
+
+        return verify_file(asked.file, asked.key)
     settings = Settings.from_env(_environ(asked))
     try:
         if asked.command == "status":
