@@ -16,7 +16,7 @@ import secrets
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ import psycopg
 
 from ops.backup_keys import new_kit, sealer_of
 from ops.backup_objects import Sweeper, lines
-from ops.backup_place import READ, Folder, Place, place_at
+from ops.backup_place import READ, Place, place_at
 from ops.backup_point import Connection, Point, fix_point, wal_kept
 from ops.children import Cannot, clean_env
 from ops.postgres import programs
@@ -34,7 +34,7 @@ from ops.stores import stores_up
 from ops.supervisor import say
 from ops.users import server_user
 from storage import migrate
-from storage.backup_format import FORMAT, Manifest, Part, Sealer, seal, write_manifest
+from storage.backup_format import FORMAT, Manifest, Part, Sealer, deflated, seal, write_manifest
 from storage.settings import Settings
 
 BACKUPS, ERASURES = "backups", "erasures"
@@ -179,7 +179,7 @@ class _Making:
     def put(self, part: str, plain: Iterable[bytes]) -> None:
         """Seal one part into the place."""
         name = f"{self.name}/{part}"
-        size, digest = self.place.put(f"{BACKUPS}/{name}", seal(self.sealer, name, plain))
+        size, digest = self.place.put(f"{BACKUPS}/{name}", seal(self.sealer, name, deflated(plain)))
         self.parts[part] = Part(size, digest)
 
     def base(self) -> Iterator[bytes]:
@@ -257,9 +257,13 @@ def _folder_tar(home: Path, folders: Iterable[str]) -> bytes:
 
 def lineage(settings: Settings) -> str:
     """Name of this run of the write-ahead log; a restored installation draws another one."""
-    path = settings.state_dir / "backups/lineage"
+    path = settings.state_dir / "lineage"
     if not path.exists():
-        Folder(path.parent).put(path.name, [secrets.token_hex(8).encode() + b"\n"])
+        beside = path.with_name(f".lineage.{os.getpid()}")
+        beside.write_text(secrets.token_hex(8) + "\n")
+        with suppress(FileExistsError):  # the first one counts
+            os.link(beside, path)
+        beside.unlink()
     return path.read_text().strip()
 
 

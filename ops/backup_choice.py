@@ -26,6 +26,7 @@ from storage.backup_format import (
     Kit,
     Manifest,
     ObjectEntry,
+    inflated,
     read_manifest,
     unseal,
 )
@@ -48,7 +49,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     def part(self, name: str) -> Iterator[bytes]:
         """Open a part of the backup."""
         full = f"{self.manifest.id}/{name}"
-        return unseal(self.kit, full, self.place.get(f"{BACKUPS}/{full}"))
+        return inflated(full, unseal(self.kit, full, self.place.get(f"{BACKUPS}/{full}")))
 
     def objects(self) -> Iterator[ObjectEntry]:
         """Every object that stood at the point, the newest of each key."""

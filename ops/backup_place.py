@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import urllib3
@@ -73,13 +73,10 @@ class Folder:
             ) from error
         beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        size, digest = 0, hashlib.sha256()
+        source = _Counted(pieces)
         try:
             with os.fdopen(handle, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                    digest.update(piece)
-                    size += len(piece)
+                file.writelines(source)
                 file.flush()
                 os.fsync(file.fileno())
             beside.rename(path)
@@ -90,7 +87,7 @@ class Folder:
             beside.unlink(missing_ok=True)
             raise
         _sync(path.parent)
-        return size, digest.hexdigest()
+        return source.size, source.digest.hexdigest()
 
     def get(self, name: str) -> Iterator[bytes]:
         """See Place.get."""
@@ -147,12 +144,12 @@ class Bucket:
 
     def put(self, name: str, pieces: Iterable[bytes]) -> tuple[int, str]:
         """See Place.put."""
-        source = Reader(pieces)
+        source = _Counted(pieces)
         with self._away():
             self.client.put_object(
                 self.bucket,
                 self.folder + name,
-                source,
+                reader(source),
                 -1,
                 part_size=_PART_BYTES,
                 num_parallel_uploads=1,
@@ -201,32 +198,45 @@ class Bucket:
             raise Cannot(f"The place of backups {self} does not answer.") from error
 
 
-class Reader(io.RawIOBase):
+def reader(pieces: Iterable[bytes]) -> io.BufferedReader:
     """A stream of pieces as a file that is read once."""
+    return io.BufferedReader(_Pieces(pieces), READ)
 
+
+class _Pieces(io.RawIOBase):
     def __init__(self, pieces: Iterable[bytes]) -> None:
         super().__init__()
         self.pieces = iter(pieces)
-        self.rest = bytearray()
+        self.rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any, /) -> int:
+        while not self.rest:
+            piece = next(self.pieces, None)
+            if piece is None:
+                return 0
+            self.rest = memoryview(piece)
+        taken = min(len(into), len(self.rest))
+        into[:taken] = self.rest[:taken]
+        self.rest = self.rest[taken:]
+        return taken
+
+
+class _Counted:
+    """Passes pieces on, and knows size and SHA-256 of what passed."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self.pieces = pieces
         self.size = 0
         self.digest = hashlib.sha256()
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Give so many bytes; fewer only at the end."""
-        while size < 0 or len(self.rest) < size:
-            piece = next(self.pieces, None)
-            if piece is None:
-                break
-            self.rest += piece
-        taken = bytes(self.rest if size < 0 else self.rest[:size])
-        del self.rest[: len(taken)]
-        self.size += len(taken)
-        self.digest.update(taken)
-        return taken
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            self.size += len(piece)
+            self.digest.update(piece)
+            yield piece
 
 
 def _sync(folder: Path) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from ops.backup_objects import entries_of
 from ops.backup_place import Place
 from ops.children import Cannot
-from storage.backup_format import Kit, Manifest, ObjectEntry, unseal
+from storage.backup_format import Kit, Manifest, ObjectEntry, inflated, unseal
 
 WAL, SWEEPS = "wal", "sweeps"
 LATEST = "latest"
@@ -33,7 +33,7 @@ class Archived(msgspec.Struct, frozen=True):
 
     def open(self, kit: Kit) -> Iterator[bytes]:
         """Its bytes. Raises BackupError."""
-        return unseal(kit, self.name, self.place.get(self.name))
+        return inflated(self.name, unseal(kit, self.name, self.place.get(self.name)))
 
 
 class Until(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ def swept_until(place: Place, kit: Kit, manifest: Manifest, until: Until) -> Ite
         began_at = _time(name.rpartition("/")[2])
         if began_at < point:
             continue
-        yield from entries_of(unseal(kit, name, place.get(name)))
+        yield from entries_of(inflated(name, unseal(kit, name, place.get(name))))
         if until.at is not None and began_at >= until.at:
             return
 

@@ -14,6 +14,7 @@ from signal import SIGKILL
 import psycopg
 
 from ops.ask import OK, http_status, listens_at
+from ops.backup_keys import sealer_of
 from ops.caddy import caddy_child
 from ops.children import Cannot, Child, always, at_once
 from ops.stores import store_children
@@ -28,6 +29,9 @@ def stages(settings: Settings) -> list[list[Child]]:
     """Prepare everything and give the table. Raises Cannot before anything runs."""
     check_ports(settings)
     last = [_program(settings, "jobs", "api.runner", chatter=_DAILY)]
+    if settings.backups is not None and settings.embedded_postgres:
+        sealer_of(settings)  # without a recovery key the log could be sealed for nobody
+        last.append(_program(settings, "wal", "ops.wal"))
     if settings.caddy:
         last.append(caddy_child(settings))
     return [

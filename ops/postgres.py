@@ -21,6 +21,14 @@ from storage.settings import Settings
 _SMALL_SHM = 256 * 1024 * 1024
 _BUILTIN_LOCALES_FROM = 17
 _OLDEST = 15
+# Segments that may wait for ops/wal.py, 16 MB each: when its place is away for so long, rather the
+# log gets a hole (the next backup begins anew) than the clinic a full disk.
+_WAITING = 256
+_ARCHIVE = f"""
+if [ $(ls "$YANASHA_WAL" | wc -l) -ge {_WAITING} ]; then touch "$YANASHA_WAL/hole"; exit 0; fi
+cp "%p" "$YANASHA_WAL/.%f" && sync "$YANASHA_WAL/.%f" && mv "$YANASHA_WAL/.%f" "$YANASHA_WAL/%f" &&
+sync "$YANASHA_WAL"
+"""
 _HBA = b"""# Written by Yanasha: passwords only, unix socket only.
 local all         all scram-sha-256
 local replication all scram-sha-256
@@ -66,6 +74,7 @@ class Postgres:
         self.uid = uid
         self.data = settings.home / "postgres"
         self.sockets = settings.postgres_socket_dir
+        self.wal = settings.home / "wal"  # segments of the log on their way to the backups
         self.throw_away = throw_away
         self.recovery: dict[str, str] = {}  # options of a restore's first start
         self.bin, self.major = programs(settings, uid)
@@ -73,6 +82,7 @@ class Postgres:
     def prepare(self) -> None:
         """Make the data folder at first start; refuse one of another major version."""
         owned_folder(self.sockets, self.uid)
+        owned_folder(self.wal, self.uid)
         version = self.data / "PG_VERSION"
         if not version.exists():
             if self.data.exists():
@@ -137,6 +147,9 @@ class Postgres:
         }
         if _shared_memory() < _SMALL_SHM:
             options["dynamic_shared_memory_type"] = "mmap"
+        if self.settings.backups is not None:
+            options |= {"archive_mode": "on", "archive_timeout": "60"}
+            options["archive_command"] = _ARCHIVE.replace("\n", " ").strip()
         options |= self.recovery
         if self.throw_away:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -146,7 +159,7 @@ class Postgres:
         return Child(
             name="postgres",
             argv=tuple(argv),
-            env=clean_env(self.settings.home),
+            env=clean_env(self.settings.home, YANASHA_WAL=str(self.wal)),
             ready=self.ready,
             before=self.forget_dead,
             stop_signal=signal.SIGINT,  # fast shutdown: clients are disconnected

@@ -9,8 +9,9 @@ import asyncio
 import os
 import shutil
 import tarfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace as altered
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ from ops.backup import SECRET_FOLDERS, place_of
 from ops.backup_choice import Chosen, check, choose, erasures_of
 from ops.backup_keys import read_kit
 from ops.backup_objects import AT_ONCE, client_of
-from ops.backup_place import Reader
+from ops.backup_place import reader
 from ops.backup_point import Fingerprint, fingerprint
 from ops.backup_recovery import recovery_options
 from ops.children import Cannot, clean_env, run_as
@@ -162,17 +163,17 @@ def _fill(settings: Settings, chosen: Chosen, uid: int | None) -> Postgres:
     """Write secrets, the database's files and its log. The stores are down."""
     home = settings.home
     for part in ("secrets", "audit"):
-        with tarfile.open(fileobj=Reader(chosen.part(part)), mode="r|") as tar:
+        with _tar(chosen.part(part)) as tar:
             for member in tar:
                 _write_small(home, member, tar)
     if uid is not None and (home / "caddy").exists():
         give(home / "caddy", server_user(home, "caddy") or uid)
     postgres = Postgres(settings, uid)
-    with tarfile.open(fileobj=Reader(chosen.part("base")), mode="r|") as tar:
+    with _tar(chosen.part("base")) as tar:
         tar.extractall(postgres.data, filter="data")
     postgres.data.chmod(0o700)
     wal = owned_folder(home / "restore-wal", uid)
-    with tarfile.open(fileobj=Reader(chosen.part("wal")), mode="r|") as tar:
+    with _tar(chosen.part("wal")) as tar:
         tar.extractall(wal, filter="data")
     for one in chosen.archive:
         with (wal / one.segment).open("wb") as file:
@@ -192,6 +193,19 @@ def _fill(settings: Settings, chosen: Chosen, uid: int | None) -> Postgres:
     owned_file(postgres.data / "recovery.signal", b"", uid)
     postgres.prepare()
     return postgres
+
+
+@contextmanager
+def _tar(part: Iterator[bytes]) -> Iterator[tarfile.TarFile]:
+    with tarfile.open(fileobj=reader(part), mode="r|") as tar:
+        yield tar
+    _to_the_end(part)
+
+
+def _to_the_end(stream: Iterator[bytes]) -> None:
+    """What a reader left: the signature stands behind the last byte."""
+    for _ in stream:
+        pass
 
 
 def _write_small(home: Path, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
@@ -246,8 +260,9 @@ def _put_objects(settings: Settings, chosen: Chosen) -> list[ObjectEntry]:
         there = {one.object_name for one in client.list_objects(bucket, recursive=True)}
 
     def put(entry: ObjectEntry) -> None:
-        source = Reader(chosen.open(entry))
-        client.put_object(bucket, entry.key, source, entry.size, content_type=entry.kind)
+        source = chosen.open(entry)
+        client.put_object(bucket, entry.key, reader(source), entry.size, content_type=entry.kind)
+        _to_the_end(source)
 
     entries = list(chosen.objects())
     with ThreadPoolExecutor(AT_ONCE) as pool:
