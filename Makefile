@@ -94,7 +94,8 @@ types: dev
 	@$(SUITE) $(BESIDE) mypy 400 $(BIN)/mypy
 
 # In two halves at once, each with stores of its own: a test mostly waits for something.
-HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/eschool tests/telemed
+HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/eschool tests/telemed \
+	tests/api/test_sweep.py tests/api/test_sweep_sockets.py
 PYTEST = $(BIN)/pytest -q -m "not browser"
 
 unit: dev
