@@ -50,7 +50,7 @@ async def list_assistance(
 @post(
     "/assistance",
     operation_id="startAssistance",
-    act=Act.SCAN_QR,
+    act=(Act.SCAN_QR, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(400, 401, 403, 404, 413, 415, 429),
 )
 async def start_assistance(

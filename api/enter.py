@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.db import cookie_name
 from api.house import House
 from api.problems import refuses
-from api.sign_in import network_of, session_cookie
+from api.sign_in import let_in_answer, network_of
 from people.asking import AskForHelp, ask_for_help
 from people.entering import Shown, enter
 from people.new_password import NewPassword, set_new_password
 from people.persons import Me
 from people.policy import Act
-from people.second_factors import SecondStep, SignedInAs
+from people.second_factors import SecondStep
 from storage.settings import Settings
 
 # As long as browsers keep a cookie at most (RFC 6265bis, 5.5).
@@ -28,16 +28,6 @@ _KNOWN_FOR: Final = timedelta(days=400)
 def browser_name(settings: Settings) -> str:
     """The cookie by which a card is known on this browser; signing out makes it forgotten."""
     return f"{cookie_name(settings)}-browser"
-
-
-def let_in_answer(
-    settings: Settings, found: SignedInAs | SecondStep, now: datetime
-) -> Response[Me | SecondStep]:
-    """The person with the session's cookie, or what is asked next."""
-    if isinstance(found, SecondStep):
-        return Response(found)
-    life_s = int((found.session.expires_at - now).total_seconds())
-    return Response(found.me, cookies=[session_cookie(settings, found.session.token, life_s)])
 
 
 def browser_cookie(settings: Settings, token: str) -> Cookie:
@@ -66,7 +56,7 @@ async def enter_route(
     """Open a session with what a card's or a link's QR says."""
     browser = request.cookies.get(browser_name(house.settings))
     entered = await enter(db, data, browser, network_of(request), now)
-    answer = let_in_answer(house.settings, entered.found, now)
+    answer = let_in_answer(house, entered.found, now)
     if entered.browser is not None:
         answer.set_cookie(browser_cookie(house.settings, entered.browser))
     return answer

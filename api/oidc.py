@@ -18,15 +18,14 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db import asked, cookie_name
-from api.enter import let_in_answer
 from api.house import House
 from api.problems import refuses
-from api.sign_in import network_of
+from api.sign_in import let_in_answer, network_of
 from people import identities
 from people.identities import JOURNEY, Account, Identity
 from people.oidc import Provider
 from people.persons import Me
-from people.policy import Act
+from people.policy import ANONYMOUS, Act, Actor
 from people.refused import NotFound
 from people.second_factors import SecondStep
 from people.sessions import Caller
@@ -83,7 +82,7 @@ async def _depart(house: House, token: str, now: datetime) -> Response[Departure
 
 
 async def _account(
-    house: House, back: Return, token: str | None, now: datetime, *, links: UUID | None
+    house: House, back: Return, token: str | None, now: datetime, *, links: Actor = ANONYMOUS
 ) -> Account:
     """Whom the provider means by what came back."""
     provider = _provider(house)
@@ -138,7 +137,7 @@ async def finish_outside(
 ) -> Response[Me | SecondStep]:
     """Open a session for whom the provider means, if that account is linked to somebody."""
     token = request.cookies.get(_journey_name(house.settings))
-    account = await _account(house, data, token, now, links=None)
+    account = await _account(house, data, token, now)
     async with house.transaction(asked(request)) as db:
         found = await identities.enter_by_identity(
             db,
@@ -147,7 +146,7 @@ async def finish_outside(
             now,
             required=house.settings.staff_factor_required,
         )
-    answer = let_in_answer(house.settings, found, now)
+    answer = let_in_answer(house, found, now)
     answer.set_cookie(_journey_cookie(house.settings, "", 0))
     return answer
 
@@ -177,7 +176,7 @@ async def start_linking(
     _provider(house)
     require_fresh(sender, now)
     async with house.transaction() as db:
-        token = await identities.set_out(db, sender.actor, now)
+        token = await identities.set_out_to_link(db, sender.actor, now)
     return await _depart(house, token, now)
 
 
@@ -197,7 +196,7 @@ async def link_identity(
 ) -> None:
     """Link the account that the provider means to the caller."""
     token = request.cookies.get(_journey_name(house.settings))
-    account = await _account(house, data, token, now, links=sender.person_id)
+    account = await _account(house, data, token, now, links=sender.actor)
     async with house.transaction(asked(request)) as db:
         await identities.link_identity(db, sender.actor, account, now)
 

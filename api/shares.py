@@ -45,7 +45,7 @@ async def show_code(
 @post(
     "/scans",
     operation_id="scanCode",
-    act=(Act.SCAN_QR, Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH),
+    act=(Act.SCAN_QR, Act.CONSENT_FOR_CHILD_HEALTH),
     responses=refuses(400, 401, 403, 404, 413, 415, 429),
 )
 async def scan_code(

@@ -65,6 +65,15 @@ def signed_in(house: House, found: SignedInAs, now: datetime) -> Response[Me]:
     return Response(found.me, cookies=[renewed(house, found.session, now)])
 
 
+def let_in_answer(
+    house: House, found: SignedInAs | SecondStep, now: datetime
+) -> Response[Me | SecondStep]:
+    """Whoever is in now with the session's cookie, or what is asked next."""
+    if isinstance(found, SecondStep):
+        return Response(found)
+    return Response(found.me, cookies=[renewed(house, found.session, now)])
+
+
 def renewed(house: House, session: NewSession, now: datetime) -> Cookie:
     """The cookie of a session that has a new token."""
     life_s = int((session.expires_at - now).total_seconds())
@@ -89,9 +98,7 @@ async def sign_in_route(
     found = await sign_in(
         db, data.login, data.password, network_of(request), now, factor_required=required
     )
-    if isinstance(found, SecondStep):
-        return Response(found)
-    return Response(found.me, cookies=[renewed(house, found.session, now)])
+    return let_in_answer(house, found, now)
 
 
 @post(

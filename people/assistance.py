@@ -151,6 +151,7 @@ async def start(
 
 async def stop(db: AsyncSession, actor: Actor, assistance_id: UUID, now: datetime) -> None:
     """End it, from either side. Raises NotFound for anybody else's, and for one that is over."""
+    require(actor, Act.HOUSEHOLD, Thing(subject_id=actor.id), now)
     row = await _seen(db, actor, assistance_id, now, lock=True)
     row.ended_at, row.ended_by_id = now, actor.id
     await db.flush()

@@ -37,7 +37,7 @@ from people.facts import RightsChanged, emit
 from people.guardian_rights import Say, Scope, Window, rights_of
 from people.organisations import Organisations
 from people.persons import Persons
-from people.policy import Act, Actor, Kind, Thing
+from people.policy import Act, Actor, Kind, Thing, require
 from people.refused import Forbidden, NotFound, Refused
 from people.relations import Relations, grant
 from storage.engine import Base, new_id
@@ -217,6 +217,7 @@ async def seen(
     """Give the locked row to somebody with a say in it. Raises NotFound."""
     if actor.id is None:
         raise NotFound
+    require(actor, Act.HOUSEHOLD, Thing(subject_id=actor.id), now)
     query = (
         visible_to(actor.id, now)
         .where(Guardianships.id == guardianship_id)

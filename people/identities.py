@@ -109,8 +109,14 @@ def journey_of(token: str) -> Journey:
     return Journey(part("state"), part("nonce"), part("verifier"))
 
 
-async def set_out(db: AsyncSession, actor: Actor, now: datetime) -> str:
-    """Begin a journey; its token goes into a cookie. Somebody signed in means to link."""
+async def set_out_to_link(db: AsyncSession, actor: Actor, now: datetime) -> str:
+    """Begin a journey of somebody who means to link an account of the provider to his own."""
+    require(actor, Act.ACCOUNT, Thing(subject_id=actor.id), now)
+    return await _set_out(db, actor, now)
+
+
+async def _set_out(db: AsyncSession, actor: Actor, now: datetime) -> str:
+    """Begin a journey; its token goes into a cookie."""
     await db.execute(delete(IdentityJourneys).where(IdentityJourneys.expires_at < now))
     token = secrets.token_urlsafe(32)
     db.add(IdentityJourneys(sha256=token_hash(token), person_id=actor.id, expires_at=now + JOURNEY))
@@ -121,23 +127,25 @@ async def set_out(db: AsyncSession, actor: Actor, now: datetime) -> str:
 async def set_out_to_sign_in(db: AsyncSession, network: str, now: datetime) -> str:
     """Begin a journey of somebody who is nobody yet. Raises TooManyAttempts."""
     await asked(db, _JOURNEYS, network_prefix(network), now)
-    return await set_out(db, ANONYMOUS, now)
+    return await _set_out(db, ANONYMOUS, now)
 
 
 async def come_back(
-    db: AsyncSession, token: str | None, state: str, now: datetime, *, links: UUID | None = None
+    db: AsyncSession, token: str | None, state: str, now: datetime, *, links: Actor = ANONYMOUS
 ) -> Journey:
     """Use up a journey and give it. Raises IdentityRefused.
 
     `links`: who is signed in and set out to link; nobody's journey is to sign in.
     """
+    if links is not ANONYMOUS:
+        require(links, Act.ACCOUNT, Thing(subject_id=links.id), now)
     if not token or not hmac.compare_digest(journey_of(token).state.encode(), state.encode()):
         raise IdentityRefused
     used = (
         delete(IdentityJourneys)
         .where(
             IdentityJourneys.sha256 == token_hash(token),
-            IdentityJourneys.person_id.is_not_distinct_from(links),
+            IdentityJourneys.person_id.is_not_distinct_from(links.id),
             IdentityJourneys.expires_at > now,
         )
         .returning(IdentityJourneys.sha256)

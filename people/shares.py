@@ -208,8 +208,14 @@ async def shower_of(db: AsyncSession, code: Code, now: datetime) -> UUID:
 
 
 async def get_scan(db: AsyncSession, actor: Actor, share_id: UUID, now: datetime) -> Scan:
-    """Say how one's own asking stands. Raises NotFound."""
-    mine = select(Shares).where(Shares.id == share_id, Shares.asked_by == actor.id)
+    """Say how one's own asking stands, while one works where one asked. Raises NotFound."""
+    if actor.id is None:
+        raise NotFound
+    mine = select(Shares).where(
+        Shares.id == share_id,
+        Shares.asked_by == actor.id,
+        allowed(Act.SCAN_QR, actor.id, now, organisation=Shares.organisation_id),
+    )
     found = await _scans(db, mine, now)
     if not found:
         raise NotFound

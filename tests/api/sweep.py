@@ -15,6 +15,8 @@ NOBODY, STRANGER, SELF = "nobody", "stranger", "self"
 DOCTOR, PATIENT, TEACHER, PUPIL = "doctor", "patient", "teacher", "pupil"
 # Of the person or child the path names: with a say in its health, or (grown, limited) without.
 GUARDIAN, SCHOOL_GUARDIAN = "guardian", "guardian without health"
+# Of the child of a tie that is not the caller's: a guardian as well.
+OTHER = "other guardian"
 # Of the patient the path names: a doctor who opened the record in an emergency.
 GLASS = "glass"
 # In the organisation that is named: who administers it, works there, sits at the desk, is there.
@@ -129,27 +131,32 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     # A clerk lets nobody in who works somewhere.
     "issueLink": at_desk({201}, clerk={201, 403}),
     "listRecoveries": at_desk({200}, clerk={200}),
-    # There is no provider in the sweep: tests/api/test_api_oidc.py has one.
+    # Whoever comes back did not set out: tests/api/test_api_oidc.py has others.
     "signInWays": {NOBODY: {200}, STRANGER: {200}},
-    "startOutside": {NOBODY: {404}, STRANGER: {404}},
+    "startOutside": {NOBODY: {201, 429}, STRANGER: {201, 429}},
     "comeBack": {NOBODY: {303}, STRANGER: {303}},
-    "finishOutside": {NOBODY: {404}, STRANGER: {404}},
+    "finishOutside": {NOBODY: {403, 429}, STRANGER: {403, 429}},
     "listIdentities": {NOBODY: {401}, SELF: {200}},
-    "startLinking": {NOBODY: {401}, SELF: {404}},
-    "linkIdentity": {NOBODY: {401}, SELF: {404}},
+    "startLinking": {NOBODY: {401}, SELF: {201}},
+    "linkIdentity": {NOBODY: {401}, SELF: {403}},
     "unlinkIdentity": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
     "enter": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "setNewPassword": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "askForHelp": {NOBODY: {202, 429}, STRANGER: {202, 429}},
     "listConsents": {NOBODY: {401}, SELF: {200}},
-    "giveConsent": {NOBODY: {401}, STRANGER: {404}},
+    # Asked of one's own clinic or school, of a child's, and of those of others.
+    "giveConsent": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {403, 404, 409},
+        GUARDIAN: {403, 409},
+        SCHOOL_GUARDIAN: {404, 409},
+    },
     "getConsentText": {NOBODY: {401}, STRANGER: {404}, SELF: {200}},
     "withdrawConsent": {NOBODY: {401}, STRANGER: {404}, SELF: {200, 204}},
     "listConsentTexts": at_desk({200}),
     # Written over a version that is not there: here it is asked who may write.
     "publishConsentText": at_desk({409}),
-    "showCode": {NOBODY: {401}, SELF: {201}},
-    "scanCode": at_desk({403}, doctor={404, 429}),
     "getScan": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}},
     "listShares": {NOBODY: {401}, SELF: {200}},
     "confirmShare": {NOBODY: {401}, STRANGER: {404}, SELF: {200, 409}},
@@ -186,14 +193,12 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "exportAudit": at_desk({200}),
     "home": {NOBODY: {401}, SELF: {200}},
     "myFamily": {NOBODY: {401}, SELF: {200}},
-    # A code of nobody, a guardianship that is not there: tests/people/test_guardians.py has others.
     "showGuardianCode": {NOBODY: {401}, SELF: {201, 409}},
+    # A code of nobody: tests/people/test_guardians.py has others.
     "askGuardianship": {NOBODY: {401}, STRANGER: {404, 429}},
-    "confirmGuardianship": {NOBODY: {401}, STRANGER: {404}},
-    "agreeGuardianship": {NOBODY: {401}, STRANGER: {404}},
-    "shareHealth": {NOBODY: {401}, STRANGER: {404}},
-    "endHealthShare": {NOBODY: {401}, STRANGER: {404}},
-    "endGuardianship": {NOBODY: {401}, STRANGER: {404}},
+    # By a girl of thirteen, who does not decide alone yet.
+    "shareHealth": {NOBODY: {401}, STRANGER: {404}, GUARDIAN: {403}, SELF: {409}},
+    "endHealthShare": {NOBODY: {401}, STRANGER: {404}, GUARDIAN: {403}, SELF: {409}},
     "getChild": {
         NOBODY: {401},
         STRANGER: {404},
@@ -217,20 +222,59 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         SCHOOL_GUARDIAN: {200},
     },
     "listAssistance": {NOBODY: {401}, SELF: {200}},
-    # Whom it is about sees it, but does not act by it.
-    "getAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {200}, SELF: {403}},
-    "addReadingFor": {NOBODY: {401}, STRANGER: {404}, CLERK: {201}, SELF: {403}},
-    # Either side ends it, the first to come.
-    "stopAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {204, 404}, SELF: {204, 404}},
-    "startAssistance": at_desk({403}, clerk={404, 429}),
+    # Whom it is about sees it, or whoever answers for a small child, but does not act by it.
+    "getAssistance": {NOBODY: {401}, STRANGER: {404}, CLERK: {200}, SELF: {403}, GUARDIAN: {403}},
+    "addReadingFor": {NOBODY: {401}, STRANGER: {404}, CLERK: {201}, SELF: {403}, GUARDIAN: {403}},
+    # Either side ends it, the first to come; of a small child its guardian as well.
+    "stopAssistance": {
+        NOBODY: {401},
+        STRANGER: {404},
+        CLERK: {204, 404},
+        SELF: {204, 404},
+        GUARDIAN: {204, 404},
+    },
     "listGuardianships": at_desk({200}),
-    # Of people and ties that are not there: here it is asked who may.
+    # Of people that are not there: here it is asked who may.
     "appointGuardian": at_desk({404}),
-    "confirmGuardianshipHere": at_desk({404}),
-    "endGuardianshipHere": at_desk({404}),
-    "limitGuardian": at_desk({404}),
     "liftLimit": at_desk({404}),
-    # What ends things comes last.
+    # What lets somebody in, and then what ends things, comes last.
+    "limitGuardian": at_desk({201}),
+    "confirmGuardianshipHere": at_desk({204}),
+    # A child's code by its guardian, and one of nobody.
+    "scanCode": at_desk({403}, doctor={201, 404, 429}),
+    "startAssistance": at_desk({403}, clerk={201, 404, 429}),
+    # Anew: the codes before it are worth nothing.
+    "showCode": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {201},
+        GUARDIAN: {201},
+        SCHOOL_GUARDIAN: {404},
+    },
+    # The other guardian confirms what was asked; the child agrees to what was confirmed.
+    "confirmGuardianship": {
+        NOBODY: {401},
+        STRANGER: {404},
+        GUARDIAN: {403},
+        OTHER: {204},
+        SELF: {403},
+    },
+    "agreeGuardianship": {
+        NOBODY: {401},
+        STRANGER: {404},
+        GUARDIAN: {403},
+        OTHER: {403},
+        SELF: {204},
+    },
+    # What lives the guardian gives up alone; what was only asked the child refuses.
+    "endGuardianship": {
+        NOBODY: {401},
+        STRANGER: {404},
+        GUARDIAN: {204},
+        OTHER: {403},
+        SELF: {204, 403},
+    },
+    "endGuardianshipHere": at_desk({204}),
     "endLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "closeVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "revokeDevice": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},
@@ -250,30 +294,19 @@ OF_LESSON = frozenset(name for name, row in MATRIX.items() if TEACHER in row)
 LISTS = frozenset({"myDay", "listDevices", "listSessions"})
 # The thing is in an organisation or of a person, but the path does not say so: query or body does.
 AT_ORGANISATION: frozenset[str] = frozenset({"scanCode", "startAssistance"})
-OF_PERSON = frozenset({"whoLooked"})
+OF_PERSON = frozenset({"whoLooked", "showCode"})
+# A word for somebody to an organisation: both are in the body.
+OF_BOTH = frozenset({"giveConsent"})
+# Takes a code of this purpose, which a guardian showed for a child.
+TAKES_CODE = {"scanCode": "share_profile", "startAssistance": "assist"}
 
-# Acts that a route names and the sweep sees nobody judged by: what is asked for is found as one's own
-# already, belongs to a device, or is not there for anybody (a code, a text, a tie).
+# Acts that a route names and the sweep sees nobody judged by, because the session is the judgement:
+# what is given or ended belongs to whoever asks, and to nobody else by any way of asking.
 UNJUDGED: dict[str, set[Act]] = {
-    **{key: {Act.ACCOUNT} for key in ("me", "myDay", "signOut", "startLinking", "linkIdentity")},
-    **{
-        key: {Act.HOUSEHOLD}
-        for key in (
-            "confirmGuardianship",
-            "agreeGuardianship",
-            "endGuardianship",
-            "shareHealth",
-            "endHealthShare",
-            "stopAssistance",
-        )
-    },
-    "sendReadings": {Act.SEND_READINGS},
-    "getScan": {Act.SCAN_QR},
-    "giveConsent": {
-        Act.CONSENT,
-        Act.CONSENT_FOR_CHILD_HEALTH,
-        Act.CONSENT_FOR_CHILD_SCHOOL,
-    },
-    "scanCode": {Act.CONSENT, Act.CONSENT_FOR_CHILD_HEALTH},
-    "showCode": {Act.CONSENT_FOR_CHILD_HEALTH},
+    # Name and roles of the session's own person; there is no parameter.
+    "me": {Act.ACCOUNT},
+    # The caller's own visits and lessons; each of them is judged by its own act.
+    "myDay": {Act.ACCOUNT},
+    # Ends the session that asks, found by its cookie.
+    "signOut": {Act.ACCOUNT},
 }

@@ -64,16 +64,22 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "linkIdentity": {"code": "-", "state": "-"},
     "setNewPassword": {"secret": "of-nobody", "password": "-"},
     "askForHelp": {"login_or_number": "nobody.at.all"},
-    "giveConsent": {"organisation_id": str(uuid4()), "purpose": "data_processing", "version": 1},
+    # After reading a version that nobody wrote: it is asked whose word is taken.
+    "giveConsent": lambda ids: {
+        "organisation_id": ids["organisation_id"],
+        "person_id": ids["person_id"],
+        "purpose": "data_processing",
+        "version": 1_000_000,
+    },
     "publishConsentText": {
         "purpose": "data_processing",
         "after": 1_000_000,
         **dict.fromkeys(("ru", "tt", "en"), "-" * 20),
         "asks_again": False,
     },
-    "showCode": {"purpose": "assist"},
+    "showCode": lambda ids: {"purpose": "assist", "person_id": ids["person_id"]},
     "scanCode": lambda ids: {
-        "code": "of-nobody",
+        "code": ids["code"],
         "organisation_id": ids["organisation_id"],
         "fields": ["identity"],
     },
@@ -84,7 +90,7 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "appointGuardian": {"guardian_id": str(uuid4()), "child_id": str(uuid4())},
     "limitGuardian": {"scope": "health", "paper": "-"},
     "startAssistance": lambda ids: {
-        "code": "of-nobody",
+        "code": ids["code"],
         "organisation_id": ids["organisation_id"],
     },
     "addReadingFor": {

@@ -16,6 +16,7 @@ import numpy as np
 from api_media import add_deck, add_recording
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sweep_family import Family, help_child, plant_family
 from sweep_own import Own, cards_of, plant_own
 
 import eschool.demo
@@ -80,6 +81,7 @@ class Region:
     recorders: list[dict[str, Any]]  # devices that send an ECG
     decks: dict[str, str]  # lesson → its slides
     own: Own  # path parameter → who is what to it, and which
+    family: Family  # ties at every step, codes of a child
     cards: dict[str, str]  # organisation → a card of one of its people
     places: dict[str, dict[str, str]]  # organisation → who is what there
     kinds: dict[str, str]  # organisation → clinic or school
@@ -142,6 +144,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
                 ],
                 **await plant_own(db, visits, places, now),
             },
+            family=await plant_family(db, now),
             cards=await cards_of(db, places, now),
             places=places,
             kinds={one["id"]: one["kind"] for one in seeded["organisations"]},
@@ -150,6 +153,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
             glass={one["patient_id"]: {one["doctor_id"]} for one in reversed(visits)},
             everybody=[one["id"] for one in seeded["persons"]],
         )
+        await help_child(db, region.own, now)
         await _plant(db, region, seeded, now)
         return region
 
@@ -174,7 +178,8 @@ async def _plant(db: AsyncSession, region: Region, seeded: dict[str, Any], now: 
         doctors[visit["patient_id"]].add(visit["doctor_id"])
     for device in seeded["devices"]:
         owner = device["person_id"]
-        word = canaries.plant(f"device of {owner}", doctors[owner] | {owner})
+        minds = region.health.get(owner, set())
+        word = canaries.plant(f"device of {owner}", doctors[owner] | minds | {owner})
         await _rename(db, "devices", "name", UUID(device["id"]), word)
     for visit in region.visits:
         word = canaries.plant(f"note of {visit['id']}", {visit["doctor_id"]})
@@ -218,12 +223,24 @@ def _acquaintances(region: Region, seeded: dict[str, Any]) -> dict[str, set[str]
         near[one] |= {g for child in list(near[one]) for g in region.guardians.get(child, ())}
     for child, guardians in region.guardians.items():
         knows({child, *guardians})
+    for guardian, child, confirmed in region.family.asking:
+        _know_of_asking(near, region, guardian, child)
+        # Before somebody confirmed it a guardian reads no family name.
+        near[child] |= {guardian} if confirmed else set()
     for patient, doctor in _sides(seeded):
         # Who opened a record in an emergency reads whose it is, and who treats the patient besides.
         near[patient] |= region.glass.get(patient, set())
         near[doctor] |= region.glass.get(patient, set())
     _know_by_desk(near, region)
     return near
+
+
+def _know_of_asking(near: dict[str, set[str]], region: Region, guardian: str, child: str) -> None:
+    """Who asks to be a guardian is named to the child, its guardians and its administrators."""
+    near[guardian] |= {child, *region.guardians.get(child, ())}
+    for members in region.places.values():
+        heads = {one for one, what in members.items() if what == "administrator"}
+        near[guardian] |= heads if child in members else set()
 
 
 def _sides(seeded: dict[str, Any]) -> list[tuple[str, str]]:

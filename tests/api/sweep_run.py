@@ -131,6 +131,9 @@ class Alike:
             *region.decks.values(),
             *region.cards.values(),
             *(one for things in region.own.values() for _, one in things),
+            *(tie for ties in region.family.ties.values() for _, tie in ties),
+            *region.family.managed.values(),
+            *(code for codes in region.family.codes.values() for code in codes),
         }
         self._asked: set[Any] = set()
 
@@ -211,8 +214,11 @@ async def sweep_devices(app: Litestar, path: str, region: Region) -> list[Breach
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
 
         async def send(token: str, kind: str) -> httpx.Response:
+            ASKED.set("sendReadings")
             headers = {"Authorization": f"Bearer {token}"}
-            return await client.post(path, json=_sent(kind), headers=headers)
+            answer = await client.post(path, json=_sent(kind), headers=headers)
+            ASKED.set(None)
+            return answer
 
         for one in region.sensors:
             answer = await send(one["token"], one["kinds"][0])

@@ -7,11 +7,14 @@ from uuid import uuid4
 from sweep import (
     ADMINISTRATOR,
     AT_ORGANISATION,
+    CLERK,
     DOCTOR,
+    DUTY_DOCTOR,
     GLASS,
     GUARDIAN,
     MATRIX,
     NAMES_PERSON,
+    OF_BOTH,
     OF_ONESELF,
     OF_PERSON,
     PATIENT,
@@ -19,6 +22,7 @@ from sweep import (
     SCHOOL_GUARDIAN,
     SELF,
     STRANGER,
+    TAKES_CODE,
     TEACHER,
 )
 from sweep_bodies import ASKS_ABOUT
@@ -38,6 +42,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
         "visit_id": _visits,
         "lesson_id": _lessons,
         "organisation_id": _organisations,
+        "guardianship_id": _ties,
         **{name: _own(name) for name in region.own},
         "person_id": _persons,
         "child_id": _persons,
@@ -45,6 +50,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
     asked_of = named | ({"organisation_id"} if operation in AT_ORGANISATION else set())
     asked_of |= {"person_id"} if operation in OF_PERSON else set()
     made_by = next((makers[name] for name in makers if name in asked_of), None)
+    made_by = _words if operation in OF_BOTH else made_by
     if made_by is None:
         # A random id is nobody's.
         relation = SELF if SELF in MATRIX.get(operation, {}) and not named else STRANGER
@@ -53,6 +59,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
     if made_by is _organisations:
         made_by = _people_of_organisations if operation in NAMES_PERSON else made_by
         made_by = _cards_of_organisations if "card_id" in named else made_by
+        made_by = _ties_of_organisations if "guardianship_id" in named else made_by
     for relation, ids in made_by(region, operation, person):
         yield relation, {name: str(uuid4()) for name in named} | ids
 
@@ -84,6 +91,11 @@ def _organisations(region: Region, operation: str, person: str) -> Iterator[Targ
     for place, members in region.places.items():
         relation = members.get(person, STRANGER)
         yield relation, {"organisation_id": place, "query": ""}
+        if operation in TAKES_CODE:
+            codes = region.family.codes[TAKES_CODE[operation]]
+            # Whoever else asks is refused before the code is looked at.
+            code = codes.pop() if relation in {CLERK, DUTY_DOCTOR} else codes[0]
+            yield relation, {"organisation_id": place, "code": code, "whose": place}
         if relation == ADMINISTRATOR and operation in ASKS_ABOUT:
             parameter, is_to = ASKS_ABOUT[operation]
             far = _far(region, members)
@@ -124,6 +136,35 @@ def _cards_of_organisations(region: Region, _: str, person: str) -> Iterator[Tar
         if relation == ADMINISTRATOR:
             far = next(one for other, one in region.cards.items() if other != place)
             yield STRANGER, {"organisation_id": place, "card_id": far}
+
+
+def _ties(region: Region, operation: str, person: str) -> Iterator[Target]:
+    """The ties that stand where the operation takes them further; one that is not there."""
+    for sides, tie in region.family.of(operation):
+        yield sides.get(person, STRANGER), {"guardianship_id": tie, "whose": tie}
+    yield STRANGER, {"guardianship_id": str(uuid4())}
+
+
+def _ties_of_organisations(region: Region, _: str, person: str) -> Iterator[Target]:
+    """A tie of a child of an organisation, asked there and in every other."""
+    for place, members in region.places.items():
+        for of_place, tie in region.family.managed.items():
+            relation = members.get(person, STRANGER)
+            if relation == ADMINISTRATOR and place != of_place:
+                relation = STRANGER
+            yield relation, {"organisation_id": place, "guardianship_id": tie}
+    yield STRANGER, {"organisation_id": str(uuid4())}
+
+
+def _words(region: Region, operation: str, person: str) -> Iterator[Target]:
+    """Each person as `_persons`, to whatever it belongs to and to one organisation besides."""
+    for relation, ids in _persons(region, operation, person):
+        whose = ids.get("person_id")
+        places = {place for place, members in region.places.items() if whose in members}
+        for place in sorted(places):
+            yield relation, ids | {"organisation_id": place}
+        far = next(place for place in region.places if place not in places)
+        yield STRANGER, ids | {"organisation_id": far}
 
 
 def _own(name: str) -> Callable[[Region, str, str], Iterator[Target]]:

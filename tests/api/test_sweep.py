@@ -14,19 +14,22 @@ import msgspec
 import pytest
 import sweep as table
 from litestar import Litestar
+from mock_provider import CLIENT_ID, CLIENT_SECRET, providing
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sweep import MATRIX, OF_LESSON
 from sweep_region import Canaries, Region, make_region
-from sweep_run import Law, report, sweep, sweep_devices
+from sweep_run import BASE, Law, report, sweep, sweep_devices
 
 from api import rights
 from api.acts import for_anyone
+from api.house import House
 from api.schema import document
 from eschool import chat
 from eschool.chat import LessonMessages
 from people import policy, relations
 from people.demo import ORGANISATIONS, demo_id
+from people.oidc import Provider
 from people.persons import Persons
 from people.policy import ACTS, Act, Actor, Kind, Reach, Right, Rule, Thing
 from storage.engine import new_id
@@ -50,7 +53,12 @@ async def test_every_operation_answers_everybody_as_the_matrix_says(
     for module in (policy, relations):
         monkeypatch.setattr(module, "ACTS", law)
     assert region.places.keys() == {str(demo_id(word)) for word in ORGANISATIONS}
-    found = await sweep(app, document(), region)
+    with providing() as outside:
+        house: House = app.state.house
+        house.provider = Provider(outside.issuer, CLIENT_ID, BASE, client_secret=CLIENT_SECRET)
+        # Before somebody revokes one of the devices.
+        found = await sweep_devices(app, "/api/v1/readings", region)
+        found += await sweep(app, document(), region)
     assert not found, report(found)
     assert unlike(law.judged) == {}
     assert time.monotonic() - started < 300
