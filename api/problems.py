@@ -24,6 +24,8 @@ from litestar.routes import HTTPRoute
 
 from api.logs import error_fields, log
 from people.refused import FieldError, Refused
+from storage.clamd import ScannerAway
+from storage.data_keys import KeyGone
 from storage.db_errors import is_away
 from storage.ingest import Busy, StoreAway
 from storage.objects import ObjectsAway
@@ -71,7 +73,7 @@ _CODES = {
     415: "unsupported_media_type",
     503: "stores_away",
 }
-_AWAY = (StoreAway, ObjectsAway)
+_AWAY = (StoreAway, ObjectsAway, ScannerAway)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _PARAMETER = re.compile(r"\{[^}]+\}")
 _AT = re.compile(r" - at `(?:key in )?\$?(.*?)`$")
@@ -124,6 +126,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         errors = list(error.errors)
         if "retry_after_s" in params:
             headers["Retry-After"] = str(params["retry_after_s"])
+    elif isinstance(error, KeyGone):
+        status, code = 410, "person_erased"
     elif isinstance(error, Busy):
         status, code = 503, "busy"
         headers["Retry-After"] = "1"
@@ -189,11 +193,15 @@ _SAYS = {
     403: "Seen, but not allowed; or sent from a foreign origin.",
     404: "There is no such thing for you.",
     409: "It was changed or used in the meantime.",
+    410: "It was there; its bytes, or the key to them, are gone.",
+    411: "The body does not say how long it is.",
     413: "The body is too large.",
-    415: "The body is no JSON.",
+    415: "The body is no JSON, or not of the type that is taken.",
+    416: "The range begins behind the end.",
     422: "Understood, but not believed.",
     429: "Too many attempts; Retry-After says when.",
     503: "Our stores are away or busy; Retry-After says when.",
+    507: "Our disk is full.",
 }
 
 

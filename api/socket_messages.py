@@ -160,6 +160,10 @@ class StoresBack(ToPage, frozen=True, tag="stores_back"):
     """The database is back."""
 
 
+class FilesChanged(ToPage, frozen=True, tag="files"):
+    """A file of the visit was handed in or taken back: ask for the list."""
+
+
 class VisitChanged(ToPage, frozen=True, tag="visit"):
     """The visit was opened or closed."""
 
@@ -268,6 +272,7 @@ VisitServerMessage = (
     | Vitals
     | StoresAway
     | StoresBack
+    | FilesChanged
     | VisitChanged
     | Pong
     | SocketProblem

@@ -1,9 +1,10 @@
-"""A large body on its way to a file: counted, in time, one a lesson, gone afterwards."""
+"""A large body on its way to a file: counted, in time, one a lesson or person, gone afterwards."""
 
 import asyncio
+import errno
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,23 @@ from litestar.exceptions import HTTPException, InternalServerException
 
 from api.house import House
 from api.problems import BadBody
+from people.refused import Refused
 from storage.ingest import Busy, StoreAway
 from storage.settings import Settings
 
 # Fifty megabytes over a school's line; everything else has a few seconds (api/security.py).
 DEADLINE_S = 180.0
+
+
+# Each may lie on our disk in full while it comes in and is looked into.
+_AT_ONCE = 32
+
+
+class DiskFull(Refused):
+    """Our own disk has no room for a body; it has later, nothing needs a restart."""
+
+    status = 507
+    code = "disk_full"
 
 
 class WrongType(HTTPException):
@@ -39,15 +52,15 @@ def clear(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def one_at_a_time(house: House, lesson_id: UUID) -> AsyncIterator[None]:
-    """Keep a second upload to the same lesson out. Raises Busy."""
-    if lesson_id in house.uploading:
+async def one_at_a_time(house: House, whose: UUID) -> AsyncIterator[None]:
+    """Keep a second upload of the same lesson or person out, and too many of all. Raises Busy."""
+    if whose in house.uploading or len(house.uploading) >= _AT_ONCE:
         raise Busy
-    house.uploading.add(lesson_id)
+    house.uploading.add(whose)
     try:
         yield
     finally:
-        house.uploading.discard(lesson_id)
+        house.uploading.discard(whose)
 
 
 @asynccontextmanager
@@ -57,7 +70,7 @@ async def body_in(
     *,
     media_type: str,
     max_bytes: int,
-    too_large: type[Exception],
+    too_large: Callable[[], Exception],
 ) -> AsyncIterator[tuple[Path, Path]]:
     """The body as a file, and an empty folder for what is made of it; both gone at the end.
 
@@ -66,11 +79,11 @@ async def body_in(
     if request.content_type[0] != media_type:
         raise WrongType
     if (request.content_length or 0) > max_bytes:
-        raise too_large
+        raise too_large()
     try:
         root = await asyncio.to_thread(_made, folder_of(settings))
-    except OSError as full:
-        raise StoreAway from full
+    except OSError as error:
+        raise _no_room(error) from error
     try:
         file, made = root / "body", root / "made"
         await _receive(request, file, max_bytes, too_large)
@@ -81,7 +94,7 @@ async def body_in(
 
 
 async def _receive(
-    request: Request[Any, Any, Any], file: Path, max_bytes: int, too_large: type[Exception]
+    request: Request[Any, Any, Any], file: Path, max_bytes: int, too_large: Callable[[], Exception]
 ) -> None:
     size = 0
     try:
@@ -89,12 +102,16 @@ async def _receive(
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > max_bytes:
-                    raise too_large
+                    raise too_large()
                 await out.write(chunk)
     except InternalServerException as gone:  # Litestar's word for a client that hung up
         raise BadBody from gone
-    except OSError as full:
-        raise StoreAway from full
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> Exception:
+    return DiskFull() if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreAway()
 
 
 def _made(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from api.media_room import Card, Plan
 from api.page_socket import Page
 from api.socket_messages import (
     ACTS,
+    FilesChanged,
     Hello,
     MediaKind,
     ReadingMade,
@@ -117,6 +118,8 @@ class _VisitPage(Page):
             await self._new_streams(db, now)
         if Hint.READINGS in hints:
             await self._new_readings(db, now)
+        if Hint.FILES in hints:
+            self.tell(FilesChanged())
 
     async def expel(self, db: AsyncSession, why: Refused, now: datetime) -> Close:
         self._ungrant()

@@ -109,6 +109,11 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "visitEcgFrames": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "putNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
+    # Nothing that is empty is taken, whoever sends it; here it is asked who is asked for a file.
+    "addVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {422}, PATIENT: {422}},
+    "listVisitFiles": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "getVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "getVisitFilePreview": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "listRecords": {NOBODY: {401}, STRANGER: {200}},
     # Who treats the patient in a visit, or works beside who does, sees no record for it.
     "getRecord": {
@@ -122,6 +127,12 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     # Asked without a reason: here it is asked who is asked for one.
     "breakGlass": at_desk({403}, doctor={422}),
     "listBreakGlass": at_desk({200}),
+    # Of nobody here: the body names somebody who is not, the path no hold there is.
+    "erasePerson": at_desk({404}),
+    "listErasures": at_desk({200}),
+    "setHold": at_desk({404}),
+    "listHolds": at_desk({200}),
+    "liftHold": at_desk({404}),
     "reviewBreakGlass": {NOBODY: {401}, STRANGER: {404}, SELF: {404}, ADMINISTRATOR: {204}},
     "endBreakGlass": {NOBODY: {401}, STRANGER: {404}, SELF: {204}, ADMINISTRATOR: {204}},
     "listCards": at_desk({200}),
@@ -275,6 +286,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         SELF: {204, 403},
     },
     "endGuardianshipHere": at_desk({204}),
+    "removeVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {403}, PATIENT: {204}},
     "endLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "closeVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "revokeDevice": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},

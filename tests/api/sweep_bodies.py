@@ -56,6 +56,8 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "switchNoticeTarget": {"active": True},
     "addPush": {"endpoint": "http://127.0.0.1/", "p256dh": "", "auth": ""},
     "breakGlass": {"reason": "-"},
+    "erasePerson": {"person_id": str(UUID(int=0)), "reason": "asked"},
+    "setHold": {"person_id": str(UUID(int=0)), "reason": "-"},
     "reviewBreakGlass": {"justified": True},
     "issueCards": {"person_ids": []},
     "issueLink": lambda ids: {"person_id": ids["person_id"]},
@@ -111,6 +113,7 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
 QUERIES = {
     "whoLooked": "?person_id={person_id}",
     "addSlides": "?name=x.pdf",
+    "addVisitFile": "?name=x.pdf",
     **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),
 }
 # Asked by its administrator about somebody who is not of the organisation, by this parameter:

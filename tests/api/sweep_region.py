@@ -17,6 +17,7 @@ from api_media import add_deck, add_recording
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sweep_family import Family, help_child, plant_family
+from sweep_files import plant_files
 from sweep_own import Own, cards_of, plant_own
 
 import eschool.demo
@@ -89,6 +90,7 @@ class Region:
     health: dict[str, set[str]]  # child → those of them who see its health
     glass: dict[str, set[str]]  # patient → doctors who broke the glass
     everybody: list[str]
+    files: dict[str, str] = field(default_factory=dict)  # visit → a file of it
     canaries: Canaries = field(default_factory=Canaries)
 
 
@@ -155,6 +157,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         )
         await help_child(db, region.own, now)
         await _plant(db, region, seeded, now)
+        region.files = await plant_files(db, objects, visits, region.canaries.plant, now)
         return region
 
 

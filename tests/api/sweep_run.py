@@ -130,6 +130,7 @@ class Alike:
             *region.streams.values(),
             *region.decks.values(),
             *region.cards.values(),
+            *region.files.values(),
             *(one for things in region.own.values() for _, one in things),
             *(tie for ties in region.family.ties.values() for _, tie in ties),
             *region.family.managed.values(),

@@ -67,7 +67,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
 def _visits(region: Region, operation: str, person: str) -> Iterator[Target]:
     for visit in region.visits:
         relation = {visit["doctor_id"]: DOCTOR, visit["patient_id"]: PATIENT}.get(person, STRANGER)
-        ids = {"visit_id": visit["id"]}
+        ids = {"visit_id": visit["id"], "file_id": region.files[visit["id"]]}
         # The visit's own stream first: in a stranger's shoes another's is the same question.
         yield relation, ids | {"stream_id": region.streams[visit["patient_id"]]}
         if operation == "visitEcgFrames":

@@ -9,8 +9,10 @@ import ruDay from './ru/day.json';
 import ruSignIn from './ru/sign-in.json';
 import type ruAdmin from './ru/admin.json';
 import type ruConsents from './ru/consents.json';
+import type ruDocuments from './ru/documents.json';
 import type ruEnter from './ru/enter.json';
 import type ruFamily from './ru/family.json';
+import type ruFiles from './ru/files.json';
 import type ruLooked from './ru/looked.json';
 import type ruNotices from './ru/notices.json';
 import type ruRecords from './ru/records.json';
@@ -42,9 +44,11 @@ interface Catalogues {
   enter: typeof ruEnter;
   consents: typeof ruConsents;
   share: typeof ruShare;
+  files: typeof ruFiles;
   looked: typeof ruLooked;
   notices: typeof ruNotices;
   records: typeof ruRecords;
+  documents: typeof ruDocuments;
   admin: typeof ruAdmin;
 }
 export type Feature = keyof Catalogues;
