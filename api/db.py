@@ -38,7 +38,9 @@ def asked(request: Request[Any, Any, Any]) -> str:
 
 
 async def transaction(
-    request: Request[Any, Any, Any], house: NamedDependency[House]
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],  # noqa: ARG001 - two at a time would cost a group of tasks
 ) -> AsyncGenerator[AsyncSession, None]:
     """The request's transaction."""
     async with house.transaction(asked(request)) as db:

@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,12 +46,16 @@ _WAITING = text("SELECT count(*) FROM audit_unsealed")
 
 
 async def bare(
-    db: AsyncSession, actor: Actor, query: Select[Any], purpose: audit.Purpose
+    db: AsyncSession,
+    actor: Actor,
+    query: Select[Any],
+    purpose: audit.Purpose,
+    values: Mapping[str, Any] | None = None,
 ) -> Sequence[SqlRow[Any]]:
     """`audit.read` without its row: what the driver and the policy cost alone."""
     require(actor, purpose.act, purpose.thing, purpose.at)
     rows: Sequence[SqlRow[Any]] = (
-        await db.execute(query, execution_options=audit.WRITE_PATH)
+        await db.execute(query, values or {}, execution_options=audit.WRITE_PATH)
     ).all()
     return rows
 

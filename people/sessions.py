@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, ForeignKey, Index, and_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    and_,
+    bindparam,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,7 +30,7 @@ from people.device_tokens import token_hash
 from people.facts import SessionEnded, emit
 from people.policy import Act, Actor, Thing, require
 from people.refused import NotFound, NotSignedIn
-from people.relations import actor_of
+from people.relations import RIGHT, Relations, actor_of, right_of
 from people.second_steps import SecondSteps, forget_steps
 from storage.engine import Base, new_id
 
@@ -57,7 +67,7 @@ class Sessions(Base):
     __table_args__ = (Index(None, "person_id"), Index(None, "opened_by"))
 
     @classmethod
-    def live(cls, now: datetime) -> ColumnElement[bool]:
+    def live(cls, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         """SQL: neither ended nor idle too long nor too old."""
         return and_(cls.ended_at.is_(None), cls.idle_until > now, cls.expires_at > now)
 
@@ -166,6 +176,22 @@ async def enrolled(db: AsyncSession, caller: Caller, now: datetime) -> None:
     await _end(db, waiting, now)
 
 
+_NOW = bindparam("now", type_=DateTime(timezone=True))
+# A live session and the rights of its person: every request asks, so it is one question.
+_KNOWN = (
+    select(
+        Sessions.id,
+        Sessions.person_id,
+        Sessions.proved_at,
+        Sessions.enrolling,
+        Sessions.last_seen_at,
+        *RIGHT,
+    )
+    .outerjoin(Relations, and_(Relations.actor_id == Sessions.person_id, Relations.live(_NOW)))
+    .where(Sessions.token_sha256 == bindparam("token_sha256"), Sessions.live(_NOW))
+)
+
+
 async def session_person(
     db: AsyncSession, token: str, now: datetime, *, quietly: bool = False
 ) -> Caller:
@@ -173,13 +199,15 @@ async def session_person(
 
     `quietly` a page asks by itself: that must not keep a forgotten session alive.
     """
-    query = select(Sessions).where(Sessions.token_sha256 == token_hash(token), Sessions.live(now))
-    row = await db.scalar(query, execution_options={"populate_existing": True})
-    if row is None:
+    found = (await db.execute(_KNOWN, {"token_sha256": token_hash(token), "now": now})).all()
+    if not found:
         raise NotSignedIn
-    if not quietly and now - row.last_seen_at >= _TOUCH_EVERY:
-        await touch(db, row.id, now)
-    return await caller_in(db, row, now)
+    session_id, person_id, proved_at, enrolling, last_seen_at, *_ = found[0]
+    if not quietly and now - last_seen_at >= _TOUCH_EVERY:
+        await touch(db, session_id, now)
+    # A person without a right is one row too, of the session alone.
+    rights = tuple(right_of(row[5:]) for row in found if row[5] is not None)
+    return Caller(session_id, Actor(person_id, rights), person_id, proved_at, enrolling)
 
 
 async def caller_in(db: AsyncSession, row: Sessions, now: datetime) -> Caller:

@@ -4,13 +4,16 @@ Relations between tables are declared with `lazy="raise"`: a query says what it 
 accidental query a row fails in a test instead of being slow in a clinic.
 """
 
+import select
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from time import monotonic
 from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
+import psycopg
 import uuid_utils.compat
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.event import listen
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -33,6 +38,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
 
 # Constraints need names that do not depend on the order of creation: a migration refers to them.
 NAMING = {
@@ -44,6 +50,8 @@ NAMING = {
 }
 # Rows of one statement: some tens of milliseconds of work.
 _AT_ONCE = 500
+# What a firewall forgets without a word, it forgets of connections that were idle for long.
+_SURE_FOR_S = 5.0
 
 
 class Base(DeclarativeBase):
@@ -84,14 +92,14 @@ def _json(value: Any) -> str:
 def make_engine(url: str, *, pool_size: int = 16) -> AsyncEngine:
     """Engine on the PostgreSQL at `url` (libpq or SQLAlchemy form).
 
-    Times come back in UTC. A connection that died while idle is replaced unseen; a server that
-    does not answer fails a connection within 5 s, a full pool within 10 s.
+    Times come back in UTC. A connection that died while idle is replaced unseen, with all others of
+    the pool; a server that does not answer fails a connection within 5 s, a full pool within 10 s.
     """
     full = sqlalchemy_url(url)
     options = full.query.get("options", "")
     if not isinstance(options, str):
         options = " ".join(options)
-    return create_async_engine(
+    engine = create_async_engine(
         full.difference_update_query(["options"]),
         pool_size=pool_size,
         # A connection beyond the pool would be closed after each use, and signing in again costs
@@ -99,12 +107,38 @@ def make_engine(url: str, *, pool_size: int = 16) -> AsyncEngine:
         max_overflow=0,
         pool_use_lifo=True,
         pool_timeout=10,
-        pool_pre_ping=True,
         hide_parameters=True,  # they are people's data, and errors end in logs
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
         connect_args={"connect_timeout": 5, "options": f"{options} -c timezone=UTC".strip()},
     )
+    listen(engine.sync_engine, "checkin", _came_back)
+    listen(engine.sync_engine, "checkout", _require_alive)
+    return engine
+
+
+def _came_back(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = monotonic()
+
+
+def _require_alive(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """Replace a connection that died in the pool, as `pool_pre_ping` does, for a tenth of its cost.
+
+    A server that ends, however it ends, closes its sockets, and what is closed is readable; nothing
+    else is said to an idle connection but now and then a notice. So the server is asked only then,
+    and after a while of silence.
+    """
+    idle_since = record.info.get("idle_since")
+    if idle_since is None:  # just made
+        return
+    try:
+        heard = select.poll()
+        heard.register(connection.driver_connection.fileno(), select.POLLIN)
+        if heard.poll(0) or monotonic() - idle_since > _SURE_FOR_S:
+            connection.cursor().execute("SELECT 1")
+            connection.rollback()
+    except psycopg.Error as gone:
+        raise InvalidatePoolError from gone
 
 
 def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, select
+from sqlalchemy import (
+    BindParameter,
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    Select,
+    Uuid,
+    bindparam,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
@@ -130,17 +141,28 @@ def visible_to(person_id: UUID, now: datetime) -> Select[Visits, Organisations, 
         .join(Organisations, Organisations.id == Visits.organisation_id)
         .join(_patient, _patient.id == Visits.patient_id)
         .join(_doctor, _doctor.id == Visits.doctor_id)
-        .where(
-            allowed(
-                Act.SEE_VISIT,
-                person_id,
-                now,
-                subject=Visits.patient_id,
-                organisation=Visits.organisation_id,
-                about=(Visits.id,),
-            )
-        )
+        .where(_may_see(person_id, now))
     )
+
+
+def _may_see(
+    person_id: UUID | BindParameter[UUID], now: datetime | BindParameter[datetime]
+) -> ColumnElement[bool]:
+    return allowed(
+        Act.SEE_VISIT,
+        person_id,
+        now,
+        subject=Visits.patient_id,
+        organisation=Visits.organisation_id,
+        about=(Visits.id,),
+    )
+
+
+# Made once: every look at a visit asks it, and making it anew costs more than the answer.
+_SEEN = select(Visits).where(
+    Visits.id == bindparam("visit_id"),
+    _may_see(bindparam("person_id", type_=Uuid()), bindparam("now", type_=DateTime(timezone=True))),
+)
 
 
 def thing(visit: Visits) -> Thing:
@@ -280,10 +302,10 @@ async def seen(
     """Give the row of a visit the actor may see. Raises NotFound."""
     if actor.id is None:
         raise NotFound
-    query = visible_to(actor.id, now).where(Visits.id == visit_id)
+    query = _SEEN
     if lock:
         query = query.with_for_update(of=Visits).execution_options(populate_existing=True)
-    row: Visits | None = await db.scalar(query)
+    row = await db.scalar(query, {"visit_id": visit_id, "person_id": actor.id, "now": now})
     if row is None:
         raise NotFound
     return row

@@ -17,6 +17,7 @@ from eschool.lessons import Classes, Lessons
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Act, Actor, Kind, Right, Thing, may
+from people.refused import NotFound
 from people.relations import Relations, actor_of, allowed
 from storage.engine import make_engine
 from telemed import visits
@@ -181,6 +182,7 @@ async def compare(engine: AsyncEngine, rows: list[Any]) -> None:
             seen = {row.id for row in await db.scalars(visits.visible_to(person, NOW))}
             seen |= {row.id for row in await db.scalars(lessons.visible_to(person, NOW))}
             told = {r.id for r in rows if isinstance(r, Visits) and may_see_visit(actor, r)}
+            assert {one for one in VISITS if await finds(db, actor, one)} == seen & set(VISITS)
             told |= {r.id for r in rows if isinstance(r, Lessons) and may_see_lesson(actor, r)}
             assert seen == told
         await db.rollback()
@@ -198,6 +200,15 @@ async def same_record(db: AsyncSession, actor: Actor) -> None:
             record = Thing(subject_id=answer["id"], organisation_id=place)
             told = {act: may(actor, act, record, NOW) for act in OF_A_PERSON}
             assert {act: answer[act.value] for act in OF_A_PERSON} == told
+
+
+async def finds(db: AsyncSession, actor: Actor, visit_id: UUID) -> bool:
+    """Whether the visit is found by its id, which is asked by a statement of its own."""
+    try:
+        await visits.seen(db, actor, visit_id, NOW)
+    except NotFound:
+        return False
+    return True
 
 
 def may_see_visit(actor: Actor, row: Visits) -> bool:
