@@ -114,6 +114,8 @@ class Act(StrEnum):
     LET_IN = "let_in"  # give a person of the organisation a one-time link
     MANAGE_CONSENT_TEXTS = "manage_consent_texts"
     READ_AUDIT = "read_audit"
+    ERASE_PERSON = "erase_person"
+    HOLD_PERSON = "hold_person"  # forbid for a while that anything about somebody is deleted
     WATCH_BOARD = "watch_board"  # who is where now, failed jobs, disk
     OWN_DEVICES = "own_devices"
     ADD_OWN_READING = "add_own_reading"
@@ -182,6 +184,8 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.LET_IN: (*_ADMINISTRATOR, Rule(Reach.ORGANISATION, Kind.CLERKSHIP)),
     Act.MANAGE_CONSENT_TEXTS: _ADMINISTRATOR,
     Act.READ_AUDIT: _ADMINISTRATOR,
+    Act.ERASE_PERSON: _ADMINISTRATOR,
+    Act.HOLD_PERSON: _ADMINISTRATOR,
     Act.WATCH_BOARD: _ADMINISTRATOR,
     Act.OWN_DEVICES: _SELF,
     Act.ADD_OWN_READING: _SELF,

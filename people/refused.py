@@ -31,6 +31,8 @@ Refused
 ├── people.second_factors.LastFactor       409 last_factor
 ├── people.first_administrator.AdministratorThere  409 administrator_there
 ├── people.first_administrator.NameEmpty   422 name_empty
+├── people.erasure.NotErasable        409 not_erasable   params: reasons
+├── people.holds.HoldInThePast        422 bad_time       errors: until
 ├── people.guardians.NotAChild        409 not_a_child
 ├── people.guardians.GuardianTooYoung 409 guardian_too_young
 ├── people.guardians.GuardianshipOver 409 guardianship_over   params: state
@@ -40,6 +42,11 @@ Refused
 ├── people.notice_settings.BadTime       422 bad_time         errors: the field
 ├── people.notice_settings.AskedTooSoon  429 asked_too_soon   params: retry_after_s
 ├── people.notice_settings.WrongCode     422 wrong_code       (keeps what was written: the try)
+├── people.files.FileRefused          422 file_…   errors: file (storage/file_checks/faults.py)
+├── people.files.FileTooLarge         413 file_too_large   params: max_mb
+├── people.files.FilesFull            409 files_full   params: whose
+├── people.files.FileIdUsed           409 file_id_used
+├── people.files.FileLost             410 file_lost
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused

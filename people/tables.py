@@ -13,9 +13,11 @@ from people.device_tokens import Devices
 from people.document_deliveries import DocumentDeliveries
 from people.document_signing import DocumentNumbers
 from people.documents import Documents, DocumentTexts, DocumentViews
+from people.erasure import Erasures
 from people.files import Files
 from people.first_administrator import FirstCodes
 from people.guardians import GuardianLimits, Guardianships, HealthShares
+from people.holds import LegalHolds
 from people.identities import Identities, IdentityJourneys
 from people.links import EntryLinks
 from people.notice_targets import NoticeSettings, NoticesTold, NoticeTargets
@@ -61,6 +63,7 @@ __all__ = [
     "DocumentViews",
     "Documents",
     "EntryLinks",
+    "Erasures",
     "Files",
     "FirstCodes",
     "GuardianLimits",
@@ -69,6 +72,7 @@ __all__ = [
     "Identities",
     "IdentityJourneys",
     "JobFailures",
+    "LegalHolds",
     "NoticeSettings",
     "NoticeTargets",
     "Notices",
