@@ -7,13 +7,36 @@ import asyncio
 
 from api import logs
 from api.sealing import sealed
+from eschool import erasing as erasing_school
 from eschool import lost_slides
-from people import forgetting, lost_files, notice_ways, recoveries
+from people import (
+    document_prints,
+    erasure,
+    forgetting,
+    lost_files,
+    notice_ways,
+    recoveries,
+    retention,
+)
 from storage.jobs import run_worker
 from storage.settings import Settings
-from telemed import ecg_chunks, notes
+from telemed import ecg_chunks, erasing, months, notes
 
-JOBS = (ecg_chunks, forgetting, lost_files, lost_slides, notes, notice_ways, recoveries)
+JOBS = (
+    document_prints,
+    ecg_chunks,
+    erasing,
+    erasing_school,
+    erasure,
+    forgetting,
+    lost_files,
+    lost_slides,
+    months,
+    notes,
+    notice_ways,
+    recoveries,
+    retention,
+)
 
 
 async def run(settings: Settings) -> None:

@@ -7,16 +7,20 @@ each submitter only after the commit. While one commit is on its way the next gr
 A submission is stored whole or not at all:
 - an item that `apply` refuses takes its own submission with it, and no other;
 - a group that fails as a whole is halved until the culprit stands alone;
-- when the database is away everybody waiting is told so at once (StoreAway). Nothing was
-  acknowledged; a submission cut off in the middle of a commit may or may not be stored, so what is
-  submitted must bear being sent again.
+- when the database is away everybody waiting in the lane is told so at once (StoreAway). Nothing
+  was acknowledged; a submission cut off in the middle of a commit may or may not be stored, so what
+  is submitted must bear being sent again.
+
+Whoever should not wait for each other (organisations) submits in lanes: a transaction holds one
+lane's items only, one lane has one transaction at a time, and lanes take turns. A lane that stalls,
+at a lock say, holds back nobody but itself; it occupies one of few transactions until it is cut.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
@@ -53,13 +57,26 @@ class _Submission(Generic[T, R]):
             self.answer.set_exception(error)
 
 
+class _Lane(Generic[T, R]):
+    """Submissions of those who wait for each other, in order."""
+
+    __slots__ = ("enough", "key", "queue", "queued")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self.queue: deque[_Submission[T, R]] = deque()
+        self.queued = 0
+        self.enough = asyncio.Event()
+
+
 class IngestWriter(Generic[T, R]):
-    """One ordered writer over `apply`; use as `async with IngestWriter(...) as writer`.
+    """Ordered writers over `apply`, one a lane; use as `async with IngestWriter(...) as writer`.
 
     `max_batch` items go into one transaction (a larger submission goes alone), `max_wait_ms` is how
-    long a group may wait for company, `max_queue` bounds the items held, `answer_within_s` the time
-    until a submitter gets StoreAway. `after_commit` is called after every commit with its results,
-    and with its session, closed, for what `apply` left in its `info`.
+    long a group may wait for company, `max_queue` bounds the items held and `max_lane` those of one
+    lane, `at_once` the transactions. `answer_within_s` is the time until a submitter gets
+    StoreAway, `stalled_s` until a transaction is cut. `after_commit` is called after every commit
+    with its results, and with its session, closed, for what `apply` left in its `info`.
     """
 
     def __init__(
@@ -70,7 +87,10 @@ class IngestWriter(Generic[T, R]):
         max_batch: int = 2000,
         max_wait_ms: float = 1.0,
         max_queue: int = 20_000,
+        max_lane: int | None = None,
+        at_once: int = 6,
         answer_within_s: float = 10.0,
+        stalled_s: float = 10.0,
         after_commit: Callable[[AsyncSession, Sequence[R]], None] | None = None,
     ) -> None:
         self._sessions = sessions
@@ -78,17 +98,23 @@ class IngestWriter(Generic[T, R]):
         self._max_batch = max_batch
         self._max_wait_s = max_wait_ms / 1000
         self._max_queue = max_queue
+        self._max_lane = max_queue if max_lane is None else max_lane
+        self._at_once = at_once
         self._answer_within_s = answer_within_s
+        self._stalled_s = stalled_s
         self._after_commit = after_commit
-        self._queue: deque[_Submission[T, R]] = deque()
+        self._lanes: dict[Hashable, _Lane[T, R]] = {}
+        # Each lane with something to write is in here or being written, never both or twice.
+        self._ready: asyncio.Queue[_Lane[T, R]] = asyncio.Queue()
         self._queued = 0
-        self._some = asyncio.Event()
-        self._enough = asyncio.Event()
         self._closing = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="ingest writer")
+        self._tasks = [
+            asyncio.create_task(self._run(), name=f"ingest writer {number}")
+            for number in range(self._at_once)
+        ]
         return self
 
     async def __aexit__(
@@ -99,17 +125,19 @@ class IngestWriter(Generic[T, R]):
     ) -> None:
         """Write what waits, then stop; later submissions get StoreAway."""
         self._closing = True
-        self._some.set()
-        self._enough.set()
-        if self._task is not None:
-            await self._task
+        for lane in self._lanes.values():
+            lane.enough.set()
+        await self._ready.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def queued(self) -> int:
         """Items that wait for a transaction."""
         return self._queued
 
-    async def submit(self, items: Sequence[T]) -> list[R]:
+    async def submit(self, items: Sequence[T], lane: Hashable = None) -> list[R]:
         """Store `items` and return their results after the commit.
 
         Raises the refusal of the first refused item (nothing of the submission is stored then),
@@ -117,16 +145,10 @@ class IngestWriter(Generic[T, R]):
         """
         if not items:
             return []
-        if self._closing or self._task is None:
+        if self._closing or not self._tasks:
             raise StoreAway("the writer is not running")
-        if self._queued and self._queued + len(items) > self._max_queue:
-            raise Busy(f"{self._queued} items wait for the database")
         answer: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Submission(items, answer))
-        self._queued += len(items)
-        self._some.set()
-        if self._queued >= self._max_batch:
-            self._enough.set()
+        self._enqueue(_Submission(items, answer), lane)
         try:
             await asyncio.wait((answer,), timeout=self._answer_within_s)
             if not answer.done():
@@ -135,55 +157,75 @@ class IngestWriter(Generic[T, R]):
         finally:
             answer.cancel()
 
+    def _enqueue(self, submission: _Submission[T, R], key: Hashable) -> None:
+        """Put it into its lane. A lane where nothing waits takes one even when others filled up."""
+        size = len(submission.items)
+        lane = self._lanes.get(key)
+        full = self._queued + size > self._max_queue
+        if lane is not None and lane.queued and (full or lane.queued + size > self._max_lane):
+            raise Busy(f"{self._queued} items wait for the database")
+        if self._queued > 2 * self._max_queue:
+            raise Busy(f"{self._queued} items of many lanes wait for the database")
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key)
+            self._ready.put_nowait(lane)
+        lane.queue.append(submission)
+        lane.queued += size
+        self._queued += size
+        if lane.queued >= self._max_batch:
+            lane.enough.set()
+
     async def _run(self) -> None:
         while True:
-            await self._some.wait()
-            if not self._queue:
-                if self._closing:
-                    return
-                self._some.clear()
-                continue
+            lane = await self._ready.get()
             if self._max_wait_s > 0 and not self._closing:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._max_wait_s):
-                        await self._enough.wait()
-            await self._write(self._take())
+                        await lane.enough.wait()
+            await self._write(lane, self._take(lane))
+            if lane.queue:
+                self._ready.put_nowait(lane)  # behind the others
+            else:
+                del self._lanes[lane.key]
+            self._ready.task_done()
 
-    def _take(self) -> list[_Submission[T, R]]:
+    def _take(self, lane: _Lane[T, R]) -> list[_Submission[T, R]]:
         group: list[_Submission[T, R]] = []
         size = 0
-        while self._queue and (not group or size + len(self._queue[0].items) <= self._max_batch):
-            submission = self._queue.popleft()
+        while lane.queue and (not group or size + len(lane.queue[0].items) <= self._max_batch):
+            submission = lane.queue.popleft()
             group.append(submission)
             size += len(submission.items)
+        lane.queued -= size
         self._queued -= size
-        if not self._closing and self._queued < self._max_batch:
-            self._enough.clear()
+        if not self._closing and lane.queued < self._max_batch:
+            lane.enough.clear()
         return group
 
-    async def _write(self, group: list[_Submission[T, R]]) -> None:
+    async def _write(self, lane: _Lane[T, R], group: list[_Submission[T, R]]) -> None:
         """Store a group and answer its submitters, in smaller groups where this one fails."""
         if not group:
             return
         try:
-            judged, db = await self._commit(group)
+            async with asyncio.timeout(self._stalled_s):
+                judged, db = await self._commit(group)
         except Exception as error:  # noqa: BLE001 - whatever `apply` raises is its submitters'
-            if is_away(error):
-                self._tell_all_away(group, error)
+            if is_away(error) or isinstance(error, TimeoutError):
+                self._tell_away(lane, group, error)
             elif len(group) == 1:
                 group[0].fail(error)
             else:
                 middle = len(group) // 2
-                await self._write(group[:middle])
-                await self._write(group[middle:])
+                await self._write(lane, group[:middle])
+                await self._write(lane, group[middle:])
             return
         if len(group) > 1 and any(one.half_written for one in judged):
             # Rolled back. The refused ones are judged again alone, after the others: what they
             # were refused for may have been written by one of them.
-            await self._write([one.submission for one in judged if one.refusal is None])
+            await self._write(lane, [one.submission for one in judged if one.refusal is None])
             for one in judged:
                 if one.refusal is not None:
-                    await self._write([one.submission])
+                    await self._write(lane, [one.submission])
             return
         for one in judged:
             one.tell()
@@ -215,13 +257,16 @@ class IngestWriter(Generic[T, R]):
             # The rows are stored and acknowledged; a listener must not stop the writer.
             log.exception("after_commit failed")
 
-    def _tell_all_away(self, group: list[_Submission[T, R]], error: Exception) -> None:
-        """Fail the group and everything queued: the next submission tries the database again."""
-        reason = str(error).partition("\n")[0]  # further lines may quote the statement
+    def _tell_away(
+        self, lane: _Lane[T, R], group: list[_Submission[T, R]], error: Exception
+    ) -> None:
+        """Fail the group and all that waits in its lane: the next submission tries again."""
+        reason = str(error).partition("\n")[0] or "a transaction stalled"  # no quoted statement
         log.warning("database away: %s", reason)
-        waiting = [*group, *self._queue]
-        self._queue.clear()
-        self._queued = 0
+        waiting = [*group, *lane.queue]
+        self._queued -= lane.queued
+        lane.queue.clear()
+        lane.queued = 0
         for submission in waiting:
             away = StoreAway(reason)
             away.__cause__ = error

@@ -12,9 +12,19 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, func, select, text, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Uuid,
+    and_,
+    column,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from devices.measurement import BadMeasurement, Checked, Kind, Measurement, check
 from people import audit
@@ -23,7 +33,9 @@ from people.facts import ReadingStored, emit
 from people.organisations import Ref
 from people.policy import Act, Actor, Thing, require
 from people.refused import FieldError, Refused
-from storage.engine import Base, new_id
+from storage.engine import new_id
+from telemed.months import Month, filling, make_months, month_of
+from telemed.reading_tables import Readings
 from telemed.visits import measured, thing, window
 
 # A visit's page shows at most this many readings, the newest.
@@ -33,33 +45,6 @@ RECORD_SHOWN = 300
 # Commits do not become visible in the order of `received_at`: readings since a little before the
 # last one seen are given again rather than missed. A client knows them by id.
 _OVERLAP = timedelta(seconds=60)
-
-
-@audit.health_table
-class Readings(Base):
-    """One reading: canonical values for charts and rules, sent values for the eye."""
-
-    __tablename__ = "readings"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
-    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"))
-    sequence: Mapped[int]
-    kind: Mapped[str]
-    taken_at: Mapped[datetime]
-    received_at: Mapped[datetime]
-    values: Mapped[dict[str, float]]
-    unit: Mapped[str]
-    sent_values: Mapped[dict[str, float]]
-    sent_unit: Mapped[str]
-    flags: Mapped[list[str]]
-    # Digest of what was sent: tells a repeat from another reading under a used number.
-    content: Mapped[bytes]
-
-    __table_args__ = (
-        Index(None, "device_id", "sequence", unique=True),
-        Index(None, "person_id", "taken_at"),
-    )
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +162,7 @@ async def apply(db: AsyncSession, batch: Sequence[Incoming]) -> list[Applied | E
     hands = {item.device.id: item.device for item in batch if item.by_hand}
     await store_hands(db, hands.values())
     stored = await _insert(db, list(first.values()))
-    there = await _there(db, [key for key, new in first.items() if new.id not in stored])
+    there = await _there(db, [new.item for new in first.values() if new.id not in stored])
     answers: list[Applied | Exception] = []
     fresh = stored.copy()
     for item in batch:
@@ -223,7 +208,9 @@ async def visit_readings(
     )
     if after is not None:
         last = select(Readings.received_at).where(
-            Readings.id == after, Readings.person_id == visit.patient_id
+            Readings.id == after,
+            Readings.person_id == visit.patient_id,
+            Readings.taken_at.between(*window(visit)),
         )
         since = func.coalesce(last.scalar_subquery() - _OVERLAP, Readings.received_at)
         query = query.where(Readings.received_at >= since, Readings.id != after)
@@ -256,30 +243,55 @@ class _New(msgspec.Struct, frozen=True):
 
 
 # Arrays and unnest: one statement whose text is the same for any number of readings, several
-# times faster than a row of VALUES each. Ordered, so that two writers cannot deadlock.
-_INSERT = text("""
-    INSERT INTO readings (id, device_id, person_id, sequence, kind, taken_at, received_at,
-                          "values", unit, sent_values, sent_unit, flags, content)
-    SELECT id, device_id, person_id, sequence, kind, taken_at, received_at,
-           "values"::jsonb, unit, sent_values::jsonb, sent_unit,
-           ARRAY(SELECT jsonb_array_elements_text(flags::jsonb)), content
-    FROM unnest(:id ::uuid[], :device_id ::uuid[], :person_id ::uuid[], :sequence ::bigint[],
-                :kind ::text[], :taken_at ::timestamptz[], :received_at ::timestamptz[],
-                :values ::text[], :unit ::text[], :sent_values ::text[], :sent_unit ::text[],
-                :flags ::text[], :content ::bytea[])
-         AS new (id, device_id, person_id, sequence, kind, taken_at, received_at,
-                 "values", unit, sent_values, sent_unit, flags, content)
-    ORDER BY device_id, sequence
-    ON CONFLICT (device_id, sequence) DO NOTHING
-    RETURNING id
-""")
+# times faster than a row of VALUES each. Ordered, so that two writers cannot deadlock. What the
+# version before the months wrote has no key yet, and its numbers are used all the same.
+_INSERT = """
+    WITH new AS (
+        SELECT * FROM unnest(:id ::uuid[], :device_id ::uuid[], :person_id ::uuid[],
+            :sequence ::bigint[], :kind ::text[], :taken_at ::timestamptz[],
+            :received_at ::timestamptz[], :values ::text[], :unit ::text[], :sent_values ::text[],
+            :sent_unit ::text[], :flags ::text[], :content ::bytea[])
+        AS new (id, device_id, person_id, sequence, kind, taken_at, received_at,
+                "values", unit, sent_values, sent_unit, flags, content)
+    ), fresh AS (
+        INSERT INTO reading_keys (device_id, sequence, taken_at)
+        SELECT device_id, sequence, taken_at FROM new
+        WHERE NOT EXISTS (
+            SELECT FROM ONLY readings AS old
+            WHERE old.device_id = new.device_id AND old.sequence = new.sequence)
+        ORDER BY device_id, sequence
+        ON CONFLICT (device_id, sequence) DO NOTHING
+        RETURNING device_id, sequence
+    ), stored AS (
+        INSERT INTO month_ (id, device_id, person_id, sequence, kind, taken_at, received_at,
+                            "values", unit, sent_values, sent_unit, flags, content)
+        SELECT id, device_id, person_id, sequence, kind, taken_at, received_at,
+               "values"::jsonb, unit, sent_values::jsonb, sent_unit,
+               ARRAY(SELECT jsonb_array_elements_text(flags::jsonb)), content
+        FROM new JOIN fresh USING (device_id, sequence)
+        RETURNING id, person_id, kind, taken_at, "values"
+    )
+"""
 
 
 async def _insert(db: AsyncSession, new: Sequence[_New]) -> set[UUID]:
-    """Insert what is not there; give the ids that were inserted."""
+    """Insert what is not there, month by month; give the ids that were inserted."""
+    months: dict[Month, list[_New]] = {}
+    for one in new:
+        months.setdefault(month_of(one.item.checked.taken_at), []).append(one)
+    await make_months(db, months)
+    stored: set[UUID] = set()
+    for month, ones in sorted(months.items()):
+        insert = text(filling(month, _INSERT, "SELECT id FROM stored"))
+        rows = await db.scalars(insert, _columns(ones), execution_options=audit.WRITE_PATH)
+        stored.update(rows.all())
+    return stored
+
+
+def _columns(new: Sequence[_New]) -> dict[str, list[Any]]:
     items = [one.item for one in new]
     checked = [item.checked for item in items]
-    columns = {
+    return {
         "id": [one.id for one in new],
         "device_id": [item.device.id for item in items],
         "person_id": [item.device.person_id for item in items],
@@ -294,19 +306,51 @@ async def _insert(db: AsyncSession, new: Sequence[_New]) -> set[UUID]:
         "flags": [_json(one.flags) for one in checked],
         "content": [one.content for one in new],
     }
-    return set((await db.scalars(_INSERT, columns, execution_options=audit.WRITE_PATH)).all())
 
 
 async def _there(
-    db: AsyncSession, keys: Sequence[tuple[UUID, int]]
+    db: AsyncSession, items: Sequence[Incoming]
 ) -> dict[tuple[UUID, int], tuple[bytes, Reading]]:
-    """Rows already stored under these keys, for the answer to their own sender."""
-    if not keys:
+    """Rows already stored under the numbers of these, for the answer to their own sender."""
+    if not items:
         return {}
+    # Its person and time lead to a repeat in whichever table it is by then: a job may move it.
+    times_of = text("""
+        SELECT device_id, sequence, taken_at FROM reading_keys
+        JOIN unnest(:device_id ::uuid[], :sequence ::bigint[]) AS sent (device_id, sequence)
+            USING (device_id, sequence)
+        UNION ALL
+        SELECT device_id, sequence, taken_at FROM ONLY readings
+        JOIN unnest(:device_id ::uuid[], :sequence ::bigint[]) AS sent (device_id, sequence)
+            USING (device_id, sequence)
+    """)
+    devices, numbers = [one.device.id for one in items], [one.checked.sequence for one in items]
+    sent = {"device_id": devices, "sequence": numbers}
+    found = await db.execute(times_of, sent, execution_options=audit.WRITE_PATH)
+    times = {(row.device_id, row.sequence): row.taken_at for row in found}
+    persons = {one.key: one.device.person_id for one in items}
+    keys = (
+        func.unnest(
+            literal([persons[key] for key in times], ARRAY(Uuid())),
+            literal(list(times.values()), ARRAY(DateTime(timezone=True))),
+            literal([device for device, _ in times], ARRAY(Uuid())),
+            literal([number for _, number in times], ARRAY(BigInteger())),
+        )
+        .table_valued(
+            column("person_id", Uuid()),
+            column("taken_at", DateTime(timezone=True)),
+            column("device_id", Uuid()),
+            column("sequence", BigInteger()),
+        )
+        .render_derived(name="known")
+    )
     query = (
         select(Readings, Devices.name)
+        .join(
+            keys,
+            and_(*(getattr(Readings, name) == keys.c[name] for name in keys.c.keys())),  # noqa: SIM118
+        )
         .join(Devices, Devices.id == Readings.device_id)
-        .where(tuple_(Readings.device_id, Readings.sequence).in_(keys))
     )
     rows = (await db.execute(query, execution_options=audit.WRITE_PATH)).all()
     return {(row.device_id, row.sequence): (row.content, _of_row(row, name)) for row, name in rows}

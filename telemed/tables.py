@@ -2,7 +2,17 @@
 
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams
 from telemed.notes import VisitNotes
-from telemed.readings import Readings
+from telemed.reading_tables import ReadingDays, ReadingHours, ReadingKeys, Readings
 from telemed.visits import Visits
 
-__all__ = ["EcgChunks", "EcgFrames", "EcgStreams", "Readings", "VisitNotes", "Visits"]
+__all__ = [
+    "EcgChunks",
+    "EcgFrames",
+    "EcgStreams",
+    "ReadingDays",
+    "ReadingHours",
+    "ReadingKeys",
+    "Readings",
+    "VisitNotes",
+    "Visits",
+]

@@ -4,6 +4,8 @@
 table of the other rooms.
 """
 
+import re
+
 from alembic import context
 from sqlalchemy import Connection, text
 
@@ -11,9 +13,13 @@ from sqlalchemy import Connection, text
 LOCK = 7_106_385_012
 
 
+# Tables nobody declares: the job library's, which its own SQL makes, and one month's of a table.
+_MADE_OTHERWISE = re.compile(r"procrastinate_.*|.*_\d{4}_\d{2}")
+
+
 def ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Leave the job library's tables out of comparisons: its own SQL makes them."""
-    return kind != "table" or name is None or not name.startswith("procrastinate_")
+    """Leave tables that nobody declares out of comparisons."""
+    return kind != "table" or name is None or _MADE_OTHERWISE.fullmatch(name) is None
 
 
 def run(connection: Connection) -> None:
