@@ -24,10 +24,13 @@ from api import (
     day,
     device_socket,
     devices,
+    documents,
     ecg,
     enter,
+    erasure,
     factors,
     family,
+    files,
     guardianships,
     hands,
     health,
@@ -53,6 +56,7 @@ from api import (
     sign_in,
     slides,
     uploads,
+    verify,
     visit_socket,
     visits,
 )
@@ -74,7 +78,9 @@ from people.refused import NotSignedIn, Refused
 from storage.settings import Settings
 
 PREFIX = "/api/v1"
-_SLOW = re.compile(rf"{PREFIX}/(lessons/[^/]+/slides|organisations/[^/]+/imports)")
+_SLOW = re.compile(
+    rf"{PREFIX}/(lessons/[^/]+/slides|visits/[^/]+/files/[^/]+|organisations/[^/]+/imports)"
+)
 
 
 class OriginRefused(Refused):
@@ -149,9 +155,10 @@ def data_routes() -> list[ControllerRouterHandler]:
         notices,
         notice_ways,
         push,
+        verify,
     )
-    clinic = (visits, readings, ecg, notes, records, break_glass)
-    administration = (people_admin, guardianships, imports, board, letters)
+    clinic = (visits, readings, ecg, notes, files, records, break_glass, documents)
+    administration = (people_admin, guardianships, imports, board, letters, erasure)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
     return [
         route for module in (*house, *clinic, *administration, *school) for route in module.ROUTES
@@ -159,7 +166,7 @@ def data_routes() -> list[ControllerRouterHandler]:
 
 
 def body_deadline_s(scope: Any) -> float:
-    """How long a body may take: slides are large, everything else is not."""
+    """How long a body may take: slides and files are large, everything else is not."""
     slow = scope["method"] in {"PUT", "POST"} and _SLOW.fullmatch(scope["path"])
     return uploads.DEADLINE_S if slow else BODY_DEADLINE_S
 
