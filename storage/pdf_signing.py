@@ -83,6 +83,17 @@ class OwnSigner:
         return put_signature(pdf, signer, self._organisation)
 
 
+class _AsItIs(IncrementalPdfFileWriter):
+    """Leaves the metadata as the printer wrote it.
+
+    pyHanko would spell it anew, with the properties of PDF/A's schemas as references, and no print
+    was changed later than it was made.
+    """
+
+    def _update_meta(self) -> None:
+        pass
+
+
 def put_signature(pdf: bytes, signer: signers.Signer, name: str) -> bytes:
     """Sign a PDF with any of pyHanko's signers: PAdES, invisible, over the whole file."""
     meta = signers.PdfSignatureMetadata(
@@ -93,7 +104,7 @@ def put_signature(pdf: bytes, signer: signers.Signer, name: str) -> bytes:
         certify=False,
     )
     out = io.BytesIO()
-    signers.PdfSigner(meta, signer).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)), output=out)
+    signers.PdfSigner(meta, signer).sign_pdf(_AsItIs(io.BytesIO(pdf)), output=out)
     return out.getvalue()
 
 

@@ -1,0 +1,315 @@
+"""Prints: PDF/A with every Tatar letter, and forged by one changed byte; schools get their own."""
+
+import io
+import os
+import random
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pypdfium2
+import pytest
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko_certvalidator import ValidationContext
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ops.children import Cannot
+from ops.verify import verify_file
+from people import document_checks, document_deliveries
+from people.consents import ConsentNotYours
+from people.document_checks import CheckState
+from people.document_contents import Audience, Conclusion
+from people.document_deliveries import (
+    DeliveryAnswer,
+    DeliveryAnswered,
+    NewDelivery,
+    NoSchoolView,
+    answer,
+    deliveries,
+    give_to_school,
+    received,
+)
+from people.document_files import own_file, school_file
+from people.document_prints import DocumentPrinting, object_key, printed
+from people.document_signing import Revocation, revoke
+from people.documents import DocumentNotSigned, DocumentViews
+from people.notices import Notices
+from people.organisation_keys import public_keys, raw_keys
+from people.organisations import Organisations
+from people.persons import Persons
+from people.policy import Kind, Right
+from people.refused import Forbidden, NotFound, OutOfRange
+from people.relations import grant
+from storage import pdf_signing, signing
+from storage.engine import new_id
+from storage.objects import Objects
+from storage.pdf_signing import OwnSigner
+from storage.settings import Settings
+from storage.signing import Why
+from tests.telemed.clinic_house import NOW, House
+from tests.telemed.document_desk import ILL, caller, print_all, signed
+
+ROOT = Path(__file__).parents[2]
+SEED = bytes(range(32))
+PUBLIC = signing.public_of(SEED)
+TATAR = "ә ө ү җ ң һ Ә Ө Ү Җ Ң Һ"
+BODY = {
+    "type": "yanasha-document",
+    "kind": "conclusion",
+    "audience": "full",
+    "version": 2,
+    "number": "2026-000007",
+    "date": "2026-03-02",
+    "language": "tt",
+    "id": "AAAAAAAAAAAAAAAAAAAAAA",
+    "organisation": {"id": "x", "name": "«Ак калфак» сырхауханәсе"},
+    "person": {"name": "Гөлнара Җамалиева", "born_on": "1990-01-02"},
+    "signer": {"name": "Амина Хәсәнова"},
+    "content": {"diagnosis": TATAR, "text": "#set page() *x* _y_ \\ $z$ @a\nикенче юл"},
+    "supersedes": "BBBB",
+}
+FILE = signing.encode(signing.sign(SEED, BODY))
+
+
+@pytest.fixture(scope="module")
+def pdf() -> bytes:
+    """A print of a document in Tatar."""
+    address = "https://house.example/#/verify/" + signing.line(SEED, {"c": "x"})
+    return printed(FILE, address, OwnSigner(SEED, "«Ак калфак»"), NOW)
+
+
+def test_a_print_says_all_of_it_in_tatar_and_reads_nothing_as_markup(pdf: bytes) -> None:
+    """By the text that a reader copies out of it, with every font inside."""
+    page = pypdfium2.PdfDocument(pdf)[0]
+    text = page.get_textpage().get_text_bounded()
+    for words in (TATAR, "#set page() *x* _y_ \\ $z$ @a", "икенче юл", "Гөлнара Җамалиева"):
+        assert words in text
+    assert "Медицина бәяләмәсе" in text
+    assert "02.01.1990" in text
+    fonts = {one.get_font().get_base_name() for one in page.get_objects([1])}
+    assert all("Libertinus" in name for name in fonts)
+    assert all(one.get_font().is_embedded for one in page.get_objects([1]))
+
+
+def test_a_print_is_pdf_a_3b_with_its_signed_json_inside(pdf: bytes) -> None:
+    """Identification, output intent and the attached source, as ISO 19005-3 asks for them."""
+    root = PdfFileReader(io.BytesIO(pdf)).root
+    about = bytes(root["/Metadata"].data)
+    assert b"<pdfaid:part>3</pdfaid:part>" in about
+    assert b"<pdfaid:conformance>B</pdfaid:conformance>" in about
+    assert root["/OutputIntents"][0]["/S"] == "/GTS_PDFA1"
+    assert root["/OutputIntents"][0]["/DestOutputProfile"].data
+    attached = root["/AF"][0]
+    assert attached["/AFRelationship"] == "/Source"
+    assert attached["/EF"]["/F"].data == FILE
+    assert "/Encrypt" not in PdfFileReader(io.BytesIO(pdf)).trailer
+
+
+def test_another_maker_finds_its_pades_signature_whole(pdf: bytes) -> None:
+    """pyHanko's validator, which shares no line with ours."""
+    found = PdfFileReader(io.BytesIO(pdf)).embedded_signatures[0]
+    assert found.sig_object["/SubFilter"] == "/ETSI.CAdES.detached"
+    status = validate_pdf_signature(found, ValidationContext(trust_roots=[]))
+    assert (status.intact, status.valid) == (True, True)
+    assert status.coverage is SignatureCoverageLevel.ENTIRE_FILE
+
+
+def test_one_changed_byte_of_a_print_is_forged(pdf: bytes) -> None:
+    """Every third byte of the signature's container, and some hundreds of all others."""
+    assert pdf_signing.verify([PUBLIC], pdf).genuine
+    hole = pdf.index(b"/Contents <") + len("/Contents ")
+    end = pdf.index(b">", hole)
+    draw = random.Random(4)  # noqa: S311 - which bytes to change
+    for at in [*range(hole, end + 1, 3), *draw.sample(range(len(pdf)), 200)]:
+        broken = bytearray(pdf)
+        broken[at] ^= 1 << draw.randrange(8)
+        assert not pdf_signing.verify([PUBLIC], bytes(broken)).genuine, at
+    for broken_pdf in (pdf + b"\n", pdf[:-1], pdf + pdf, b"", b"%PDF-1.7"):
+        assert not pdf_signing.verify([PUBLIC], broken_pdf).genuine
+    assert pdf_signing.verify([bytes(32)], pdf).why is Why.OTHER_KEY
+
+
+def test_what_is_added_behind_the_signature_is_forged(pdf: bytes) -> None:
+    """PDF lets anybody add a page to what was signed, and readers show it."""
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter  # noqa: PLC0415
+
+    out = io.BytesIO()
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    writer.root["/Lang"] = writer.root["/Lang"]
+    writer.update_root()
+    writer.write(out)
+    assert out.getvalue().startswith(pdf)
+    assert not pdf_signing.verify([PUBLIC], out.getvalue()).genuine
+
+
+def _offline(folder: Path, file: bytes, public: bytes) -> tuple[int, str]:
+    """Run the command where there is no home, no setting and no house."""
+    (folder / "file").write_bytes(file)
+    (folder / "key.pem").write_text(signing.pem(public))
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.cli", "verify", folder / "file", "--key", folder / "key.pem"],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_a_machine_with_nothing_but_key_and_file_tells_genuine_from_forged(
+    tmp_path: Path, pdf: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON, print and QR line; a home, a database or a setting there is none."""
+    line = signing.line(SEED, {"c": "x", "n": "2026-000007", "k": "conclusion"})
+    code, said = _offline(tmp_path, pdf, PUBLIC)
+    assert (code, "GENUINE" in said) == (0, True)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "key.pem"]
+    told = {
+        FILE: 0,
+        FILE.replace(b"2026-000007", b"2026-000008"): 1,
+        FILE + b"\n": 1,
+        f"https://x/#/verify/{line}\n".encode(): 0,
+        f"{line[:-2]}AA".encode(): 1,
+        pdf.replace(b"/Type", b"/Typf", 1): 1,
+        b"": 1,
+    }
+    for file, expected in told.items():
+        (tmp_path / "file").write_bytes(file)
+        assert verify_file(tmp_path / "file", tmp_path / "key.pem") == expected
+        said = capsys.readouterr().out
+        assert said.startswith("FORGED" if expected else "GENUINE")
+        assert ("2026-000007" in said) is (expected == 0)
+    with pytest.raises(Cannot):
+        verify_file(tmp_path / "nothing", tmp_path / "key.pem")
+    with pytest.raises(Cannot):
+        verify_file(tmp_path / "key.pem", tmp_path / "file")
+
+
+async def test_the_house_knows_its_prints_and_every_changed_one(
+    db: AsyncSession, house: House, now: datetime, settings: Settings, objects: Objects
+) -> None:
+    """Sealed in the store; the person takes it along, and anybody may ask about it."""
+    done = await signed(db, house, settings, now)
+    patient = await house.as_(db, house.patient)
+    wanted = (Audience.FULL, "pdf")
+    with pytest.raises(DocumentPrinting):
+        await own_file(db, objects, patient, done.id, wanted, now=now)
+    await print_all(db, objects, settings, done, now)
+    await print_all(db, objects, settings, done, now)
+    file = (await own_file(db, objects, patient, done.id, wanted, now=now)).content
+    view = await db.scalar(select(DocumentViews.id).where(DocumentViews.audience == "full"))
+    assert view is not None
+    assert b"%PDF" not in await objects.get(object_key(view))
+    json = (await own_file(db, objects, patient, done.id, (Audience.FULL, "json"), now=now)).content
+    assert pdf_signing.verify(await raw_keys(db), file).genuine
+    pem = (await public_keys(db))[0].pem
+    assert signing.verify(signing.public_keys_in(pem), json).genuine
+    for one in (file, json):
+        changed = bytearray(one)
+        changed[len(one) // 2] ^= 1
+        for content, state in ((one, CheckState.GENUINE), (bytes(changed), CheckState.FORGED)):
+            found = await document_checks.check_file(db, content, "192.0.2.0/24", now)
+            assert found.state is state
+    doctor = await caller(db, house, house.doctor, now)
+    await revoke(db, doctor, done.id, Revocation("Ошибка в датах"), now)
+    for one in (file, json):
+        found = await document_checks.check_file(db, one, "192.0.2.0/24", now)
+        assert found.state is CheckState.REVOKED
+
+
+async def _school(db: AsyncSession, house: House) -> tuple[NewDelivery, dict[str, object]]:
+    """A school where the patient is a pupil, with its clerk and a teacher."""
+    school = Organisations(id=new_id(), kind="school", name="Гимназия")
+    db.add(school)
+    await db.flush()
+    cast = {}
+    for word, kind in (("clerk", Kind.CLERKSHIP), ("teacher", Kind.DUTY)):
+        row = Persons(id=new_id(), family_name="Хасан", given_name=word, created_at=NOW)
+        db.add(row)
+        await db.flush()
+        right = Right(actor_id=row.id, kind=kind, organisation_id=school.id, since=NOW)
+        await grant(db, right, "test")
+        cast[word] = await house.as_(db, row.id)
+    right = Right(actor_id=house.patient, kind=Kind.CLASS, organisation_id=school.id, since=NOW)
+    await grant(db, right, "test")
+    return NewDelivery(school.id), cast
+
+
+async def test_a_school_is_given_its_own_form_by_the_persons_word_and_answers(
+    db: AsyncSession, house: House, now: datetime, settings: Settings, objects: Objects
+) -> None:
+    new, cast = await _school(db, house)
+    done = await signed(db, house, settings, now)
+    await print_all(db, objects, settings, done, now)
+    patient, doctor = [await house.as_(db, one) for one in (house.patient, house.doctor)]
+    clerk, teacher = cast["clerk"], cast["teacher"]
+    with pytest.raises(Forbidden):  # the doctor has no say in where it goes
+        await give_to_school(db, doctor, done.id, new, now)
+    assert await received(db, clerk, new.organisation_id, now) == []
+    desk = await give_to_school(db, patient, done.id, new, now)
+    assert desk == await give_to_school(db, patient, done.id, new, now)
+    assert desk.schools == []
+    there = await received(db, clerk, new.organisation_id, now)
+    assert [one.number for one in there] == [done.number]
+    with pytest.raises(Forbidden):
+        await received(db, teacher, new.organisation_id, now)
+    with pytest.raises(NotFound):
+        await school_file(db, objects, teacher, there[0].id, "pdf", now=now)
+    with pytest.raises(NotFound):
+        await own_file(db, objects, clerk, done.id, (Audience.FULL, "json"), now=now)
+    file = await school_file(db, objects, clerk, there[0].id, "pdf", now=now)
+    text = pypdfium2.PdfDocument(file.content)[0].get_textpage().get_text_bounded()
+    assert "05.03.2026" in text
+    assert ILL.diagnosis not in text
+    assert ILL.icd10 not in text
+    attached = PdfFileReader(io.BytesIO(file.content)).root["/AF"][0]["/EF"]["/F"].data
+    assert set(msgspec.json.decode(attached)["body"]["content"]) == {
+        "absent_from",
+        "absent_until",
+        "sports_until",
+    }
+    with pytest.raises(OutOfRange):
+        await answer(db, clerk, there[0].id, DeliveryAnswer(accepted=False), now)
+    refusal = DeliveryAnswer(accepted=False, reason="Не та школа")
+    await answer(db, clerk, there[0].id, refusal, now)
+    await answer(db, clerk, there[0].id, refusal, now)
+    with pytest.raises(DeliveryAnswered):
+        await answer(db, clerk, there[0].id, DeliveryAnswer(accepted=True), now)
+    shown = await deliveries(db, patient, done.id, now)
+    assert [one.reason for one in shown.deliveries] == ["", "Не та школа"]
+    told = select(Notices.code).where(Notices.person_id == house.doctor)
+    assert "document_refused" in (await db.scalars(told)).all()
+
+
+async def test_only_a_valid_certificate_goes_to_a_school_and_only_to_ones_own(
+    db: AsyncSession, house: House, now: datetime, settings: Settings
+) -> None:
+    new, _ = await _school(db, house)
+    patient = await house.as_(db, house.patient)
+    other = await signed(db, house, settings, now, Conclusion(text="Здоров."))
+    with pytest.raises(NoSchoolView):
+        await give_to_school(db, patient, other.id, new, now)
+    done = await signed(db, house, settings, now)
+    with pytest.raises(NotFound):
+        await give_to_school(db, patient, done.id, NewDelivery(house.clinic), now)
+    person = await db.get_one(Persons, house.patient)
+    person.born_on = datetime(2018, 1, 1).date()  # noqa: DTZ001 - a day
+    await db.flush()
+    with pytest.raises(ConsentNotYours):
+        await give_to_school(db, patient, done.id, new, now)
+    person.born_on = None
+    await db.flush()
+    doctor = await caller(db, house, house.doctor, now)
+    await revoke(db, doctor, done.id, Revocation("Ошибка в датах"), now)
+    with pytest.raises(DocumentNotSigned):
+        await give_to_school(db, patient, done.id, new, now)
+    own = (await document_deliveries.deliveries(db, patient, done.id, now)).deliveries[0]
+    await answer(db, patient, own.id, DeliveryAnswer(accepted=True), now)
+    assert (await deliveries(db, patient, done.id, now)).deliveries[0].accepted is True
