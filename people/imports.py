@@ -21,6 +21,7 @@ from people.administration import require_at
 from people.audit import Done
 from people.facts import RightsChanged, emit
 from people.hats import proper_staff
+from people.import_guardians import guardians_in, propose, unproposed
 from people.import_plan import ROLES_OF, Member, Step, plan
 from people.members import is_staff
 from people.organisations import OrganisationKind, Organisations
@@ -55,6 +56,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     bad_count: int
     bad: list[BadRow]
     classes: list[str]
+    guardians: int  # proposed by the list: each waits for somebody to confirm it
 
 
 class ImportHasBadRows(Refused):
@@ -102,7 +104,10 @@ async def import_people(
     members = await _members(db, organisation_id, now)
     # Many rows are held against many people: nobody else's request waits for that.
     steps, bad = await asyncio.to_thread(plan, roster.rows, members, kind)
-    bad = sorted([*roster.bad, *bad], key=lambda row: (row.file, row.line))
+    today = await local_today(db, actor, organisation_id, now)
+    steps, found, more = guardians_in(steps, members, today)
+    found = await unproposed(db, steps, found)
+    bad = sorted([*roster.bad, *bad, *more], key=lambda row: (row.file, row.line))
     if mode == "whole" and bad:
         raise ImportHasBadRows(bad)
     report = ImportReport(
@@ -116,10 +121,12 @@ async def import_people(
         bad_count=len(bad),
         bad=bad[:_SHOWN],
         classes=sorted({name for step in steps for name in step.row.classes}),
+        guardians=len(found),
     )
     if mode == "look":
         return report, []
-    _, seats = await _store(db, (actor, organisation_id, kind), steps, now, by=SOURCE)
+    ids, seats = await _store(db, (actor, organisation_id, kind), steps, now, by=SOURCE)
+    await propose(db, actor, organisation_id, ids, found, now)
     thing = Thing(organisation_id=organisation_id)
     details = {"new": str(report.new), "changed": str(report.changed), "bad": str(len(bad))}
     await audit.acted(db, actor.id, "import_people", thing, now, details=details)

@@ -17,7 +17,7 @@ import msgspec
 from people.persons import Language
 from people.roster_files import Encoding, Known, Record, RosterRefused, Table, clean, tables
 
-_MAX_NAME, _MAX_CLASS, _MAX_ID = 80, 40, 255
+_MAX_NAME, _MAX_CLASS, _MAX_ID, _MAX_GUARDIANS = 80, 40, 255, 8
 # The oldest person known to have lived was born later.
 _FIRST_BIRTH = date(1900, 1, 1)
 
@@ -40,6 +40,10 @@ class RosterRole(StrEnum):
     CLERK = "clerk"
 
 
+# Who may have a guardian, if the age says so.
+CHILDREN: Final = frozenset({RosterRole.PUPIL, RosterRole.PATIENT})
+
+
 class RosterRow(msgspec.Struct, frozen=True, kw_only=True):
     """A person of a list."""
 
@@ -52,6 +56,7 @@ class RosterRow(msgspec.Struct, frozen=True, kw_only=True):
     language: Language
     roles: tuple[RosterRole, ...]
     classes: tuple[str, ...]
+    guardians: tuple[str, ...] = ()  # numbers of the people who are proposed as guardians
 
 
 class BadRow(msgspec.Struct, frozen=True):
@@ -88,6 +93,11 @@ _COLUMNS: Final = {
     "role": ("role", "роль"),
     "class": ("class", "classname", "класс", "сыйныф"),
     "language": ("language", "язык", "тел"),
+    "guardians": (
+        *("guardians", "guardian", "guardiansourcedids", "guardiansourcedid"),
+        *("номерродителя", "номерародителей", "атаананомеры"),
+    ),
+    "agents": ("agentsourcedids",),
 }
 _OF_ONEROSTER: Final = (
     *("status", "enableduser", "usersourcedid", "classsourcedid", "title", "birthdate"),
@@ -157,6 +167,7 @@ def _people(
     rows: list[RosterRow] = []
     bad: list[BadRow] = []
     seen: set[str] = set()
+    agents: dict[int, tuple[str, ...]] = {}
     left_out = 0
     for record in table.records:
         if not _in_use(record):
@@ -170,12 +181,39 @@ def _people(
             where = classes.get(key, []) + ([cells["class"]] if cells["class"] else [])
             cells["born_on"] = cells["born_on"] or births.get(key, "")
             row = _row((table.name, record.line), cells, words, where, today)
+            agents[record.line] = _numbers("agents", cells["agents"])
             _once(row, seen)
         except _Wrong as wrong:
             bad.append(BadRow(table.name, record.line, wrong.field, wrong.code))
             continue
         rows.append(row)
-    return Roster(table.encoding, rows, bad, left_out)
+    return Roster(table.encoding, _with_agents(rows, agents), bad, left_out)
+
+
+def _with_agents(rows: list[RosterRow], agents: Mapping[int, tuple[str, ...]]) -> list[RosterRow]:
+    """Tell guardians among the agents of OneRoster, who are named on either side or on both.
+
+    Of people of the list only a parent is a guardian; who is not in it may be known here.
+    """
+    if not any(agents.values()):
+        return rows
+    numbered = {row.source_id: row for row in rows if row.source_id is not None}
+    named: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.source_id is not None and RosterRole.PARENT in row.roles:
+            for number in agents[row.line]:
+                named[number].append(row.source_id)
+    found = []
+    for row in rows:
+        child = not CHILDREN.isdisjoint(row.roles)
+        parents = [
+            number
+            for number in (*agents[row.line], *named.get(row.source_id or "", ()))
+            if number not in numbered or RosterRole.PARENT in numbered[number].roles
+        ]
+        all_of_them = tuple(dict.fromkeys((*row.guardians, *parents))) if child else row.guardians
+        found.append(msgspec.structs.replace(row, guardians=all_of_them))
+    return found
 
 
 def _whole(record: Record) -> None:
@@ -203,6 +241,9 @@ def _row(
     if _NO_CLASS in where:
         raise _Wrong("class", "class_unknown")
     pupil = RosterRole.PUPIL in roles
+    guardians = _numbers("guardians", cells.get("guardians", ""))
+    if guardians and CHILDREN.isdisjoint(roles):
+        raise _Wrong("guardians", "guardian_of_no_child")
     return RosterRow(
         file=place[0],
         line=place[1],
@@ -215,7 +256,16 @@ def _row(
         classes=tuple(
             dict.fromkeys(_text("class", one, _CLASS, _MAX_CLASS) for one in where if pupil)
         ),
+        guardians=guardians,
     )
+
+
+def _numbers(field: str, value: str) -> tuple[str, ...]:
+    """Numbers of the list in one cell, with commas or semicolons between them."""
+    parts = [part.strip() for part in re.split("[,;]", value) if part.strip()]
+    if len(parts) > _MAX_GUARDIANS:
+        raise _Wrong(field, "too_many_guardians")
+    return tuple(dict.fromkeys(_text(field, one, _ID, _MAX_ID) for one in parts))
 
 
 def _name(field: str, value: str) -> str:
@@ -229,7 +279,7 @@ def _text(field: str, value: str, shape: re.Pattern[str], longest: int) -> str:
     if not value:
         return ""
     # What an encoding could not hold was written as a question mark by whoever saved the file.
-    if field != "source_id" and ("?" in value or "\ufffd" in value):
+    if shape is not _ID and ("?" in value or "\ufffd" in value):
         raise _Wrong(field, "letters_lost")
     if len(value) > longest:
         raise _Wrong(field, "too_long")

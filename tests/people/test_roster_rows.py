@@ -226,3 +226,38 @@ def test_roles_of_enrolments_do_where_no_other_file_has_them() -> None:
         ("p1", (RosterRole.PUPIL,)),
         ("t1", (RosterRole.TEACHER,)),
     ]
+
+
+AGENTS = """sourcedId,givenName,familyName,role,agentSourcedIds
+p1,Айдар,Вәлиев,student,"g1,t1,x9"
+p2,София,Кузнецова,student,
+g1,Дамир,Вәлиев,parent,p1
+g2,Анна,Ковалёва,guardian,"p1,p2"
+t1,Марат,Юсупов,teacher,p2
+"""
+
+
+def test_parents_among_the_agents_of_oneroster_are_guardians() -> None:
+    """Named on either side, once; a teacher is none; who is not in the file may be known here."""
+    found = read_roster(zipped(users=AGENTS, demographics=BIRTHS), TODAY)
+    assert {row.source_id: row.guardians for row in found.rows} == {
+        "p1": ("g1", "x9", "g2"),
+        "p2": ("g2",),
+        "g1": (),
+        "g2": (),
+        "t1": (),
+    }
+
+
+def test_a_column_of_ones_own_names_guardians_by_number() -> None:
+    """Of a pupil or a patient; a name is no number, and nine guardians are too many."""
+    header = HEADER + ";guardians"
+    rows = ("u1;Анна;Ли;;pupil;;g1, g2,g1", "u2;Олег;Ким;;parent;;g1", "u3;Ян;Ким;;pupil;;=g1")
+    nine = ",".join(f"g{n}" for n in range(9))
+    found = read_roster(csv_of(*rows, f"u4;Ия;Ким;;pupil;;{nine}", header=header), TODAY)
+    assert [row.guardians for row in found.rows] == [("g1", "g2")]
+    assert [(one.line, one.field, one.code) for one in found.bad] == [
+        (3, "guardians", "guardian_of_no_child"),
+        (4, "guardians", "malformed"),
+        (5, "guardians", "too_many_guardians"),
+    ]

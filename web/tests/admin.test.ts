@@ -30,6 +30,7 @@ const report = {
   same: 0,
   changed: 0,
   left_out: 0,
+  guardians: 2,
   bad_count: 1,
   bad: [{ file: '', line: 3, field: 'family_name', code: 'letters_lost' }],
   classes: ['7А'],
@@ -163,6 +164,11 @@ it('shows the bad rows of a list before anything is stored', async () => {
   expect(screen.queryByRole('button', { name: 'Store everybody' })).toBeNull();
   await user.click(screen.getByRole('button', { name: /^Skip these rows/ }));
   expect(await screen.findByRole('link', { name: 'To the cards' })).toBeVisible();
+  expect(screen.getByText('Guardians to confirm').parentElement).toHaveTextContent(/2$/);
+  expect(screen.getByRole('link', { name: 'To the guardians' })).toHaveAttribute(
+    'href',
+    `#/admin/${ORG}/guardians`,
+  );
   expect(routes(sent).filter((route) => route === imports)).toHaveLength(2);
 });
 

@@ -11,9 +11,10 @@ export const MOST_BYTES = 5_000_000;
 
 /** A file as it may look; column names and roles are understood in three languages. */
 export const SAMPLE = [
-  'имя;фамилия;дата рождения;роль;класс;номер',
-  'Айдар;Вәлиев;17.05.2012;ученик;7А;1042',
-  'Анна;Ковалёва;;учитель;;17',
+  'имя;фамилия;дата рождения;роль;класс;номер;номера родителей',
+  'Айдар;Вәлиев;17.05.2012;ученик;7А;1042;2042',
+  'Дамир;Вәлиев;;отец;;2042;',
+  'Анна;Ковалёва;;учитель;;17;',
 ].join('\n');
 
 const PATH = '/api/v1/organisations/{organisation_id}/imports';

@@ -228,6 +228,40 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/deliveries/{delivery_id}/answer': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Say that a document arrived, or refuse it with a reason. */
+    post: operations['answerDelivery'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/deliveries/{delivery_id}/file': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description What a school was given, as PDF or signed JSON. */
+    get: operations['deliveryFile'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/devices': {
     parameters: {
       query?: never;
@@ -257,6 +291,111 @@ export interface paths {
     post?: never;
     /** @description End a device's token for good; its socket closes. */
     delete: operations['revokeDevice'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/documents/{document_id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A document with what it says. */
+    get: operations['getDocument'];
+    /** @description Write a draft anew; 409 when somebody wrote in between, or when it is signed. */
+    put: operations['changeDocument'];
+    post?: never;
+    /** @description Throw a draft away. */
+    delete: operations['discardDocument'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/documents/{document_id}/deliveries': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Where a document went, and schools that it can be given to. */
+    get: operations['listDeliveries'];
+    put?: never;
+    /** @description Give a certificate to a school of its person, in the form without a diagnosis. */
+    post: operations['giveDocument'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/documents/{document_id}/file': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A signed document as PDF or as signed JSON. */
+    get: operations['documentFile'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/documents/{document_id}/revoke': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Say that a signed document holds no longer, and why. */
+    post: operations['revokeDocument'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/documents/{document_id}/sign': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Sign a draft as it was read, number it, and give it to its person. */
+    post: operations['signDocument'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/documents/{document_id}/versions': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Begin the next version as a draft; signing it supersedes this one. */
+    post: operations['nextDocumentVersion'];
+    delete?: never;
     options?: never;
     head?: never;
     patch?: never;
@@ -1389,6 +1528,41 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/organisations/{organisation_id}/documents': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description What an organisation was given, newest first, for its desk. */
+    get: operations['receivedDocuments'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/erasures': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Whom the organisation erased. */
+    get: operations['listErasures'];
+    put?: never;
+    /** @description Destroy a person's key and leave a tombstone; there is no way back. */
+    post: operations['erasePerson'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/organisations/{organisation_id}/guardianships': {
     parameters: {
       query?: never;
@@ -1452,6 +1626,41 @@ export interface paths {
     put?: never;
     /** @description Close health or school to a guardian by a court's paper; what is open ends at once. */
     post: operations['limitGuardian'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/holds': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Holds of the organisation, those that hold first. */
+    get: operations['listHolds'];
+    put?: never;
+    /** @description Hold what is known of a person: neither erased nor deleted for its age. */
+    post: operations['setHold'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/holds/{hold_id}/lift': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Lift a hold. */
+    post: operations['liftHold'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1712,6 +1921,23 @@ export interface paths {
     };
     /** @description A person's record as far as it is open to the caller. */
     get: operations['getRecord'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/records/{person_id}/documents': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description One's own signed documents or a child's, newest first. */
+    get: operations['listDocuments'];
     put?: never;
     post?: never;
     delete?: never;
@@ -2026,6 +2252,57 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/verify/file': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Whether this file is a genuine document, and holds. */
+    post: operations['verifyFile'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/verify/keys': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The public keys of our organisations, to verify documents with where we are not asked. */
+    get: operations['verifyKeys'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/verify/line': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Whether the document whose QR code says this is genuine, and holds. */
+    post: operations['verifyLine'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/visits/{visit_id}': {
     parameters: {
       query?: never;
@@ -2060,6 +2337,24 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/visits/{visit_id}/documents': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Documents of a visit, newest first; drafts to its doctor only. */
+    get: operations['visitDocuments'];
+    put?: never;
+    /** @description Begin a document of a visit. */
+    post: operations['draftDocument'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/visits/{visit_id}/ecg': {
     parameters: {
       query?: never;
@@ -2086,6 +2381,59 @@ export interface paths {
     };
     /** @description Frames above sequence `after`, in order, each behind its length (u32, little endian). */
     get: operations['visitEcgFrames'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/files': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The files of a visit, to its doctor and its patient. */
+    get: operations['listVisitFiles'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/files/{file_id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A file: a picture to be shown, anything else to be saved. */
+    get: operations['getVisitFile'];
+    /** @description Take a file for the visit; the same id and file again gets the same answer. */
+    put: operations['addVisitFile'];
+    post?: never;
+    /** @description Take back what one handed in oneself, while the visit lasts. */
+    delete: operations['removeVisitFile'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/files/{file_id}/preview': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A small picture of a picture, or of a document's first page. */
+    get: operations['getVisitFilePreview'];
     put?: never;
     post?: never;
     delete?: never;
@@ -2278,6 +2626,12 @@ export interface components {
       until: string;
     };
     /**
+     * Audience
+     * @description For whom a signed body is made.
+     * @enum {unknown}
+     */
+    Audience: 'full' | 'school';
+    /**
      * BadRow
      * @description A row that is not stored: where it is, which field is at fault, and why, as a code.
      */
@@ -2373,6 +2727,24 @@ export interface components {
       way: 'card';
     };
     /**
+     * Certificate
+     * @description From when until when somebody was ill, and no sports until when; days included.
+     */
+    Certificate: {
+      /** @default null */
+      absent_from: string | null;
+      /** @default null */
+      absent_until: string | null;
+      /** @default  */
+      diagnosis: string;
+      /** @default  */
+      icd10: string;
+      /** @enum {unknown} */
+      kind: 'certificate';
+      /** @default null */
+      sports_until: string | null;
+    };
+    /**
      * Chapter
      * @description From `start_ms` on this page was shown; `title` is the first line written on it.
      */
@@ -2411,6 +2783,31 @@ export interface components {
       message: components['schemas']['ChatMessage'];
       /** @enum {unknown} */
       type: 'chat';
+    };
+    /**
+     * CheckState
+     * @description What became of a paper.
+     * @enum {unknown}
+     */
+    CheckState: 'forged' | 'genuine' | 'revoked' | 'superseded' | 'unregistered';
+    /**
+     * Checked
+     * @description The answer; of a forged paper nothing is said.
+     */
+    Checked: {
+      /** @default null */
+      audience: components['schemas']['Audience'] | null;
+      /** @default null */
+      ended_at: string | null;
+      /** @default null */
+      kind: components['schemas']['people.document_contents.Kind'] | null;
+      /** @default null */
+      number: string | null;
+      /** @default null */
+      organisation: string | null;
+      /** @default null */
+      signed_on: string | null;
+      state: components['schemas']['CheckState'];
     };
     /**
      * Child
@@ -2471,6 +2868,22 @@ export interface components {
       until: string | null;
     };
     /**
+     * Conclusion
+     * @description What the doctor found in a visit, and advises.
+     */
+    Conclusion: {
+      /** @default  */
+      advice: string;
+      /** @default  */
+      diagnosis: string;
+      /** @default  */
+      icd10: string;
+      /** @enum {unknown} */
+      kind: 'conclusion';
+      /** @default  */
+      text: string;
+    };
+    /**
      * Confirmation
      * @description The code that came to the address.
      */
@@ -2493,6 +2906,16 @@ export interface components {
       purpose: components['schemas']['Purpose'];
       scope: string[];
       version: number;
+    };
+    /**
+     * ConsentRecord
+     * @description That the person agreed to something; by whom, when and to which words is added on signing.
+     */
+    ConsentRecord: {
+      /** @enum {unknown} */
+      kind: 'consent';
+      /** @default telemedicine */
+      purpose: components['schemas']['Purpose'];
     };
     /**
      * ConsentText
@@ -2546,6 +2969,37 @@ export interface components {
       name: string;
       pages: number;
       texts: string[];
+    };
+    /**
+     * Delivery
+     * @description A handing over as both sides see it; without `to` it is to the person.
+     */
+    Delivery: {
+      accepted: boolean | null;
+      answered_at: string | null;
+      given_at: string;
+      /** Format: uuid */
+      id: string;
+      mine: boolean;
+      reason: string;
+      to: components['schemas']['Ref'] | null;
+    };
+    /**
+     * DeliveryAnswer
+     * @description That it arrived, or why it is not taken.
+     */
+    DeliveryAnswer: {
+      accepted: boolean;
+      /** @default  */
+      reason: string;
+    };
+    /**
+     * DeliveryDesk
+     * @description Where a document went, and schools that it can be given to yet.
+     */
+    DeliveryDesk: {
+      deliveries: components['schemas']['Delivery'][];
+      schools: components['schemas']['Ref'][];
     };
     /**
      * Departure
@@ -2611,6 +3065,80 @@ export interface components {
       total_bytes: number;
     };
     /**
+     * Document
+     * @description A document on its own page. `changes` counts how often the draft was written.
+     */
+    Document: {
+      changes: number;
+      content:
+        | components['schemas']['Conclusion']
+        | components['schemas']['Referral']
+        | components['schemas']['Certificate']
+        | components['schemas']['ConsentRecord'];
+      ended_at: string | null;
+      /** Format: uuid */
+      id: string;
+      kind: components['schemas']['people.document_contents.Kind'];
+      made_at: string;
+      mine: boolean;
+      number: string | null;
+      organisation: components['schemas']['Ref'];
+      reason: string;
+      signed_at: string | null;
+      signer: components['schemas']['Ref'] | null;
+      state: components['schemas']['DocumentState'];
+      subject: components['schemas']['Ref'];
+      version: number;
+      views: components['schemas']['DocumentView'][];
+      /** Format: uuid */
+      visit_id: string;
+    };
+    /**
+     * DocumentState
+     * @description See the top of this module.
+     * @enum {unknown}
+     */
+    DocumentState: 'draft' | 'revoked' | 'signed' | 'superseded';
+    /**
+     * DocumentSummary
+     * @description A document in a list: nothing of what it says.
+     */
+    DocumentSummary: {
+      ended_at: string | null;
+      /** Format: uuid */
+      id: string;
+      kind: components['schemas']['people.document_contents.Kind'];
+      made_at: string;
+      number: string | null;
+      organisation: components['schemas']['Ref'];
+      signed_at: string | null;
+      signer: components['schemas']['Ref'] | null;
+      state: components['schemas']['DocumentState'];
+      subject: components['schemas']['Ref'];
+      version: number;
+    };
+    /**
+     * DocumentView
+     * @description A signed body as its reader may take it along; `line` is what its QR code holds.
+     */
+    DocumentView: {
+      audience: components['schemas']['Audience'];
+      line: string;
+      printed: boolean;
+    };
+    /**
+     * DraftChange
+     * @description A draft's new text, and how often it had been written when it was read.
+     */
+    DraftChange: {
+      changes: number;
+      content:
+        | components['schemas']['Conclusion']
+        | components['schemas']['Referral']
+        | components['schemas']['Certificate']
+        | components['schemas']['ConsentRecord'];
+    };
+    /**
      * EcgStreamInfo
      * @description A stream as screens need it: mV = (adc - baseline) / gain_per_mv.
      */
@@ -2633,6 +3161,23 @@ export interface components {
     Enrolled: {
       recovery_codes: string[];
     };
+    /**
+     * Erasure
+     * @description What is known of an erased person.
+     */
+    Erasure: {
+      done: boolean;
+      erased_at: string;
+      /** Format: uuid */
+      person_id: string;
+      reason: string;
+    };
+    /**
+     * ErasureReason
+     * @description Why; a code, because the log of erasures outlives everything and holds no sentences.
+     * @enum {unknown}
+     */
+    ErasureReason: 'asked' | 'court' | 'mistake' | 'term_over';
     /**
      * Factors
      * @description What the caller can prove himself with.
@@ -2667,6 +3212,21 @@ export interface components {
       field: string;
       /** @default {} */
       params: Record<string, never>;
+    };
+    /**
+     * File
+     * @description A signed JSON or a print, base64.
+     */
+    File: {
+      file: string;
+    };
+    /**
+     * FilesChanged
+     * @description A file of the visit was handed in or taken back: ask for the list.
+     */
+    FilesChanged: {
+      /** @enum {unknown} */
+      type: 'files';
     };
     /**
      * FirstAdministrator
@@ -2736,6 +3296,21 @@ export interface components {
       type: 'hello';
     };
     /**
+     * Hold
+     * @description A hold as administrators of its organisation see it.
+     */
+    Hold: {
+      holds: boolean;
+      /** Format: uuid */
+      id: string;
+      lifted_at: string | null;
+      person: components['schemas']['Ref'];
+      reason: string;
+      set_at: string;
+      set_by: components['schemas']['Ref'];
+      until: string | null;
+    };
+    /**
      * Home
      * @description What the home page shows beside the caller's own day.
      */
@@ -2766,6 +3341,7 @@ export interface components {
       classes: string[];
       /** @enum {unknown} */
       encoding: 'utf-8' | 'windows-1251';
+      guardians: number;
       left_out: number;
       new: number;
       rows: number;
@@ -2956,6 +3532,13 @@ export interface components {
       scope: components['schemas']['Scope'];
       since: string;
       until: string | null;
+    };
+    /**
+     * Line
+     * @description What a QR code holds.
+     */
+    Line: {
+      line: string;
     };
     /**
      * Link
@@ -3225,6 +3808,34 @@ export interface components {
       version: number;
     };
     /**
+     * NewDelivery
+     * @description To which school.
+     */
+    NewDelivery: {
+      /** Format: uuid */
+      organisation_id: string;
+    };
+    /**
+     * NewDocument
+     * @description What a draft begins with.
+     */
+    NewDocument: {
+      content:
+        | components['schemas']['Conclusion']
+        | components['schemas']['Referral']
+        | components['schemas']['Certificate']
+        | components['schemas']['ConsentRecord'];
+    };
+    /**
+     * NewErasure
+     * @description Who is to be erased, and why.
+     */
+    NewErasure: {
+      /** Format: uuid */
+      person_id: string;
+      reason: components['schemas']['ErasureReason'];
+    };
+    /**
      * NewFloor
      * @description To whom the floor is given, and for which kinds of media.
      */
@@ -3242,6 +3853,17 @@ export interface components {
       child_id: string;
       /** Format: uuid */
       guardian_id: string;
+    };
+    /**
+     * NewHold
+     * @description Whose data are to stay, why, and until when (without a day: until it is lifted).
+     */
+    NewHold: {
+      /** Format: uuid */
+      person_id: string;
+      reason: string;
+      /** @default null */
+      until: string | null;
     };
     /**
      * NewKey
@@ -3642,6 +4264,18 @@ export interface components {
       type: string;
     };
     /**
+     * PublicKey
+     * @description What anybody needs to verify an organisation's documents without asking us.
+     */
+    PublicKey: {
+      id: string;
+      made_at: string;
+      organisation: components['schemas']['Ref'];
+      pem: string;
+      public: string;
+      retired_at: string | null;
+    };
+    /**
      * PublishedText
      * @description A text as its administrator sees it.
      */
@@ -3765,6 +4399,25 @@ export interface components {
     Reason:
       'drift' | 'electrode_off' | 'few_beats' | 'flat_line' | 'mains' | 'muscle' | 'saturation';
     /**
+     * Received
+     * @description A document as the school's desk sees it in its list.
+     */
+    Received: {
+      accepted: boolean | null;
+      answered_at: string | null;
+      given_at: string;
+      /** Format: uuid */
+      id: string;
+      issuer: components['schemas']['Ref'];
+      kind: components['schemas']['people.document_contents.Kind'];
+      number: string;
+      person: components['schemas']['Ref'];
+      printed: boolean;
+      /** Format: date */
+      signed_on: string;
+      state: components['schemas']['DocumentState'];
+    };
+    /**
      * Record
      * @description A record as far as it is open; None stands for a field that is not, "" for a name.
      */
@@ -3870,6 +4523,22 @@ export interface components {
       name: string;
     };
     /**
+     * Referral
+     * @description To whom the person is sent, and why.
+     */
+    Referral: {
+      /** @default  */
+      diagnosis: string;
+      /** @default  */
+      icd10: string;
+      /** @enum {unknown} */
+      kind: 'referral';
+      /** @default  */
+      reason: string;
+      /** @default  */
+      to: string;
+    };
+    /**
      * Relative
      * @description The other side of a guardianship, and what it may see now.
      */
@@ -3900,6 +4569,13 @@ export interface components {
     Return: {
       code: string;
       state: string;
+    };
+    /**
+     * Revocation
+     * @description Why a document holds no longer.
+     */
+    Revocation: {
+      reason: string;
     };
     /**
      * Right
@@ -4063,6 +4739,13 @@ export interface components {
     ShownCode: {
       code: string;
       expires_at: string;
+    };
+    /**
+     * SignDocument
+     * @description What is signed is the draft that was read: how often it had been written.
+     */
+    SignDocument: {
+      changes: number;
     };
     /**
      * SignIn
@@ -4279,6 +4962,22 @@ export interface components {
       type: 'visit';
     };
     /**
+     * VisitFile
+     * @description A file in a visit's list. `mine`: handed in by the reader; `lost`: its bytes are gone.
+     */
+    VisitFile: {
+      at: string;
+      /** Format: uuid */
+      id: string;
+      kind: components['schemas']['storage.file_checks.kinds.Kind'];
+      lost: boolean;
+      mine: boolean;
+      name: string;
+      preview: boolean;
+      side: components['schemas']['VisitSide'];
+      size: number;
+    };
+    /**
      * VisitOutside
      * @description A visit as somebody beside the patient sees it: when, with whom, where.
      */
@@ -4309,6 +5008,7 @@ export interface components {
       | components['schemas']['Vitals']
       | components['schemas']['StoresAway']
       | components['schemas']['StoresBack']
+      | components['schemas']['FilesChanged']
       | components['schemas']['VisitChanged']
       | components['schemas']['Pong']
       | components['schemas']['SocketProblem']
@@ -4424,6 +5124,12 @@ export interface components {
     'people.consent_rules.Hand': 'guardian' | 'own';
     /**
      * Kind
+     * @description What a document is.
+     * @enum {unknown}
+     */
+    'people.document_contents.Kind': 'certificate' | 'conclusion' | 'consent' | 'referral';
+    /**
+     * Kind
      * @description Kinds of relation.
      * @enum {unknown}
      */
@@ -4443,6 +5149,13 @@ export interface components {
       | 'record'
       | 'share'
       | 'teaching';
+    /**
+     * Kind
+     * @description Kinds of file, by content.
+     * @enum {unknown}
+     */
+    'storage.file_checks.kinds.Kind':
+      'csv' | 'docx' | 'jpeg' | 'odt' | 'pdf' | 'png' | 'pptx' | 'text' | 'webp' | 'xlsx';
   };
   responses: never;
   parameters: never;
@@ -4566,7 +5279,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -4850,7 +5563,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -5047,7 +5760,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -5398,7 +6111,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -5550,7 +6263,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -5807,6 +6520,225 @@ export interface operations {
       };
     };
   };
+  answerDelivery: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        delivery_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DeliveryAnswer'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  deliveryFile: {
+    parameters: {
+      query?: {
+        form?: 'json' | 'pdf';
+      };
+      header?: never;
+      path: {
+        delivery_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': string;
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   listDevices: {
     parameters: {
       query?: never;
@@ -5937,6 +6869,951 @@ export interface operations {
       };
     };
   };
+  getDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Document'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  changeDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DraftChange'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Document'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  discardDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listDeliveries: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['DeliveryDesk'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  giveDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewDelivery'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['DeliveryDesk'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  documentFile: {
+    parameters: {
+      query?: {
+        form?: 'json' | 'pdf';
+        /** @description For whom a signed body is made. */
+        audience?: components['schemas']['Audience'];
+      };
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': string;
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  revokeDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['Revocation'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Document'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  signDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['SignDocument'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Document'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  nextDocumentVersion: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        document_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Document'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   enter: {
     parameters: {
       query?: never;
@@ -5995,7 +7872,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -6098,7 +7975,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -6259,7 +8136,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -6568,7 +8445,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -6922,7 +8799,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -7303,7 +9180,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -7500,7 +9377,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -7715,7 +9592,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -8044,7 +9921,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -8245,7 +10122,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -8806,7 +10683,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -8932,7 +10809,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -9218,7 +11095,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -9946,7 +11823,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -10158,7 +12035,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -10552,7 +12429,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -10657,7 +12534,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -10829,7 +12706,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -10934,7 +12811,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -11030,7 +12907,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -11124,7 +13001,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -11211,7 +13088,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -11327,7 +13204,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -11508,7 +13385,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -11831,7 +13708,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -12353,7 +14230,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -12548,7 +14425,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -12833,8 +14710,294 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  receivedDocuments: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Received'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listErasures: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Erasure'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  erasePerson: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewErasure'];
+      };
+    };
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Erasure'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
         headers: {
           [name: string]: unknown;
         };
@@ -13025,7 +15188,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -13310,7 +15473,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -13321,6 +15484,282 @@ export interface operations {
       };
       /** @description Understood, but not believed. */
       422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listHolds: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Hold'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  setHold: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewHold'];
+      };
+    };
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Hold'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  liftHold: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+        hold_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
         headers: {
           [name: string]: unknown;
         };
@@ -13428,7 +15867,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -13854,7 +16293,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -14041,7 +16480,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -14680,7 +17119,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -14803,7 +17242,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -14957,6 +17396,82 @@ export interface operations {
       };
     };
   };
+  listDocuments: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        person_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['DocumentSummary'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   askForHelp: {
     parameters: {
       query?: never;
@@ -15004,7 +17519,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -15109,7 +17624,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -15478,7 +17993,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -15753,7 +18268,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -15840,7 +18355,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -15992,7 +18507,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -16088,7 +18603,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -16274,7 +18789,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
@@ -16341,6 +18856,200 @@ export interface operations {
       };
       /** @description Seen, but not allowed; or sent from a foreign origin. */
       403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  verifyFile: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['File'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Checked'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  verifyKeys: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PublicKey'][];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  verifyLine: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['Line'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Checked'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
         headers: {
           [name: string]: unknown;
         };
@@ -16502,6 +19211,198 @@ export interface operations {
       };
       /** @description There is no such thing for you. */
       404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  visitDocuments: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['DocumentSummary'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  draftDocument: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewDocument'];
+      };
+    };
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Document'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
         headers: {
           [name: string]: unknown;
         };
@@ -16694,6 +19595,525 @@ export interface operations {
       };
     };
   };
+  listVisitFiles: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['VisitFile'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getVisitFile: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/octet-stream': string;
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The range begins behind the end. */
+      416: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  addVisitFile: {
+    parameters: {
+      query: {
+        name: string;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/octet-stream': string;
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['VisitFile'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      408: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body does not say how long it is. */
+      411: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  removeVisitFile: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getVisitFilePreview: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'image/webp': string;
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The range begins behind the end. */
+      416: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   getNote: {
     parameters: {
       query?: never;
@@ -16857,7 +20277,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The body is no JSON. */
+      /** @description The body is no JSON, or not of the type that is taken. */
       415: {
         headers: {
           [name: string]: unknown;
