@@ -66,7 +66,7 @@ async def _forget_erased(db: AsyncSession, now: datetime) -> None:
         update(Files)
         .where(Files.owner_id.in_(erased), Files.removed_at.is_(None))
         .values(removed_at=now)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False, **audit.WRITE_PATH)
     )
 
 
