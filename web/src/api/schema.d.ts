@@ -3390,6 +3390,8 @@ export interface components {
       id: string;
       kinds: string[];
       name: string;
+      /** @default null */
+      organisation_id: string | null;
       /** Format: uuid */
       person_id: string;
       since: string;
