@@ -99,7 +99,7 @@ async def add_reading_for(
     # A transaction of its own: the ingest writer must not wait for a connection we hold.
     async with house.transaction() as db:
         typed = await typed_for(db, sender.actor, assistance_id, data, now)
-    applied = await house.readings.submit([typed])
+    applied = await house.readings.submit([typed], lane=typed.device.lane)
     return Response(applied[0].reading, status_code=status_of(applied))
 
 

@@ -38,6 +38,11 @@ from telemed.ecg import AppliedFrame, IncomingFrame
 from telemed.readings import Applied, Incoming
 
 
+# Of the pool's connections: who signs in holds one while the password is looked at, and a school's
+# morning must leave the others to those who are in.
+SIGN_INS_AT_ONCE = 4
+
+
 def utc_now() -> datetime:
     """The clock of the edge; domain code is told the time."""
     return datetime.now(UTC)
@@ -61,6 +66,7 @@ class House:
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
+        self.signing_in = asyncio.Semaphore(SIGN_INS_AT_ONCE)
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.provider = provider_of(settings)
@@ -69,7 +75,7 @@ class House:
             self.sessions, readings.apply, after_commit=self._stored
         )
         self.frames: IngestWriter[IncomingFrame, AppliedFrame] = IngestWriter(
-            self.sessions, ecg.apply_frames, after_commit=self._frames_stored
+            self.sessions, ecg.apply_frames, at_once=1, after_commit=self._frames_stored
         )
 
     @asynccontextmanager

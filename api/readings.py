@@ -24,7 +24,7 @@ from telemed.readings import Applied, Outcome, Reading, ReadingResult
 class NewReadings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a device sends; it may send again whatever was not acknowledged."""
 
-    readings: Annotated[list[Measurement], msgspec.Meta(min_length=1, max_length=500)]
+    readings: Annotated[list[Measurement], msgspec.Meta(min_length=1, max_length=1000)]
 
 
 class ReadingResults(msgspec.Struct, frozen=True):
@@ -52,7 +52,8 @@ async def send_readings(
     now: NamedDependency[datetime],
 ) -> Response[ReadingResults]:
     """Store a device's readings, all or none; answered after the commit."""
-    applied = await house.readings.submit(readings.incoming(device, data.readings, now))
+    checked = readings.incoming(device, data.readings, now)
+    applied = await house.readings.submit(checked, lane=device.lane)
     return Response(ReadingResults(readings.results(applied)), status_code=status_of(applied))
 
 
@@ -71,7 +72,7 @@ async def add_my_reading(
 ) -> Response[Reading]:
     """Store a reading the caller typed in; answered after the commit."""
     typed = readings.by_hand(sender.actor, sender.person_id, data, now)
-    applied = await house.readings.submit([typed])
+    applied = await house.readings.submit([typed], lane=typed.device.lane)
     return Response(applied[0].reading, status_code=status_of(applied))
 
 

@@ -19,6 +19,7 @@ from people import audit
 from people.facts import DeviceRevoked, emit
 from people.policy import Act, Actor, Kind, Right, Thing, require
 from people.refused import NotFound, NotSignedIn
+from people.relations import Relations
 from storage.engine import Base, new_id
 
 MANUAL = "manual"  # readings typed in by hand; one such row per person, without a token
@@ -70,6 +71,12 @@ class KnownDevice(msgspec.Struct, frozen=True):
     name: str
     kinds: tuple[str, ...]
     since: datetime
+    organisation_id: UUID | None = None  # where its person is a patient; a hand is not asked
+
+    @property
+    def lane(self) -> UUID:
+        """Whose readings wait for each other: an organisation's, or this person's."""
+        return self.organisation_id or self.person_id
 
     @property
     def actor(self) -> Actor:
@@ -104,16 +111,28 @@ async def add_device(
 
 async def device_of(db: AsyncSession, token: str, now: datetime) -> KnownDevice:
     """Give the device of a token. Raises NotSignedIn for an unknown or revoked one."""
-    query = select(Devices).where(
+    patient_of = (
+        select(Relations.organisation_id)
+        .where(
+            Relations.actor_id == Devices.person_id,
+            Relations.kind == Kind.ATTACHMENT.value,
+            Relations.live(now),
+        )
+        .order_by(Relations.since, Relations.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(Devices, patient_of).where(
         Devices.token_sha256 == token_hash(token), Devices.revoked_at.is_(None)
     )
-    row = await db.scalar(query)
-    if row is None:
+    found = (await db.execute(query)).one_or_none()
+    if found is None:
         raise NotSignedIn
+    row, organisation_id = found
     if row.last_seen_at is None or now - row.last_seen_at > _SEEN_EVERY:
         row.last_seen_at = now
         await db.flush()
-    return _known(row)
+    return _known(row, organisation_id)
 
 
 async def device_alive(db: AsyncSession, device_id: UUID) -> bool:
@@ -190,5 +209,6 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _known(row: Devices) -> KnownDevice:
-    return KnownDevice(row.id, row.person_id, row.name, tuple(row.kinds), row.created_at)
+def _known(row: Devices, organisation_id: UUID | None = None) -> KnownDevice:
+    kinds = tuple(row.kinds)
+    return KnownDevice(row.id, row.person_id, row.name, kinds, row.created_at, organisation_id)

@@ -97,7 +97,7 @@ async def test_malformed_readings_are_named_by_place(cuff: httpx.AsyncClient) ->
     assert answer.json()["errors"][0]["field"] == "readings[0].taken_at"
     none = await cuff.post(f"{API}/readings", json={"readings": []})
     assert code(none) == (400, "malformed_body")
-    many = await cuff.post(f"{API}/readings", json={"readings": [reading(n) for n in range(501)]})
+    many = await cuff.post(f"{API}/readings", json={"readings": [reading(n) for n in range(1001)]})
     assert code(many) == (400, "malformed_body")
 
 

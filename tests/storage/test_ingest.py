@@ -42,10 +42,18 @@ class _Shelf:
     pids: list[int] = field(default_factory=list)
     inside: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def inside_of(self, groups: int) -> None:
+        """Wait until so many groups have come to their statements."""
+        while len(self.pids) < groups:
+            self.asked.clear()
+            await self.asked.wait()
 
     async def apply(self, db: AsyncSession, words: Sequence[str]) -> list[str | Exception]:
         self.groups.append(list(words))
         self.pids.append((await db.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+        self.asked.set()
         answers: list[str | Exception] = []
         for word in words:
             owner = 2 if word == "orphan" else 1
@@ -346,3 +354,64 @@ async def test_nothing_submitted_is_nothing_done(
 ) -> None:
     assert await writer.submit([]) == []
     assert shelf.groups == []
+
+
+async def test_a_lane_that_stalls_holds_back_nobody_but_itself(
+    engine: AsyncEngine, shelf: _Shelf
+) -> None:
+    """A word that a stranger's open transaction holds stops its lane; the other lane commits."""
+    async with (
+        engine.connect() as stranger,
+        IngestWriter(sessions(engine), shelf.apply, stalled_s=0.3) as writer,
+    ):
+        await stranger.execute(_INSERT, {"word": "held", "owner": 1})
+        stalled = asyncio.ensure_future(writer.submit(["held"], lane="a"))
+        await shelf.inside_of(1)
+        behind = asyncio.ensure_future(writer.submit(["behind"], lane="a"))
+        assert await writer.submit(["free"], lane="b") == ["FREE"]
+        assert not stalled.done()
+        outcomes = await _outcomes(stalled, behind)
+        assert [type(outcome) for outcome in outcomes] == [StoreAway] * 2
+        await stranger.rollback()
+        assert await writer.submit(["held"], lane="a") == ["HELD"]
+    assert await _stored(engine) == ["free", "held"]
+
+
+async def test_lanes_take_turns(engine: AsyncEngine, shelf: _Shelf) -> None:
+    """One with much to write does not go again before one that came later."""
+    shelf.go = asyncio.Event()
+    options: dict[str, int] = {"max_batch": 1, "at_once": 1}
+    async with IngestWriter(sessions(engine), shelf.apply, **options) as writer:  # type: ignore[arg-type]
+        many = [asyncio.ensure_future(writer.submit([f"a{n}"], lane="a")) for n in range(3)]
+        await shelf.inside.wait()
+        one = asyncio.ensure_future(writer.submit(["b"], lane="b"))
+        await asyncio.wait((one,), timeout=0)
+        shelf.go.set()
+        await asyncio.gather(*many, one)
+    assert await _stored(engine) == ["a0", "b", "a1", "a2"]
+
+
+async def test_a_lane_is_bounded_and_an_empty_one_still_takes(
+    engine: AsyncEngine, shelf: _Shelf
+) -> None:
+    """Whoever floods is told Busy; who has nothing waiting is not."""
+    shelf.go = asyncio.Event()
+    async with IngestWriter(
+        sessions(engine), shelf.apply, max_queue=4, max_lane=2, at_once=1
+    ) as writer:
+        first = asyncio.ensure_future(writer.submit(["a"], lane="a"))
+        await shelf.inside.wait()
+        waiting = [
+            asyncio.ensure_future(writer.submit([word, word * 2], lane=word)) for word in "abc"
+        ]
+        await asyncio.wait(waiting, timeout=0)
+        with pytest.raises(Busy):
+            await writer.submit(["more"], lane="a")
+        assert writer.queued == 6
+        with pytest.raises(Busy):
+            await writer.submit(["more"], lane="c")
+        shelf.go.set()
+        await asyncio.gather(first, *waiting[1:])
+        with pytest.raises(_Taken):
+            await waiting[0]
+    assert await _stored(engine) == ["a", "b", "bb", "c", "cc"]
