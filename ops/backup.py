@@ -184,7 +184,9 @@ class _Making:
 
     def base(self) -> Iterator[bytes]:
         """The database's files as one tar, read by pg_basebackup with every page's checksum."""
-        argv = [str(self.bin / "pg_basebackup"), "-D", "-", "-Ft", "-X", "none", "-c", "fast"]
+        argv = [str(self.bin / "pg_basebackup"), "-D", "-", "-Ft", "-c", "fast"]
+        # With its own log: without, it would wait for the archive, which may be away.
+        argv += ["-X", "fetch"]
         argv += ["--no-password", "--label", self.name]
         env = clean_env(
             self.settings.home,

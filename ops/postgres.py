@@ -25,7 +25,7 @@ _OLDEST = 15
 # log gets a hole (the next backup begins anew) than the clinic a full disk.
 _WAITING = 256
 _ARCHIVE = f"""
-if [ $(ls "$YANASHA_WAL" | wc -l) -ge {_WAITING} ]; then touch "$YANASHA_WAL/hole"; exit 0; fi
+if [ $(ls "$YANASHA_WAL" | wc -l) -ge {_WAITING} ]; then touch "$YANASHA_WAL/hole"; exit 0; fi;
 cp "%p" "$YANASHA_WAL/.%f" && sync "$YANASHA_WAL/.%f" && mv "$YANASHA_WAL/.%f" "$YANASHA_WAL/%f" &&
 sync "$YANASHA_WAL"
 """

@@ -13,7 +13,7 @@ from tests.ops.running import Installation
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a path short enough for sockets."""
-    with _folder() as folder:
+    with short_folder() as folder:
         yield folder
 
 
@@ -28,7 +28,7 @@ def installation(folder: Path) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Installation]:
     """An installation whose stores run, for tests that only look."""
-    with _folder() as folder:
+    with short_folder() as folder:
         one = Installation(folder / "home")
         one.start()
         yield one
@@ -36,7 +36,8 @@ def running() -> Iterator[Installation]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def short_folder() -> Iterator[Path]:
+    """A folder that servers reach, with a path short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="yo-", dir="/tmp") as name:
         Path(name).chmod(0o711)  # the servers' own user passes through
         yield Path(name)
