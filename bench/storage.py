@@ -23,7 +23,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bench.audit_read import audit_read
+from bench.guesses import guesses
 from bench.harness import Row, at_least, keeps_up, percentile, report
+from bench.objects import sealed_objects
 from bench.requests import read_auth
 from bench.sign_ins import sign_ins
 from bench.stores import running_stores
@@ -240,10 +242,12 @@ async def _with_table(url: str) -> AsyncEngine:
 PARTS: dict[str, Callable[[Settings], Awaitable[list[Row]]]] = {
     "ingest": ingest,
     "objects": objects,
+    "sealed": sealed_objects,
     "jobs": jobs,
     "audit": audit_read,
     "requests": read_auth,
     "signin": sign_ins,
+    "guesses": guesses,
 }
 
 

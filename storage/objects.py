@@ -5,7 +5,7 @@ ObjectsError
 └── ObjectsAway     the store is unreachable, refuses us or fails; the same call may succeed later
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 
@@ -48,6 +48,16 @@ class Objects(Protocol):
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
         """Return `length` bytes from `start`; fewer, even none, past the end, as a slice does."""
+        ...
+
+    def stream(
+        self, key: str, start: int, length: int | None, piece: int, *, more_first: int = 0
+    ) -> AsyncGenerator[bytes, None]:
+        """Give the bytes from `start` in pieces of `piece` bytes, the last one shorter.
+
+        The first one is `more_first` bytes longer. None past the end; to the end without `length`.
+        Close it when not all is read: it holds a connection. Raises as `get_range`.
+        """
         ...
 
     async def size(self, key: str) -> int:

@@ -36,8 +36,7 @@ _PREFIX: Final = 8
 _OVERHEAD: Final = 29  # what DataKey.seal adds
 _KEY: Final = 32
 HEADER: Final = len(MAGIC) + _PREFIX + _KEY + _OVERHEAD
-# Chunks of one part of an upload, or of one ranged read: S3 wants parts of 5 MiB and more, and a
-# call costs more than a millisecond.
+# Chunks of one part of an upload, or of one piece that is read: S3 wants parts of 5 MiB and more.
 _AT_ONCE: Final = 8
 _NUMBER = struct.Struct(">I")
 _ABOUT = struct.Struct(">I?")
@@ -170,14 +169,21 @@ class _Chunks:
     def __init__(self, objects: Objects, key: str, first: int, last: int | None) -> None:
         self._objects = objects
         self._key = key
-        self._next = first
-        self._last = last
-        self._coming: asyncio.Task[bytes] | None = None
+        self._with_header = first == 0
+        start = 0 if self._with_header else HEADER + first * _SEALED
+        end = None if last is None else HEADER + (last + 1) * _SEALED
+        self._stream = objects.stream(
+            key,
+            start,
+            None if end is None else end - start,
+            _AT_ONCE * _SEALED,
+            more_first=HEADER if self._with_header else 0,
+        )
+        self._coming = asyncio.create_task(self._piece())
 
     async def begin(self, data_key: DataKey, about: bytes) -> list[memoryview]:
         """Read the header and the first chunks: one call when the object is read from its start."""
-        self._ask()
-        if self._next_was_first:
+        if self._with_header:
             sealed = await self._arrived()
             header, sealed = sealed[:HEADER], sealed[HEADER:]
         else:
@@ -195,7 +201,7 @@ class _Chunks:
 
     async def more(self) -> list[memoryview]:
         """Give the next chunks; none past the end, or past the range."""
-        return self._split(await self._arrived()) if self._coming is not None else []
+        return self._split(await self._arrived())
 
     def open(self, sealed: memoryview, number: int, about: bytes) -> tuple[bytes, bool]:
         """Open a chunk and say whether it is the object's last. Raises DamagedObject."""
@@ -211,37 +217,18 @@ class _Chunks:
 
     async def close(self) -> None:
         """Let go what is still on its way."""
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.gather(self._coming, return_exceptions=True)
+        self._coming.cancel()
+        await asyncio.gather(self._coming, return_exceptions=True)
+        await self._stream.aclose()
 
-    @property
-    def _next_was_first(self) -> bool:
-        return self._asked_from == 0
-
-    def _ask(self) -> None:
-        """Ask for the next chunks."""
-        count = _AT_ONCE if self._last is None else min(_AT_ONCE, self._last + 1 - self._next)
-        if count <= 0:
-            self._coming = None
-            return
-        self._asked_from = self._next
-        at, length = HEADER + self._next * _SEALED, count * _SEALED
-        if self._next == 0:
-            at, length = 0, HEADER + length
-        self._next += count
-        self._coming = asyncio.create_task(self._objects.get_range(self._key, at, length))
+    async def _piece(self) -> bytes:
+        return await anext(self._stream, b"")
 
     async def _arrived(self) -> memoryview:
-        """Wait for what was asked for, and ask for what follows unless that was the end."""
-        if self._coming is None:
-            return memoryview(b"")
-        asked = self._next - self._asked_from
+        """Wait for what is on its way, and have the next piece come meanwhile."""
         data = await self._coming
-        header = HEADER if self._asked_from == 0 else 0
-        self._coming = None
-        if len(data) == header + asked * _SEALED:
-            self._ask()
+        if data:
+            self._coming = asyncio.create_task(self._piece())
         return memoryview(data)
 
     @staticmethod
