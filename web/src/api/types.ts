@@ -15,6 +15,7 @@ export type Day = Schemas['Day'];
 export type Reading = Schemas['Reading'];
 export type EcgStreamInfo = Schemas['EcgStreamInfo'];
 export type Note = Schemas['Note'];
+export type VisitFile = Schemas['VisitFile'];
 export type Notice = Schemas['Notice'];
 export type NoticeTarget = Schemas['NoticeTarget'];
 export type NoticeWays = Schemas['NoticeWays'];

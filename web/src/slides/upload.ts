@@ -1,7 +1,7 @@
 /** Sends one PDF and says how it goes. What cannot be slides is refused before a byte is sent. */
 
-import { problemOf, serverAway, type Problem } from '../api/problem';
-import { signInAgain } from '../session.svelte';
+import type { Problem } from '../api/problem';
+import { sendFile, type Sending } from '../api/sending';
 import type { Deck } from './deck';
 
 export const MOST_BYTES = 50 * 1024 * 1024;
@@ -35,60 +35,12 @@ export async function lookInto(file: Blob): Promise<Refusal | null> {
   return String.fromCharCode(...head).includes('%PDF-') ? null : 'not_a_pdf';
 }
 
-export interface Sending {
-  deck: Promise<Deck>;
-  cancel: () => void;
-}
-
-/** Thrown by `deck` after `cancel`. */
-export class Cancelled extends Error {}
-
-// fetch tells nothing of a request's progress; XMLHttpRequest does.
-function put(
-  url: string,
-  file: Blob,
-  onprogress: (share: number) => void,
-  stop: AbortSignal,
-): Promise<XMLHttpRequest> {
-  return new Promise((done, failed) => {
-    const request = new XMLHttpRequest();
-    request.open('PUT', url);
-    request.setRequestHeader('Content-Type', 'application/pdf');
-    request.upload.onprogress = (event) => onprogress(event.loaded / Math.max(1, event.total));
-    request.upload.onload = () => onprogress(1);
-    request.onload = () => done(request);
-    request.onerror = () => failed(serverAway());
-    request.onabort = () => failed(new Cancelled());
-    stop.addEventListener('abort', () => request.abort());
-    request.send(file);
-  });
-}
-
-function json(request: XMLHttpRequest): unknown {
-  try {
-    return JSON.parse(request.responseText) as unknown;
-  } catch {
-    return null;
-  }
-}
-
 /** Sends the file; `onprogress` hears the share that has left, 1 when the server has it all. */
 export function sendSlides(
   lessonId: string,
   file: File,
   onprogress: (share: number) => void,
-): Sending {
-  const stop = new AbortController();
+): Sending<Deck> {
   const url = `/api/v1/lessons/${lessonId}/slides?name=${encodeURIComponent(file.name)}`;
-  const send = async (): Promise<Deck> => {
-    let request = await put(url, file, onprogress, stop.signal);
-    if (request.status === 401 && (await signInAgain())) {
-      if (stop.signal.aborted) throw new Cancelled();
-      onprogress(0);
-      request = await put(url, file, onprogress, stop.signal);
-    }
-    if (request.status >= 200 && request.status < 300) return json(request) as Deck;
-    throw problemOf(new Response(null, { status: request.status || 502 }), json(request));
-  };
-  return { deck: send(), cancel: () => stop.abort() };
+  return sendFile<Deck>(url, 'application/pdf', file, onprogress);
 }

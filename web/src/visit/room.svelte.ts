@@ -48,6 +48,8 @@ export class Room {
   clockAheadMs = $state(0);
   readings = $state.raw<readonly Reading[]>([]);
   readingsHere = $state(false);
+  /** Grows when the visit's files may have changed. */
+  filesTold = $state(0);
   outgoing = $state.raw<readonly OutboxEntry[]>([]);
   /** The reading being typed: it outlives its form, which comes and goes with the visit's state. */
   draft = $state<Draft>(emptyDraft('blood_pressure', new Date()));
@@ -241,6 +243,7 @@ export class Room {
         this.calling.ready();
         this.#know(message.streams);
         void this.#loadReadings();
+        this.filesTold += 1;
         if (this.doctor) void this.keeper.retry();
         void this.outbox.retry(Date.now(), true);
         if (this.visit?.state !== 'open') void this.load();
@@ -277,6 +280,9 @@ export class Room {
         void this.outbox.retry(Date.now(), true);
         if (this.doctor) void this.keeper.retry();
         void this.#loadReadings();
+        return;
+      case 'files':
+        this.filesTold += 1;
         return;
       case 'visit':
         void this.#visitIs(message.state);

@@ -42,6 +42,7 @@ export const readMessage = readerOf<ServerMessage>([
   'vitals',
   'stores_away',
   'stores_back',
+  'files',
   'visit',
   'pong',
   'problem',
