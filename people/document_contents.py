@@ -88,7 +88,7 @@ Content = Conclusion | Referral | Certificate | ConsentRecord
 
 def kind_of(content: Content) -> Kind:
     """Which kind of document this fills."""
-    return Kind(content.__struct_config__.tag)
+    return Kind(str(content.__struct_config__.tag))
 
 
 def wrong(content: Content) -> tuple[FieldError, ...]:

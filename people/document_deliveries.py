@@ -229,7 +229,7 @@ async def answer(
         key = await open_key(db, row, now)
         await put_text(db, key, row.id, _part(one.id), reason.encode())
         params = {"number": row.number or ""}
-        for told in {row.signed_by, one.given_by} - {None, actor.id}:
+        for told in {row.signed_by or one.given_by, one.given_by} - {actor.id}:
             await notify(db, told, "document_refused", params, now, about=row.id)
     word = "document_acknowledged" if said.accepted else "document_refused"
     await audit.acted(db, actor.id, word, _at(one, row), now)
@@ -288,7 +288,7 @@ async def tell_receivers(db: AsyncSession, row: Documents, code: str, now: datet
         DocumentDeliveries.document_id == row.id, DocumentDeliveries.organisation_id.is_not(None)
     )
     told = set(await _keepers(db, row, now))
-    for organisation_id in await db.scalars(query):
+    for organisation_id in filter(None, await db.scalars(query)):
         told |= set(await _desk(db, organisation_id, now))
     for person_id in sorted(told):
         await notify(db, person_id, code, {"number": row.number or ""}, now, about=row.id)

@@ -146,7 +146,8 @@ async def drafted(
 async def content_of(db: AsyncSession, actor: Actor, row: Documents, now: datetime) -> Content:
     """Give what the document says, to who writes it."""
     texts = await texts_of(db, actor, row, Act.WRITE_DOCUMENT, now)
-    return msgspec.json.decode(texts[DRAFT], type=Content)
+    content: Content = msgspec.json.decode(texts[DRAFT], type=Content)
+    return content
 
 
 async def _write(

@@ -47,6 +47,14 @@ Refused
 ├── people.files.FilesFull            409 files_full   params: whose
 ├── people.files.FileIdUsed           409 file_id_used
 ├── people.files.FileLost             410 file_lost
+├── people.documents.BadDocument       422 bad_document      errors: the field
+├── people.documents.DocumentErased    410 document_erased
+├── people.documents.DocumentNotSigned 409 document_not_signed   params: state
+├── people.document_drafts.DocumentNotDraft 409 document_not_draft
+├── people.document_drafts.DocumentChanged  409 document_changed    params: changes
+├── people.document_prints.DocumentPrinting 409 document_printing
+├── people.document_deliveries.DeliveryAnswered 409 delivery_answered
+├── people.document_deliveries.NoSchoolView 409 no_school_view
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
 ├── telemed.ecg.StreamReused          409 sequence_reused

@@ -78,7 +78,7 @@ class OwnSigner:
                 certificate.public_bytes(serialization.Encoding.DER)
             ),
             signing_key=asn1_keys.PrivateKeyInfo.load(_der(key)),
-            cert_registry=SimpleCertificateStore(),
+            cert_registry=SimpleCertificateStore(),  # type: ignore[no-untyped-call]
         )
         return put_signature(pdf, signer, self._organisation)
 

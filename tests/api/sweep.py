@@ -44,6 +44,14 @@ def at_desk(
     }
 
 
+def _of_document(
+    doctor: set[int], person: set[int] | frozenset[int] = _FORBIDDEN
+) -> dict[str, set[int]]:
+    """Give the row of a document: the doctor's hand, and what its person and guardians may."""
+    row = {NOBODY: {401}, STRANGER: {404}, DOCTOR: doctor}
+    return row | {SELF: {*person}, GUARDIAN: {*person}}
+
+
 MATRIX: dict[str, dict[str, set[int]]] = {
     "health": {NOBODY: {200}, STRANGER: {200}},
     "ready": {NOBODY: {200}, STRANGER: {200}},
@@ -203,6 +211,28 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "readAudit": at_desk({200}),
     "exportAudit": at_desk({200}),
     "home": {NOBODY: {401}, SELF: {200}},
+    # Anybody who holds a paper asks; nobody is told more than that it is forged.
+    "verifyLine": {NOBODY: {200, 429}, STRANGER: {200, 429}},
+    "verifyFile": {NOBODY: {200, 429}, STRANGER: {200, 429}},
+    "verifyKeys": {NOBODY: {200}, STRANGER: {200}},
+    "visitDocuments": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "draftDocument": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {201}, PATIENT: {403}},
+    "listDocuments": {NOBODY: {401}, STRANGER: {404}, SELF: {200}, GUARDIAN: {200}},
+    # Drafts are the doctor's alone; what is signed the person and a guardian see as well. Nothing
+    # is signed, changed or revoked here: it is asked who is asked for more.
+    "getDocument": _of_document({200}, {200}),
+    "changeDocument": _of_document({409}),
+    "signDocument": _of_document({409}),
+    "revokeDocument": _of_document({409, 422}),
+    "nextDocumentVersion": _of_document({201, 409}),
+    "documentFile": _of_document({200, 404}, {200}),
+    "listDeliveries": _of_document({200}, {200}),
+    # To a school that is not the person's; a small child does not decide.
+    "giveDocument": _of_document({403}, {403, 404}),
+    "receivedDocuments": at_desk({200}, clerk={200}),
+    "deliveryFile": _of_document({404}, {404}) | {ADMINISTRATOR: {200}, CLERK: {200}},
+    "answerDelivery": _of_document({403}, {204, 409})
+    | {ADMINISTRATOR: {204, 409}, CLERK: {204, 409}},
     "myFamily": {NOBODY: {401}, SELF: {200}},
     "showGuardianCode": {NOBODY: {401}, SELF: {201, 409}},
     # A code of nobody: tests/people/test_guardians.py has others.
@@ -287,6 +317,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     },
     "endGuardianshipHere": at_desk({204}),
     "removeVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {403}, PATIENT: {204}},
+    "discardDocument": _of_document({204, 409}),
     "endLesson": {NOBODY: {401}, STRANGER: {404}, TEACHER: {200, 409}, PUPIL: {403}},
     "closeVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "revokeDevice": {NOBODY: {401}, STRANGER: {404}, SELF: {204}},

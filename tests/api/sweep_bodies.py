@@ -55,9 +55,17 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "confirmNoticeTarget": {"code": "000000"},
     "switchNoticeTarget": {"active": True},
     "addPush": {"endpoint": "http://127.0.0.1/", "p256dh": "", "auth": ""},
+    "verifyLine": {"line": "x.y"},
+    "verifyFile": {"file": "eA=="},
+    "draftDocument": {"content": {"kind": "conclusion", "text": "-"}},
+    "changeDocument": {"content": {"kind": "certificate"}, "changes": 1_000_000},
+    "signDocument": {"changes": 1_000_000},
+    "revokeDocument": {"reason": "-"},
+    "giveDocument": {"organisation_id": str(uuid4())},
+    "answerDelivery": {"accepted": True},
     "breakGlass": {"reason": "-"},
-    "erasePerson": {"person_id": str(UUID(int=0)), "reason": "asked"},
-    "setHold": {"person_id": str(UUID(int=0)), "reason": "-"},
+    "erasePerson": {"person_id": str(uuid4()), "reason": "asked"},
+    "setHold": {"person_id": str(uuid4()), "reason": "-"},
     "reviewBreakGlass": {"justified": True},
     "issueCards": {"person_ids": []},
     "issueLink": lambda ids: {"person_id": ids["person_id"]},
@@ -111,6 +119,7 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
 }
 # What is asked for besides the path; {organisation_id} and its like are the target's ids.
 QUERIES = {
+    **dict.fromkeys(("documentFile", "deliveryFile"), "?form=json"),
     "whoLooked": "?person_id={person_id}",
     "addSlides": "?name=x.pdf",
     "addVisitFile": "?name=x.pdf",

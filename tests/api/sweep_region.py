@@ -16,6 +16,7 @@ import numpy as np
 from api_media import add_deck, add_recording
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sweep_documents import plant_documents
 from sweep_family import Family, help_child, plant_family
 from sweep_files import plant_files
 from sweep_own import Own, cards_of, plant_own
@@ -157,6 +158,13 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         )
         await help_child(db, region.own, now)
         await _plant(db, region, seeded, now)
+        desks = {
+            place: {p: what for p, what in members.items() if what in {"administrator", "clerk"}}
+            for place, members in places.items()
+            if region.kinds[place] == "school"
+        }
+        planted = region.canaries.plant
+        region.own |= await plant_documents(db, visits, desks, health, planted, now)
         region.files = await plant_files(db, objects, visits, region.canaries.plant, now)
         return region
 

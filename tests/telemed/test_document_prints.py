@@ -34,7 +34,7 @@ from people.document_deliveries import (
     give_to_school,
     received,
 )
-from people.document_files import own_file, school_file
+from people.document_files import Form, own_file, school_file
 from people.document_prints import DocumentPrinting, object_key, printed
 from people.document_signing import Revocation, revoke
 from people.documents import DocumentNotSigned, DocumentViews
@@ -42,7 +42,7 @@ from people.notices import Notices
 from people.organisation_keys import public_keys, raw_keys
 from people.organisations import Organisations
 from people.persons import Persons
-from people.policy import Kind, Right
+from people.policy import Actor, Kind, Right
 from people.refused import Forbidden, NotFound, OutOfRange
 from people.relations import grant
 from storage import pdf_signing, signing
@@ -141,8 +141,8 @@ def test_what_is_added_behind_the_signature_is_forged(pdf: bytes) -> None:
     out = io.BytesIO()
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     writer.root["/Lang"] = writer.root["/Lang"]
-    writer.update_root()
-    writer.write(out)
+    writer.update_root()  # type: ignore[no-untyped-call]
+    writer.write(out)  # type: ignore[no-untyped-call]
     assert out.getvalue().startswith(pdf)
     assert not pdf_signing.verify([PUBLIC], out.getvalue()).genuine
 
@@ -198,7 +198,7 @@ async def test_the_house_knows_its_prints_and_every_changed_one(
     """Sealed in the store; the person takes it along, and anybody may ask about it."""
     done = await signed(db, house, settings, now)
     patient = await house.as_(db, house.patient)
-    wanted = (Audience.FULL, "pdf")
+    wanted: tuple[Audience, Form] = (Audience.FULL, "pdf")
     with pytest.raises(DocumentPrinting):
         await own_file(db, objects, patient, done.id, wanted, now=now)
     await print_all(db, objects, settings, done, now)
@@ -207,7 +207,8 @@ async def test_the_house_knows_its_prints_and_every_changed_one(
     view = await db.scalar(select(DocumentViews.id).where(DocumentViews.audience == "full"))
     assert view is not None
     assert b"%PDF" not in await objects.get(object_key(view))
-    json = (await own_file(db, objects, patient, done.id, (Audience.FULL, "json"), now=now)).content
+    wanted = (Audience.FULL, "json")
+    json = (await own_file(db, objects, patient, done.id, wanted, now=now)).content
     assert pdf_signing.verify(await raw_keys(db), file).genuine
     pem = (await public_keys(db))[0].pem
     assert signing.verify(signing.public_keys_in(pem), json).genuine
@@ -224,7 +225,7 @@ async def test_the_house_knows_its_prints_and_every_changed_one(
         assert found.state is CheckState.REVOKED
 
 
-async def _school(db: AsyncSession, house: House) -> tuple[NewDelivery, dict[str, object]]:
+async def _school(db: AsyncSession, house: House) -> tuple[NewDelivery, dict[str, Actor]]:
     """A school where the patient is a pupil, with its clerk and a teacher."""
     school = Organisations(id=new_id(), kind="school", name="Гимназия")
     db.add(school)

@@ -11,7 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from people import document_checks
 from people.audit import WRITE_PATH
 from people.document_checks import CheckState
-from people.document_contents import Audience, Certificate, Conclusion, ConsentRecord, Referral
+from people.document_contents import (
+    Audience,
+    Certificate,
+    Conclusion,
+    ConsentRecord,
+    Content,
+    Referral,
+)
 from people.document_drafts import (
     DocumentChanged,
     DocumentNotDraft,
@@ -99,7 +106,7 @@ async def test_signing_asks_for_a_fresh_proof_and_for_all_that_is_needed(
     with pytest.raises(DocumentChanged):
         await sign(db, doctor, made.id, SignDocument(0), now, home=settings.home)
     backwards = Certificate(absent_from=ILL.absent_until, absent_until=ILL.absent_from)
-    wanting = {
+    wanting: dict[Content, set[str]] = {
         Conclusion(): {"content.text"},
         Referral(to="ЛОР"): {"content.reason"},
         Certificate(): {"content.absent_from", "content.absent_until"},
