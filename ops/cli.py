@@ -111,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("file", metavar="FILE", type=Path, help="PDF, signed JSON, or a QR's text")
     one.add_argument("--key", metavar="PUBLIC", type=Path, required=True, help="public key (PEM)")
+    one = add(
+        "keys",
+        "make a new master key and wrap every person's key under it; restartable",
+        "yanasha keys rotate",
+    )
+    one.add_argument("what", choices=["rotate"], help="while everything runs; backs nothing up")
     one = add("status", "show what runs, since when, how often restarted", "yanasha status --json")
     one.add_argument("--json", action="store_true", help="for programs")
     return parser
@@ -187,14 +193,12 @@ def _environ(asked: argparse.Namespace) -> dict[str, str]:
 
 
 async def _command(settings: Settings, asked: argparse.Namespace) -> int:
-    from ops import audit, backup, commands, drill, restore  # noqa: PLC0415 - drivers that `status` has no need to load
+    from ops import audit, backup, commands, drill, keys, restore  # noqa: PLC0415 - drivers that `status` has no need to load
 
     match asked.command:
         case "serve":
             await commands.serve(settings, demo=asked.demo)
             code = 0
-        case "migrate":
-            code = await commands.migrate(settings)
         case "backup":
             code = await backup.backup(settings, asked.to, new_key=asked.new_recovery_key)
         case "restore":
@@ -214,16 +218,19 @@ async def _command(settings: Settings, asked: argparse.Namespace) -> int:
                 erasures=asked.erasures,
                 scratch=asked.scratch,
             )
-        case "audit":
-            code = await audit.verify_audit(settings)
         case "seed":
             code = await commands.seed_demo(settings, as_json=asked.json)
-        case "first-administrator":
-            code = await commands.first_administrator(settings)
         case "reset-factors":
             code = await commands.reset_factors(settings, asked.login)
         case _:
-            code = await commands.openapi(settings)
+            plain = {
+                "migrate": commands.migrate,
+                "audit": audit.verify_audit,
+                "keys": keys.rotate,
+                "first-administrator": commands.first_administrator,
+                "openapi": commands.openapi,
+            }
+            code = await plain[asked.command](settings)
     return code
 
 

@@ -113,11 +113,11 @@ async def retain(work: Work) -> None:
 
 async def delete_old(db: AsyncSession, one: Class, now: datetime) -> int:
     """Delete a class's rows that are past their time and not held; give how many."""
-    table, gone = one.table.__table__, 0
+    gone = 0
     old: list[ColumnElement[bool]] = [one.since() < now - one.kept]
     if one.whose is not None:
         old.append(not_(held(one.whose(), now)))
-    keys = list(table.primary_key.columns)
+    keys = list(one.table.__mapper__.primary_key)
     for _ in range(_TURNS):
         which = select(*keys).where(*old).limit(_AT_ONCE).with_for_update(skip_locked=True)
         rows = (await db.execute(which)).all()

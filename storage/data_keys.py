@@ -26,7 +26,20 @@ from storage.engine import Base
 from storage.master_keys import Master, Masters
 from storage.sealing import CannotOpen, seal, unseal
 
-__all__ = ["CannotOpen", "DataKey", "DataKeys", "KeyGone", "Locked", "key_of", "keys_of", "row"]
+__all__ = [
+    "CannotOpen",
+    "DataKey",
+    "DataKeys",
+    "KeyGone",
+    "Locked",
+    "destroy",
+    "key_of",
+    "keys_of",
+    "rewrap",
+    "row",
+    "unlock",
+    "waiting",
+]
 
 _NBYTES = 32
 
@@ -141,6 +154,12 @@ async def destroy(db: AsyncSession, owner: UUID, now: datetime) -> None:
             index_elements=[DataKeys.owner], set_=gone, where=DataKeys.destroyed_at.is_(None)
         )
     )
+
+
+async def waiting(db: AsyncSession) -> bool:
+    """Say whether keys lie under an older master: a rotation was broken off."""
+    older = (DataKeys.master != _masters().current().id) & DataKeys.destroyed_at.is_(None)
+    return await db.scalar(select(DataKeys.owner).where(older).limit(1)) is not None
 
 
 async def rewrap(db: AsyncSession, limit: int = 500) -> int:

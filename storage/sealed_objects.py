@@ -189,7 +189,7 @@ class _Chunks:
         else:
             raw = await self._objects.get_range(self._key, 0, HEADER)
             header, sealed = memoryview(raw), await self._arrived()
-        if len(header) < HEADER or header[: len(MAGIC)] != MAGIC:
+        if len(header) < HEADER or bytes(header[: len(MAGIC)]) != MAGIC:
             raise DamagedObject(f"{self._key} is no sealed object")
         self._prefix = bytes(header[len(MAGIC) : len(MAGIC) + _PREFIX])
         try:

@@ -10,7 +10,8 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CheckConstraint, ForeignKey, Index, select, text, update
+from sqlalchemy import CheckConstraint, ForeignKey, Index, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -43,7 +44,7 @@ class VisitNotes(Base):
 
     __table_args__ = (
         CheckConstraint("num_nonnulls(text, sealed) = 1", name="text_or_sealed"),
-        Index("ix_visit_notes_plain", "visit_id", postgresql_where=text("sealed IS NULL")),
+        Index("ix_visit_notes_plain", "visit_id", postgresql_where=sql("sealed IS NULL")),
     )
 
 
@@ -150,7 +151,7 @@ async def seal_notes(work: Work) -> None:
         except KeyGone:
             sealed = b""
         else:
-            sealed = key.seal(plain.encode(), _about(visit_id, version))
+            sealed = key.seal((plain or "").encode(), _about(visit_id, version))
         await work.db.execute(
             update(VisitNotes)
             .where(VisitNotes.visit_id == visit_id)

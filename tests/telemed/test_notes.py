@@ -133,6 +133,7 @@ async def test_a_note_lies_sealed_for_its_visit_and_version(
     row = select(VisitNotes.text, VisitNotes.sealed)
     plain, older = (await db.execute(row, execution_options=WRITE_PATH)).one()
     assert plain is None
+    assert older is not None
     assert "Жалоб".encode() not in older
     await put_note(db, doctor, house.visit, NoteChange("Кашель", 1), now)
     await db.execute(update(VisitNotes).values(sealed=older))
