@@ -37,10 +37,9 @@ from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame
 from telemed.readings import Applied, Incoming
 
-
-# Of the pool's connections: who signs in holds one while the password is looked at, and a school's
-# morning must leave the others to those who are in.
-SIGN_INS_AT_ONCE = 4
+# Who signs in holds a connection while the password is looked at, and a school's morning must leave
+# the others to those who are in: one is looked at, one comes or goes.
+SIGN_INS_AT_ONCE = 2
 
 
 def utc_now() -> datetime:

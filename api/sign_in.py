@@ -95,9 +95,10 @@ async def sign_in_route(
 ) -> Response[Me | SecondStep]:
     """Open a session with login and password, or ask who has a second factor for it."""
     required = house.settings.staff_factor_required
-    found = await sign_in(
-        db, data.login, data.password, network_of(request), now, factor_required=required
-    )
+    async with house.signing_in:
+        found = await sign_in(
+            db, data.login, data.password, network_of(request), now, factor_required=required
+        )
     return let_in_answer(house, found, now)
 
 

@@ -24,11 +24,11 @@ from storage.engine import make_engine, new_id, sessions
 from storage.settings import Settings
 
 WHO = 24
-AT_ONCE = 4
+AT_ONCE = 20  # more than the pool has connections
 READERS = 8
-EVERY_S = 0.1  # a reader asks so often: 80 requests a second in all
-ROUNDS = 4
-TURN_S = 4.0
+EVERY_S = 0.2  # a reader asks so often: 40 requests a second in all
+ROUNDS = 8
+TURN_S = 1.5
 A_SECOND, TIMES = 10.0, 1.5
 PASSWORD = "кама-идел-ак-чулман"  # noqa: S105 - of people who live as long as the run
 

@@ -6,6 +6,7 @@ of its owner (login, names, organisations, our own name) must be a good one too.
 """
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -49,8 +50,11 @@ _LAYOUT = str.maketrans("йцукенгшщзхъфывапролджэячсм�
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
 # What nobody's password made: the same work, and none fits.
 _DECOY = _HASHER.hash(secrets.token_urlsafe(32))
-# Two at once: more would only take memory and the cores from everybody else.
-_HASHING = ThreadPoolExecutor(2, thread_name_prefix="argon2")
+# Half the cores and never many: more would take memory, and the rest from everybody else. Their
+# threads keep their share of the cores: one that gives way with the interpreter's lock in its hand
+# holds up the very requests it gives way to.
+_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
+_HASHING = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="argon2")
 
 
 class Credentials(Base):
