@@ -19,7 +19,7 @@ WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) 
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
 .PHONY: help run test install dev web lint types unit web-checks web-tests e2e journeys setup-check fix lock \
-	bench-rtc bench-devices bench-storage bench-load coverage clean
+	bench-rtc bench-devices bench-storage bench-load drill coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
@@ -29,6 +29,7 @@ help:
 	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
 	@echo "make coverage     the tests again with every branch counted, against the floors"
 	@echo "make bench-rtc bench-devices bench-storage bench-load    measure; results in bench/out"
+	@echo "make drill        back the demo world up under load, wipe it, restore it, compare"
 	@echo "make lock         resolve requirements/*.in and web/package.json anew"
 	@echo "make clean        remove what was installed and built here"
 
@@ -145,6 +146,10 @@ bench-rtc: dev web
 
 bench-devices bench-storage bench-load: bench-%: dev
 	@$(PY) -m bench.$*
+
+# A backup under load, everything wiped, the way back, counted and hashed.
+drill: dev
+	@$(PY) -m bench.restore
 
 # --- upkeep -------------------------------------------------------------------------------------
 

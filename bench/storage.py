@@ -27,6 +27,7 @@ from bench.guesses import guesses
 from bench.harness import Row, at_least, keeps_up, percentile, report
 from bench.objects import sealed_objects
 from bench.requests import read_auth
+from bench.restore import restore_demo
 from bench.sign_ins import sign_ins
 from bench.stores import running_stores
 from storage import migrate
@@ -248,6 +249,7 @@ PARTS: dict[str, Callable[[Settings], Awaitable[list[Row]]]] = {
     "requests": read_auth,
     "signin": sign_ins,
     "guesses": guesses,
+    "restore": restore_demo,
 }
 
 

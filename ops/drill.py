@@ -24,7 +24,7 @@ from ops.backup_keys import read_kit
 from ops.backup_objects import client_of
 from ops.backup_place import READ
 from ops.children import Cannot
-from ops.restore import Restored, bring_back, lines
+from ops.restore import Restored, Then, bring_back, lines
 from ops.supervisor import say
 from storage.backup_format import ObjectEntry
 from storage.settings import Settings
@@ -55,7 +55,7 @@ async def drill(
         chosen = await asyncio.to_thread(choose, place, kit, to)
         backup = chosen.manifest.id
         log = await asyncio.to_thread(erasures_of, chosen, erasures)
-        folder = _scratch(scratch)
+        folder = scratch_folder(scratch)
         try:
             there = replace(
                 settings,
@@ -66,10 +66,7 @@ async def drill(
             )
             await asyncio.to_thread(check, there, chosen)
 
-            async def look(settings: Settings, restored: Restored) -> None:
-                wrong.extend(await _look(settings, restored))
-
-            for line in lines(await bring_back(there, chosen, log, look)):
+            for line in lines(await bring_back(there, chosen, log, look(wrong))):
                 say(line)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -86,7 +83,7 @@ async def drill(
     return 1 if wrong else 0
 
 
-def _scratch(named: str | None) -> Path:
+def scratch_folder(named: str | None) -> Path:
     """A short path by default: that of a unix socket is at most 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="yd-", dir=named or "/tmp"))  # noqa: S108
     if os.geteuid() == 0:
@@ -94,8 +91,16 @@ def _scratch(named: str | None) -> Path:
     return folder
 
 
-async def _look(settings: Settings, restored: Restored) -> list[str]:
-    """Look at the restored installation while its stores are up; what is wrong with it."""
+def look(wrong: list[str]) -> Then:
+    """Look at the restored installation while its stores are up; `wrong` takes what is."""
+
+    async def then(settings: Settings, restored: Restored) -> None:
+        wrong.extend(await _wrong(settings, restored))
+
+    return then
+
+
+async def _wrong(settings: Settings, restored: Restored) -> list[str]:
     wrong = await asyncio.to_thread(_objects, settings, restored.objects)
     report = await report_of(settings)
     if report.holds:

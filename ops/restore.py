@@ -32,6 +32,7 @@ from ops.postgres import Postgres
 from ops.seaweed import Seaweed
 from ops.supervisor import Supervisor, on_signals, say, say_aside
 from ops.users import give, owned_file, owned_folder, server_user
+from people.erasure import replay
 from storage import data_keys, erasure_log, migrate
 from storage.backup_format import BackupError, ObjectEntry
 from storage.engine import make_engine, sessions
@@ -292,8 +293,6 @@ async def _erase_again(settings: Settings, log: bytes | None) -> int:
 
 
 async def _replay(settings: Settings, erased: list[erasure_log.Erased]) -> None:
-    from people.erasure import replay  # noqa: PLC0415
-
     data_keys.unlock(settings.home)
     engine = make_engine(settings.database_url, pool_size=1)
     try:

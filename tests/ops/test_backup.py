@@ -185,7 +185,7 @@ def test_a_flipped_byte_anywhere_is_refused_before_anything_is_written(
         for wrong in (
             _flipped(whole, len(whole) // 2),
             _flipped(whole, len(whole) - 3),
-            whole[:-1],
+            whole[:-2],
         ):
             path.write_bytes(wrong)
             with pytest.raises(Cannot, match="Nothing was restored"):
