@@ -18,6 +18,7 @@ from api import (
     board,
     break_glass,
     cards,
+    charts,
     chat,
     children,
     consents,
@@ -157,7 +158,7 @@ def data_routes() -> list[ControllerRouterHandler]:
         push,
         verify,
     )
-    clinic = (visits, readings, ecg, notes, files, records, break_glass, documents)
+    clinic = (visits, readings, charts, ecg, notes, files, records, break_glass, documents)
     administration = (people_admin, guardianships, imports, board, letters, erasure)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
     return [

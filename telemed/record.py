@@ -113,6 +113,23 @@ async def get_record(
     )
 
 
+async def opened(  # noqa: PLR0917 - who, whose, where from, what, when
+    db: AsyncSession,
+    actor: Actor,
+    person_id: UUID,
+    organisation_id: UUID | None,
+    field: RecordField,
+    now: datetime,
+) -> audit.Purpose:
+    """Give the purpose to read one field of a record with. Raises NotFound unless it is open."""
+    way, right = _way(actor, person_id, organisation_id, now)
+    place = right.organisation_id if right is not None and way in _DOCTORS else None
+    thing = Thing(subject_id=person_id, organisation_id=place)
+    if field not in await _fields(db, actor, way, thing, now):
+        raise NotFound
+    return audit.Purpose(Act.SEE_RECORD, thing, now)
+
+
 async def open_records(db: AsyncSession, actor: Actor, now: datetime) -> list[OpenRecord]:
     """Give the records that are open to the actor as a doctor, the soonest to close first."""
     query = (

@@ -113,6 +113,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "openVisit": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "visitTicket": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {201}, PATIENT: {201}},
     "visitReadings": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "visitChart": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "visitEcg": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "visitEcgFrames": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
@@ -125,6 +126,14 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "listRecords": {NOBODY: {401}, STRANGER: {200}},
     # Who treats the patient in a visit, or works beside who does, sees no record for it.
     "getRecord": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {200},
+        GUARDIAN: {200},
+        GLASS: {200},
+        DOCTOR: {404},
+    },
+    "recordChart": {
         NOBODY: {401},
         STRANGER: {404},
         SELF: {200},

@@ -118,9 +118,11 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "record": {"on": False},
 }
 # What is asked for besides the path; {organisation_id} and its like are the target's ids.
+_CHART = "?kind=spo2&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z"
 QUERIES = {
     **dict.fromkeys(("documentFile", "deliveryFile"), "?form=json"),
     "whoLooked": "?person_id={person_id}",
+    **dict.fromkeys(("visitChart", "recordChart"), _CHART),
     "addSlides": "?name=x.pdf",
     "addVisitFile": "?name=x.pdf",
     **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),

@@ -28,6 +28,8 @@ from sweep import (
 from sweep_bodies import ASKS_ABOUT
 from sweep_region import Region
 
+# Opened to a doctor by a share or in an emergency, not by treating somebody.
+OF_RECORD = frozenset({"getRecord", "recordChart"})
 Target = tuple[str, dict[str, str]]
 
 
@@ -185,9 +187,9 @@ def _persons(region: Region, operation: str, person: str) -> Iterator[Target]:
         if person in region.guardians.get(one, ()):
             health = person in region.health.get(one, ())
             relation = GUARDIAN if health else SCHOOL_GUARDIAN
-        elif operation == "getRecord" and person in region.glass.get(one, ()):
+        elif operation in OF_RECORD and person in region.glass.get(one, ()):
             relation = GLASS
-        elif operation == "getRecord" and one in mine:
+        elif operation in OF_RECORD and one in mine:
             relation = DOCTOR
         ids = {"person_id": one, "child_id": one} if one else {}
         yield SELF if one == person else relation, ids
