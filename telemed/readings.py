@@ -16,8 +16,10 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     DateTime,
+    Select,
     Uuid,
     and_,
+    bindparam,
     column,
     func,
     literal,
@@ -188,6 +190,23 @@ def results(applied: Sequence[Applied]) -> list[ReadingResult]:
     ]
 
 
+def _of_visit() -> Select[Readings, str]:
+    return (
+        select(Readings, Devices.name)
+        .join(Devices, Devices.id == Readings.device_id)
+        .where(
+            Readings.person_id == bindparam("person_id"),
+            Readings.taken_at.between(bindparam("since"), bindparam("until")),
+        )
+        .order_by(Readings.taken_at.desc(), Readings.id.desc())
+        .limit(READINGS_SHOWN)
+    )
+
+
+# Made once: a visit's page asks again and again.
+_OF_VISIT = _of_visit()
+
+
 async def visit_readings(
     db: AsyncSession, actor: Actor, visit_id: UUID, after: UUID | None, now: datetime
 ) -> list[Reading]:
@@ -196,26 +215,19 @@ async def visit_readings(
     With `after` only what was received since that reading, with a minute of overlap.
     """
     visit = await measured(db, actor, visit_id, now)
-    query = (
-        select(Readings, Devices.name)
-        .join(Devices, Devices.id == Readings.device_id)
-        .where(
-            Readings.person_id == visit.patient_id,
-            Readings.taken_at.between(*window(visit)),
-        )
-        .order_by(Readings.taken_at.desc(), Readings.id.desc())
-        .limit(READINGS_SHOWN)
-    )
+    since, until = window(visit)
+    values = {"person_id": visit.patient_id, "since": since, "until": until}
+    query = _OF_VISIT
     if after is not None:
         last = select(Readings.received_at).where(
             Readings.id == after,
             Readings.person_id == visit.patient_id,
-            Readings.taken_at.between(*window(visit)),
+            Readings.taken_at.between(since, until),
         )
-        since = func.coalesce(last.scalar_subquery() - _OVERLAP, Readings.received_at)
-        query = query.where(Readings.received_at >= since, Readings.id != after)
+        newer = func.coalesce(last.scalar_subquery() - _OVERLAP, Readings.received_at)
+        query = query.where(Readings.received_at >= newer, Readings.id != after)
     purpose = audit.Purpose(Act.SEE_VISIT_READINGS, thing(visit), now)
-    rows = await audit.read(db, actor, query, purpose)
+    rows = await audit.read(db, actor, query, purpose, values)
     return [_of_row(row, name) for row, name in reversed(rows)]
 
 
