@@ -6,6 +6,7 @@ answer lets nothing pass: the file is handed in again later.
 
 import asyncio
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,4 +52,6 @@ async def _ask(place: Path | tuple[str, int], file: Path) -> bytes:
         # It ends its answer with a zero, as it was asked (clamd(8), the z prefix).
         return (await reader.readuntil(b"\0"))[:-1]
     finally:
-        writer.close()
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
