@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
+from ops.backup_keep import BACKUPS, prune
 from ops.backup_keys import new_kit, sealer_of
 from ops.backup_objects import Sweeper, lines
 from ops.backup_place import READ, Place, place_at
@@ -37,7 +38,7 @@ from storage import migrate
 from storage.backup_format import FORMAT, Manifest, Part, Sealer, deflated, seal, write_manifest
 from storage.settings import Settings
 
-BACKUPS, ERASURES = "backups", "erasures"
+ERASURES = "erasures"
 SECRET_FOLDERS = ("secrets", "audit", "caddy")
 _WAL_NAME = 24
 
@@ -54,7 +55,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     counted: bool
 
 
-async def backup(settings: Settings, to: str | None, *, new_key: bool) -> int:
+async def backup(settings: Settings, to: str | None, *, new_key: bool, keep: int | None) -> int:
     """Make a backup and print what it holds; with `new_key` make a recovery kit and print it."""
     if new_key:
         _print_kit(settings)
@@ -70,6 +71,10 @@ async def backup(settings: Settings, to: str | None, *, new_key: bool) -> int:
     async with stores_up(settings):
         with one_at_a_time(settings):
             done = await asyncio.to_thread(make, settings, place, sealer)
+            if keep is not None:
+                sweeper = Sweeper(settings, place, sealer)
+                gone = await asyncio.to_thread(prune, place, sweeper, keep)
+                say(f"{gone} older backups were deleted.")
     say(
         f"Backup {done.id} is in {place}: {done.database_bytes / 1e6:.1f} MB of database, "
         f"{done.objects} objects ({done.new_objects} new), after {done.seconds:.1f} s."
@@ -132,6 +137,7 @@ def make(
         if point.tables is not None:
             making.put("tables", [msgspec.json.encode(point.tables)])
         swept = sweeper.sweep(datetime.now(UTC))
+        sweeper.mark_gone(swept)
         making.put("objects", lines(swept.there))
     except psycopg.Error as error:
         raise Cannot(f"The database broke the backup off: {type(error).__name__}.") from error

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from ops.backup import BACKUPS, erasures_name
+from ops.backup import erasures_name
+from ops.backup_keep import BACKUPS
 from ops.backup_objects import AT_ONCE, client_of, entries_of, piece_name
 from ops.backup_place import Place
 from ops.backup_wal import Archived, Until, archived, swept_until

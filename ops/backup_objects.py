@@ -68,12 +68,13 @@ class Sweeper:
         mark = hashlib.sha256(sealer.recipient + sealer.signer + str(place).encode()).hexdigest()
         self.path = settings.state_dir / "backups" / f"{mark[:16]}.jsonl"
         self.known = {one.key: one for one in _read(self.path)}
+        self.gone_path = self.path.with_suffix(".gone.json")
 
     def check(self) -> None:
         """Forget what the place has no more; write the known ones down anew."""
         there = set(self.place.names(PIECES))
         self.known = {key: one for key, one in self.known.items() if piece_name(one.piece) in there}
-        _write(self.path, self.known.values())
+        _replace(self.path, lines(self.known.values()))
 
     def sweep(self, now: datetime) -> Sweep:
         """List everything and put what is new. Raises Cannot."""
@@ -87,6 +88,30 @@ class Sweeper:
                 file.writelines(msgspec.json.encode(one) + b"\n" for one in new)
             self.known |= {one.key: one for one in new}
         return Sweep(now, entries, new)
+
+    def mark_gone(self, swept: Sweep) -> None:
+        """Write down since when known objects are not in the store any more."""
+        there = {one.piece for one in swept.there}
+        since = self._gone()
+        now = {one.piece for one in self.known.values()} | since.keys()
+        gone = {piece: since.get(piece, swept.began_at) for piece in now - there}
+        _replace(self.gone_path, [msgspec.json.encode(gone)])
+
+    def gone_before(self, time: datetime) -> list[str]:
+        """Pieces whose objects were gone by then; they are known no more."""
+        since = self._gone()
+        old = {piece for piece, at in since.items() if at < time}
+        self.known = {key: one for key, one in self.known.items() if one.piece not in old}
+        _replace(self.path, lines(self.known.values()))
+        left = {piece: at for piece, at in since.items() if piece not in old}
+        _replace(self.gone_path, [msgspec.json.encode(left)])
+        return sorted(old)
+
+    def _gone(self) -> dict[str, datetime]:
+        try:
+            return msgspec.json.decode(self.gone_path.read_bytes(), type=dict[str, datetime])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return {}
 
     def _listed(self) -> list[Object]:
         try:
@@ -176,11 +201,11 @@ def _read(path: Path) -> Iterator[ObjectEntry]:
             return
 
 
-def _write(path: Path, entries: Iterable[ObjectEntry]) -> None:
+def _replace(path: Path, pieces: Iterable[bytes]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
     with beside.open("wb") as file:
-        file.writelines(lines(entries))
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

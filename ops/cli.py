@@ -134,6 +134,7 @@ def _backup_words(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
         action="store_true",
         help="make the key that opens backups from now on, and print it once",
     )
+    one.add_argument("--keep", type=int, metavar="N", help="delete all but the newest N backups")
     one = add(
         "restore",
         "bring a backup back into an empty YANASHA_HOME, after checking all of it",
@@ -200,7 +201,9 @@ async def _command(settings: Settings, asked: argparse.Namespace) -> int:
             await commands.serve(settings, demo=asked.demo)
             code = 0
         case "backup":
-            code = await backup.backup(settings, asked.to, new_key=asked.new_recovery_key)
+            code = await backup.backup(
+                settings, asked.to, new_key=asked.new_recovery_key, keep=asked.keep
+            )
         case "restore":
             code = await restore.restore(
                 settings,

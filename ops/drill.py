@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import select
 
 from ops.audit import report_of
 from ops.backup import note, place_of
@@ -26,8 +27,16 @@ from ops.backup_place import READ
 from ops.children import Cannot
 from ops.restore import Restored, Then, bring_back, lines
 from ops.supervisor import say
+from people.documents import DocumentViews
+from people.organisation_keys import raw_keys
+from storage import data_keys, signing
 from storage.backup_format import ObjectEntry
+from storage.engine import make_engine, sessions
+from storage.master_keys import MasterMissing
+from storage.sealing import CannotOpen
 from storage.settings import Settings
+
+_STEP = 500
 
 
 class Drilled(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +111,7 @@ def look(wrong: list[str]) -> Then:
 
 async def _wrong(settings: Settings, restored: Restored) -> list[str]:
     wrong = await asyncio.to_thread(_objects, settings, restored.objects)
+    wrong += await _sealed(settings)
     report = await report_of(settings)
     if report.holds:
         say(f"The audit is whole: {report.links} rows are sealed.")
@@ -110,6 +120,33 @@ async def _wrong(settings: Settings, restored: Restored) -> list[str]:
     elif report.links:
         wrong.append("The audit has no checkpoint that vouches for it.")
     return wrong
+
+
+async def _sealed(settings: Settings) -> list[str]:
+    """Every person's key opens with the restored master key, every signed document verifies."""
+    data_keys.unlock(settings.home)
+    engine = make_engine(settings.database_url, pool_size=1)
+    keys = documents = 0
+    forged = []
+    try:
+        async with sessions(engine)() as db:
+            living = select(data_keys.DataKeys.owner).where(
+                data_keys.DataKeys.destroyed_at.is_(None)
+            )
+            for some in (await db.scalars(living)).partitions(_STEP):
+                keys += len(await data_keys.keys_of(db, some))
+            public = await raw_keys(db)
+            views = await db.execute(select(DocumentViews.number, DocumentViews.line))
+            for number, line in views:
+                documents += 1
+                if not signing.verify_line(public, line).genuine:
+                    forged.append(f"The document {number} does not verify any more.")
+    except (CannotOpen, MasterMissing):
+        return ["A person's key does not open: the master key is another one."]
+    finally:
+        await engine.dispose()
+    say(f"{keys} persons' keys open, {documents - len(forged)} signed documents verify.")
+    return forged
 
 
 def _objects(settings: Settings, entries: list[ObjectEntry]) -> list[str]:

@@ -14,8 +14,9 @@ import pytest
 
 from ops.backup import make, one_at_a_time
 from ops.backup_choice import check, choose, erasures_of
+from ops.backup_keep import prune
 from ops.backup_keys import new_kit, sealer_of
-from ops.backup_objects import client_of
+from ops.backup_objects import Sweeper, client_of, piece_name
 from ops.backup_place import Folder
 from ops.children import Cannot
 from ops.restore import Restored, bring_back, refuse_what_stands
@@ -74,14 +75,16 @@ def house() -> Iterator[House]:
         with psycopg.connect(one.settings.database_url) as db:
             db.execute("CREATE TABLE written (word text PRIMARY KEY)")
         erasure_log.prepare(one.settings)
+        masters = data_keys._Process.masters  # of the stores that other tests of this run share
+        data_keys.unlock(one.settings.home)
         yield House(one.settings, folder, Folder(place), new_kit(one.settings))
+        data_keys._Process.masters = masters
         one.throw_away()
 
 
 @pytest.fixture(scope="module")
 def point(house: House) -> int:
     """Make the backup while somebody writes; how many rows there were when he stopped."""
-    data_keys.unlock(house.settings.home)
     stop, count = threading.Event(), 0
 
     def load() -> None:
@@ -246,6 +249,26 @@ def test_a_second_backup_reads_only_what_is_new(house: House, point: int) -> Non
     done = make(house.settings, house.place, sealer)
     assert done.new_objects == 1
     assert done.objects > point
+
+
+def test_of_older_backups_nothing_stays_but_what_a_newer_one_needs(house: House) -> None:
+    """Their parts, the log before the oldest that stays, pieces whose objects were gone by then."""
+    sealer = sealer_of(house.settings)
+    house.write("gone")
+    make(house.settings, house.place, sealer)
+    sweeper = Sweeper(house.settings, house.place, sealer)
+    piece = piece_name(sweeper.known["load/gone"].piece)
+    client_of(house.settings).remove_object(house.settings.s3_bucket, "load/gone")
+    make(house.settings, house.place, sealer)
+    newest = make(house.settings, house.place, sealer)
+    assert piece in house.place.names("pieces")
+    assert prune(house.place, Sweeper(house.settings, house.place, sealer), 2) > 0
+    assert piece in house.place.names("pieces")  # the older of the two began before it was gone
+    assert prune(house.place, Sweeper(house.settings, house.place, sealer), 1) == 1
+    assert piece not in house.place.names("pieces")
+    assert {name.split("/")[1] for name in house.place.names("backups")} == {newest.id}
+    assert house.place.names("wal") == []
+    check(house.scratch(), choose(house.place, house.kit, None))
 
 
 def test_two_backups_at_once_are_not_made(house: House) -> None:
