@@ -8,7 +8,7 @@ import asyncio
 from api import logs
 from api.sealing import sealed
 from eschool import erasing as erasing_school
-from eschool import lost_slides
+from eschool import failing_takes, lost_slides
 from people import (
     document_prints,
     erasure,
@@ -28,6 +28,7 @@ JOBS = (
     erasing,
     erasing_school,
     erasure,
+    failing_takes,
     forgetting,
     lost_files,
     lost_slides,

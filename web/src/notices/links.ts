@@ -4,11 +4,16 @@ import { laterHash, lessonHash, visitHash } from '../router';
 const LINKS: readonly [prefix: string, hash: (id: string) => string][] = [
   ['visit_', visitHash],
   ['lesson_', lessonHash],
+  ['recording_stalled_here', (id) => laterHash('admin', id, 'board')],
+  ['recording_', lessonHash],
   ['break_glass', () => laterHash('looked')],
   ['share_', () => laterHash('consents')],
   ['consent_', () => laterHash('consents')],
   ['guardian_', () => laterHash('family')],
   ['recovery_wanted', (id) => laterHash('admin', id, 'cards')],
+  ['document_signed', (id) => laterHash('documents', id)],
+  ['document_revoked', (id) => laterHash('documents', id)],
+  ['document_refused', (id) => laterHash('documents', id)],
   ['child_', (id) => laterHash('children', id)],
 ];
 
