@@ -29,6 +29,7 @@ from api import (
     ecg,
     enter,
     erasure,
+    exports,
     factors,
     family,
     files,
@@ -157,6 +158,7 @@ def data_routes() -> list[ControllerRouterHandler]:
         notice_ways,
         push,
         verify,
+        exports,
     )
     clinic = (visits, readings, charts, ecg, notes, files, records, break_glass, documents)
     administration = (people_admin, guardianships, imports, board, letters, erasure)

@@ -108,6 +108,7 @@ class Act(StrEnum):
     ASSIST = "assist"
     SEE_RECORD = "see_record"  # a person's readings and visits, outside any one visit
     WHO_LOOKED = "who_looked"
+    EXPORT_DATA = "export_data"  # take away what the house knows of oneself
     BREAK_GLASS = "break_glass"
     REVIEW_BREAK_GLASS = "review_break_glass"
     MANAGE_PEOPLE = "manage_people"  # people, cards, hats of an organisation
@@ -178,6 +179,7 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
         Rule(Reach.SUBJECT_AT, Kind.BREAK_GLASS, on_duty=True),
     ),
     Act.WHO_LOOKED: (Rule(Reach.SELF), _CHILD_HEALTH),
+    Act.EXPORT_DATA: _SELF,
     Act.BREAK_GLASS: (Rule(Reach.ORGANISATION, Kind.DUTY),),
     Act.REVIEW_BREAK_GLASS: _ADMINISTRATOR,
     Act.MANAGE_PEOPLE: _ADMINISTRATOR,

@@ -31,6 +31,7 @@ Refused
 ├── people.second_factors.LastFactor       409 last_factor
 ├── people.first_administrator.AdministratorThere  409 administrator_there
 ├── people.first_administrator.NameEmpty   422 name_empty
+├── api.exports.ExportRunning         409 export_running
 ├── people.erasure.NotErasable        409 not_erasable   params: reasons
 ├── people.holds.HoldInThePast        422 bad_time       errors: until
 ├── people.guardians.NotAChild        409 not_a_child

@@ -225,7 +225,7 @@ async def read_frames(objects: Objects, found: FoundFrames) -> list[bytes]:
     for chunk in found.chunks:
         if chunked >= found.limit:
             break
-        for frame in unpack(await _read(objects, chunk)):
+        for frame in unpack(await read_chunk(objects, chunk)):
             decoded = decode(frame)
             if decoded.sequence > found.after and since <= decoded.started_at <= until:
                 frames[decoded.sequence] = frame
@@ -233,7 +233,7 @@ async def read_frames(objects: Objects, found: FoundFrames) -> list[bytes]:
     return [frames[sequence] for sequence in sorted(frames)[: found.limit]]
 
 
-async def _read(objects: Objects, chunk: FoundChunk) -> bytes:
+async def read_chunk(objects: Objects, chunk: FoundChunk) -> bytes:
     """Give the frames of an object, sealed or not. Raises ObjectsAway, DamagedChunk."""
     if chunk.key is not None:
         try:
@@ -262,7 +262,7 @@ async def seal_chunks(work: Work) -> None:
         .with_for_update(of=EcgChunks, skip_locked=True)
     )
     for chunk, person_id in (await db.execute(query, execution_options=audit.WRITE_PATH)).all():
-        data = await _read(work.objects, FoundChunk(chunk.object_key, chunk.sha256, None))
+        data = await read_chunk(work.objects, FoundChunk(chunk.object_key, chunk.sha256, None))
         chunk.old_key, chunk.sealed_at = chunk.object_key, work.now
         try:
             key = await key_of(db, person_id, work.now)

@@ -63,6 +63,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "signInByPasskey": {NOBODY: {403, 429}, STRANGER: {403, 429}},
     "beginAsFirstAdministrator": {NOBODY: {404, 429}, STRANGER: {404, 429}},
     "me": {NOBODY: {401}, SELF: {200}},
+    "exportMyData": {NOBODY: {401}, SELF: {200}},
     "myFactors": {NOBODY: {401}, SELF: {200}},
     "beginTotp": {NOBODY: {401}, SELF: {201, 409}},
     "confirmTotp": {NOBODY: {401}, SELF: {403}},
