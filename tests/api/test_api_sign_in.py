@@ -1,6 +1,12 @@
 """Sign-in, sessions, the account."""
 
+import asyncio
+
 from api_world import API, PASSWORD, Client, World, code
+from litestar import Litestar
+from sqlalchemy.event import listen
+
+from api.house import House
 
 
 async def test_the_right_password_opens_a_session_and_gives_the_person(as_: Client) -> None:
@@ -37,6 +43,27 @@ async def test_guesses_are_throttled_though_each_is_refused(as_: Client) -> None
     )
     assert code(answer) == (429, "too_many_attempts")
     assert int(answer.headers["Retry-After"]) == answer.json()["params"]["retry_after_s"] >= 1
+
+
+async def test_a_crowd_at_the_door_leaves_connections_to_those_who_are_in(
+    app: Litestar, as_: Client
+) -> None:
+    """Of the pool's sixteen; looking at a password takes one for its while."""
+    house: House = app.state.house
+    held: list[int] = []
+    back: list[int] = []
+    pool = house.engine.sync_engine.pool
+    listen(pool, "checkout", lambda *_: held.append(len(held) - len(back)))
+    listen(pool, "checkin", lambda *_: back.append(1))
+    client = as_()
+
+    async def one(number: int) -> tuple[int, str]:
+        body = {"login": f"nobody.{number}", "password": "x"}
+        return code(await client.post(f"{API}/sign-in", json=body))
+
+    found = set(await asyncio.gather(*map(one, range(20))))
+    assert found == {(401, "wrong_login_or_password")}
+    assert 1 <= max(held) < 8
 
 
 async def test_an_unknown_field_of_a_body_is_named(as_: Client) -> None:
