@@ -2,9 +2,10 @@
 
 The order is what makes it one point. The write-ahead log is kept from the first step on; the copy
 of the database, then the restore point; only then the objects are listed, so that every object a
-row names is there (an object is put before its row, and taken away a day after it:
-storage/late_deletes.py). Secrets come after the point, because they are only ever added; the
-audit's checkpoints before it, because they must not have seen further than the database.
+row names is there: an object is put before its row, and the rooms take it away a day after it at
+the earliest (people/lost_files.py, telemed/ecg_chunks.py), later than any backup ends. Secrets come
+after the point, because they are only ever added; the audit's checkpoints before it, because they
+must not have seen further than the database.
 The manifest comes last: without it there is no backup.
 """
 
