@@ -24,6 +24,9 @@ const LATER = {
   looked: 'nothing',
   notices: 'nothing',
   records: 'maybe id',
+  documents: 'maybe id',
+  'visit-documents': 'id',
+  verify: 'maybe line',
   admin: 'id and section',
 } as const;
 export type LaterPage = keyof typeof LATER;
@@ -31,6 +34,8 @@ export type LaterPage = keyof typeof LATER;
 const isLater = (first: string): first is LaterPage => Object.hasOwn(LATER, first);
 /** A secret or a word in an address: never a path of its own. */
 const CODE = /^[\w-]{1,200}$/;
+/** What the QR code of a document holds. */
+const LINE = /^[\w-]{1,1500}\.[\w-]{1,200}$/;
 
 function laterPage(page: LaterPage, second?: string, third?: string): Route {
   const shape = LATER[page];
@@ -42,6 +47,7 @@ function laterPage(page: LaterPage, second?: string, third?: string): Route {
     'maybe id': (isId || second === undefined) && third === undefined,
     code: given && third === undefined,
     'maybe code': (given || second === undefined) && third === undefined,
+    'maybe line': (second === undefined || LINE.test(second)) && third === undefined,
     'id and section': isId && (third === undefined || CODE.test(third)),
   }[shape];
   if (!right) return { page: 'not-found' };

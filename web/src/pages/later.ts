@@ -15,6 +15,9 @@ const PAGES: Readonly<Record<LaterPage, () => Promise<{ default: unknown }>>> = 
   looked: () => import('../looked/LookedPage.svelte'),
   notices: () => import('../notices/NoticesPage.svelte'),
   records: () => import('../records/RecordPage.svelte'),
+  documents: () => import('../documents/DocumentsPage.svelte'),
+  'visit-documents': () => import('../documents/VisitDocumentsPage.svelte'),
+  verify: () => import('../verify/VerifyPage.svelte'),
   admin: () => import('../admin/AdminPage.svelte'),
 };
 

@@ -36,6 +36,7 @@ export function pages(person: Me): PageLink[] {
         icon: 'desk',
       })),
     { href: laterHash('consents'), text: t('common.page_consents'), icon: 'note' },
+    { href: laterHash('documents'), text: t('common.page_documents'), icon: 'check' },
     { href: laterHash('looked'), text: t('common.page_looked'), icon: 'eye' },
     { href: laterHash('security'), text: t('common.page_security'), icon: 'lock' },
   ];
