@@ -17,13 +17,13 @@ from people.organisation_keys import PublicKey
 from people.policy import Act
 
 
-class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ScannedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a QR code holds."""
 
     line: Annotated[str, msgspec.Meta(max_length=2000)]
 
 
-class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ShownFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A signed JSON or a print, base64."""
 
     file: Annotated[bytes, msgspec.Meta(max_length=700_000)]
@@ -37,7 +37,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     responses=refuses(400, 413, 415, 429),
 )
 async def verify_line(
-    data: JSONBody[Line],
+    data: JSONBody[ScannedLine],
     request: Request[Any, Any, Any],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
@@ -54,7 +54,7 @@ async def verify_line(
     responses=refuses(400, 413, 415, 429),
 )
 async def verify_file(
-    data: JSONBody[File],
+    data: JSONBody[ShownFile],
     request: Request[Any, Any, Any],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import throttle
-from people.document_contents import Audience, Kind
+from people.document_contents import Audience, DocumentKind
 from people.documents import DocumentViews
 from people.organisation_keys import raw_keys
 from people.organisations import Organisations
@@ -37,7 +37,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """The answer; of a forged paper nothing is said."""
 
     state: CheckState
-    kind: Kind | None = None
+    kind: DocumentKind | None = None
     audience: Audience | None = None
     number: str | None = None
     organisation: str | None = None
@@ -98,7 +98,7 @@ async def _registered(db: AsyncSession, which: ColumnElement[bool]) -> Checked |
     row, organisation = found
     return Checked(
         state=CheckState(row.ended) if row.ended else CheckState.GENUINE,
-        kind=Kind(row.kind),
+        kind=DocumentKind(row.kind),
         audience=Audience(row.audience),
         number=row.number,
         organisation=organisation,

@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile(
 )
 
 
-class Kind(StrEnum):
+class DocumentKind(StrEnum):
     """What a document is."""
 
     CONCLUSION = "conclusion"
@@ -49,7 +49,7 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     """What every kind of content is."""
 
 
-class Conclusion(_Content, frozen=True, tag=Kind.CONCLUSION.value):
+class Conclusion(_Content, frozen=True, tag=DocumentKind.CONCLUSION.value):
     """What the doctor found in a visit, and advises."""
 
     diagnosis: Line = ""
@@ -58,7 +58,7 @@ class Conclusion(_Content, frozen=True, tag=Kind.CONCLUSION.value):
     advice: Paragraphs = ""
 
 
-class Referral(_Content, frozen=True, tag=Kind.REFERRAL.value):
+class Referral(_Content, frozen=True, tag=DocumentKind.REFERRAL.value):
     """To whom the person is sent, and why."""
 
     to: Line = ""
@@ -67,7 +67,7 @@ class Referral(_Content, frozen=True, tag=Kind.REFERRAL.value):
     icd10: Icd10 = ""
 
 
-class Certificate(_Content, frozen=True, tag=Kind.CERTIFICATE.value):
+class Certificate(_Content, frozen=True, tag=DocumentKind.CERTIFICATE.value):
     """From when until when somebody was ill, and no sports until when; days included."""
 
     absent_from: date | None = None
@@ -77,7 +77,7 @@ class Certificate(_Content, frozen=True, tag=Kind.CERTIFICATE.value):
     icd10: Icd10 = ""
 
 
-class ConsentRecord(_Content, frozen=True, tag=Kind.CONSENT.value):
+class ConsentRecord(_Content, frozen=True, tag=DocumentKind.CONSENT.value):
     """That the person agreed to something; by whom, when and to which words is added on signing."""
 
     purpose: Purpose = Purpose.TELEMEDICINE
@@ -86,9 +86,9 @@ class ConsentRecord(_Content, frozen=True, tag=Kind.CONSENT.value):
 Content = Conclusion | Referral | Certificate | ConsentRecord
 
 
-def kind_of(content: Content) -> Kind:
+def kind_of(content: Content) -> DocumentKind:
     """Which kind of document this fills."""
-    return Kind(str(content.__struct_config__.tag))
+    return DocumentKind(str(content.__struct_config__.tag))
 
 
 def wrong(content: Content) -> tuple[FieldError, ...]:

@@ -18,7 +18,7 @@ from people import audit
 from people.administration import require_at
 from people.consent_asked import needed_by
 from people.consents import ConsentNotYours, hand_of
-from people.document_contents import Audience, Kind
+from people.document_contents import Audience, DocumentKind
 from people.documents import (
     DocumentNotSigned,
     Documents,
@@ -97,7 +97,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A document as the school's desk sees it in its list."""
 
     id: UUID
-    kind: Kind
+    kind: DocumentKind
     number: str
     signed_on: date
     state: DocumentState
@@ -157,7 +157,7 @@ async def give_to_school(
     await _require_word(db, actor, row, now)
     if row.state != DocumentState.SIGNED:
         raise DocumentNotSigned(row.state)
-    if row.kind != Kind.CERTIFICATE:
+    if row.kind != DocumentKind.CERTIFICATE:
         raise NoSchoolView
     if new.organisation_id not in {school.id for school in await _schools(db, row, now)}:
         raise NotFound
@@ -187,8 +187,10 @@ async def deliveries(
     if any(one.accepted is False for one, _ in rows):
         texts = await texts_of(db, actor, row, Act.SEE_DOCUMENT, now)
     there = {one.organisation_id for one, _ in rows}
-    open_to_give = keeper and row.state == DocumentState.SIGNED and row.kind == Kind.CERTIFICATE
-    schools = await _schools(db, row, now) if open_to_give else []
+    open_to_give = (
+        keeper and row.state == DocumentState.SIGNED and row.kind == DocumentKind.CERTIFICATE
+    )
+    schools = await _schools(db, row, now) if keeper and holds else []
     return DeliveryDesk(
         [
             Delivery(
@@ -257,7 +259,7 @@ async def received(
     return [
         Received(
             id=one.id,
-            kind=Kind(row.kind),
+            kind=DocumentKind(row.kind),
             number=view.number,
             signed_on=view.signed_on,
             state=DocumentState(row.state),

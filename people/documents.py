@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from people import audit
-from people.document_contents import Audience, Content, Kind
+from people.document_contents import Audience, Content, DocumentKind
 from people.organisations import Organisations, Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Thing, may
@@ -128,7 +128,7 @@ class DocumentSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A document in a list: nothing of what it says."""
 
     id: UUID
-    kind: Kind
+    kind: DocumentKind
     state: DocumentState
     version: int
     number: str | None
@@ -334,7 +334,7 @@ async def _summaries(db: AsyncSession, query: Select[Documents]) -> list[Documen
     return [
         DocumentSummary(
             id=row.id,
-            kind=Kind(row.kind),
+            kind=DocumentKind(row.kind),
             state=DocumentState(row.state),
             version=row.version,
             number=row.number,

@@ -23,7 +23,7 @@ def right(kind: Kind, actor: UUID = DOCTOR, **more: object) -> Right:
 DUTY = right(Kind.DUTY)
 APPOINTMENT = right(Kind.APPOINTMENT, subject_id=PATIENT, about_id=VISIT)
 RECORD = right(Kind.RECORD, subject_id=PATIENT, about_id=VISIT)
-LIVE_ACTS = {Act.JOIN_VISIT, Act.OPEN_VISIT}
+LIVE_ACTS = {Act.JOIN_VISIT, Act.OPEN_VISIT, Act.ADD_VISIT_FILE}
 PAPERS = {
     Act.SEE_VISIT,
     Act.CLOSE_VISIT,
@@ -31,6 +31,9 @@ PAPERS = {
     Act.SEE_VISIT_ECG,
     Act.READ_NOTE,
     Act.WRITE_NOTE,
+    Act.SEE_DOCUMENT,
+    Act.WRITE_DOCUMENT,
+    Act.SEE_VISIT_FILES,
 }
 ANYONES = {Act.SIGN_IN, Act.LOOK_AT_SERVICE}
 # Rules do not know clinics from schools: duty gives these anywhere; verbs ask where they belong.
