@@ -20,10 +20,12 @@ from ops.backup_place import Place
 from ops.backup_wal import Archived, Until, archived, swept_until
 from ops.children import Cannot
 from ops.postgres import programs
+from ops.supervisor import say_aside
 from storage import migrate
 from storage.backup_format import (
     BackupError,
     Damaged,
+    Foreign,
     Kit,
     Manifest,
     ObjectEntry,
@@ -99,23 +101,32 @@ def choose(place: Place, kit: Kit, to: str | None) -> Chosen:
 
 
 def manifests(place: Place, kit: Kit) -> Iterator[Manifest]:
-    """Every backup of a place, newest first. Raises Cannot when the newest cannot be trusted.
+    """Every backup of a place that is this kit's, newest first. Raises Cannot at a damaged one.
 
     An older one instead, without a word, would bring back less than the operator believes.
     """
+    foreign, own = None, 0
     for name in sorted(place.names(BACKUPS), reverse=True):
         if not name.endswith("/manifest.json"):
             continue
         backup = name.split("/")[1]
         try:
             found = read_manifest(kit, b"".join(place.get(name)))
+        except Foreign as error:
+            foreign = foreign or f"{backup} in {place}: {error}"
+            continue
         except BackupError as error:
             raise Cannot(f"{backup} in {place}: {error} Nothing was restored.") from error
         if found.id != backup:
             raise Cannot(
                 f"{backup} in {place} is the copy of another backup. Nothing was restored."
             )
+        if foreign is not None and not own:
+            say_aside(f"Left out: {foreign}")
+        own += 1
         yield found
+    if foreign is not None and not own:
+        raise Cannot(f"{foreign} Nothing was restored.")
 
 
 def erasures_of(chosen: Chosen, path: str | None) -> bytes | None:
