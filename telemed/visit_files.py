@@ -14,7 +14,7 @@ from people.policy import Act, Actor, require
 from people.refused import Forbidden, NotFound
 from storage.data_keys import DataKey, KeyGone, key_of
 from storage.file_checks import Kind
-from telemed.visits import Visits, VisitSide, VisitState, measured, thing
+from telemed.visits import Visits, VisitSide, VisitState, measured, thing, window
 
 ABOUT = "visit"
 
@@ -133,7 +133,8 @@ async def _open(
     """A visit that the actor may hand files in to now."""
     visit = await measured(db, actor, visit_id, now)
     require(actor, Act.ADD_VISIT_FILE, thing(visit), now)
-    if visit.state == VisitState.CLOSED or actor.id is None:
+    over = visit.state == VisitState.CLOSED or now > window(visit).until
+    if over or actor.id is None:
         raise Forbidden(Act.ADD_VISIT_FILE, thing(visit), actor.id)
     return visit, actor.id
 

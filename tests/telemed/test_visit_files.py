@@ -7,14 +7,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from people import files, lost_files
 from people.audit import WRITE_PATH
 from people.files import FileIdUsed, Files, FilesFull, NewFile, Stored, plain_name
 from people.notices import Notices
-from people.refused import NotFound
+from people.refused import Forbidden, NotFound
 from storage.data_keys import destroy, key_of
 from storage.engine import new_id
 from storage.file_checks import Judged, Kind
@@ -123,6 +123,18 @@ async def test_an_id_that_was_taken_back_is_not_used_again(
     await visit_files.remove(db, patient, house.visit, mine.id, now)
     with pytest.raises(FileIdUsed):
         await visit_files.begin(db, patient, house.visit, mine, now)
+
+
+async def test_a_visit_that_is_over_takes_no_more_though_nobody_closed_it(
+    db: AsyncSession, house: House, now: datetime
+) -> None:
+    """What is there stays readable."""
+    await add(db, house, lies(), now)
+    later = now + timedelta(hours=14)
+    patient = await house.as_(db, house.patient)
+    with pytest.raises(Forbidden):
+        await visit_files.begin(db, patient, house.visit, new(), later)
+    assert len(await visit_files.visit_files(db, patient, house.visit, later)) == 1
 
 
 async def test_of_an_erased_patient_there_is_nothing_to_see(
@@ -242,11 +254,12 @@ async def test_a_row_without_an_object_is_marked_and_told_once_until_it_is_back(
 
 
 async def test_what_was_taken_back_goes_a_day_later(
-    kept: Kept, night: Night, house: House, db: AsyncSession
+    kept: Kept, night: Night, house: House, db: AsyncSession, now: datetime
 ) -> None:
     """A backup that runs counts on it."""
     patient = await house.as_(db, house.patient)
-    await visit_files.remove(db, patient, house.visit, kept.id, datetime.now(UTC))
+    await visit_files.remove(db, patient, house.visit, kept.id, now)
+    await db.execute(update(Files).values(removed_at=datetime.now(UTC)))
     assert len([key for key in await night(0.9) if str(kept.object_id) in key]) == 2
     assert await night(1.1) == []
     query = select(Files.id).execution_options(**WRITE_PATH)
