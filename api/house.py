@@ -24,22 +24,21 @@ from api.reactions import react
 from api.socket_messages import Vitals
 from api.watch import Watch
 from devices.frames import encode
-from people import audit
+from people import audit, passwords
 from people.facts import ORIGIN, take
 from people.policy import Thing
 from people.refused import Forbidden, Refused
 from storage import data_keys, erasure_log
 from storage.engine import make_engine, sessions
-from storage.ingest import IngestWriter
+from storage.ingest import Busy, IngestWriter
 from storage.s3 import S3Objects
 from storage.settings import Settings
 from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame
 from telemed.readings import Applied, Incoming
 
-# Who signs in holds a connection while the password is looked at, and a school's morning must leave
-# the others to those who are in: one is looked at, one comes or goes.
-SIGN_INS_AT_ONCE = 2
+# As long as for a connection of the pool.
+DOOR_WAIT_S = 10.0
 
 
 def utc_now() -> datetime:
@@ -65,7 +64,8 @@ class House:
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
-        self.signing_in = asyncio.Semaphore(SIGN_INS_AT_ONCE)
+        self.door = asyncio.Semaphore(passwords.AT_ONCE)
+        self.door_wait_s = DOOR_WAIT_S
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.provider = provider_of(settings)
@@ -99,6 +99,23 @@ class House:
         self._react(session)
         if refused is not None:
             raise refused
+
+    @asynccontextmanager
+    async def at_the_door(self) -> AsyncIterator[None]:
+        """Let as many sign in at once as passwords are looked at; raises Busy after a while.
+
+        Each holds a connection meanwhile, and a school's morning must leave the others, and the
+        cores, to those who are in.
+        """
+        try:
+            async with asyncio.timeout(self.door_wait_s):
+                await self.door.acquire()
+        except TimeoutError:
+            raise Busy from None
+        try:
+            yield
+        finally:
+            self.door.release()
 
     async def forbidden(self, tried: Forbidden, where: str) -> None:
         """Keep who tried what; it is refused all the same when that cannot be kept."""

@@ -95,7 +95,7 @@ async def sign_in_route(
 ) -> Response[Me | SecondStep]:
     """Open a session with login and password, or ask who has a second factor for it."""
     required = house.settings.staff_factor_required
-    async with house.signing_in:
+    async with house.at_the_door():
         found = await sign_in(
             db, data.login, data.password, network_of(request), now, factor_required=required
         )

@@ -53,8 +53,8 @@ _DECOY = _HASHER.hash(secrets.token_urlsafe(32))
 # Half the cores and never many: more would take memory, and the rest from everybody else. Their
 # threads keep their share of the cores: one that gives way with the interpreter's lock in its hand
 # holds up the very requests it gives way to.
-_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
-_HASHING = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="argon2")
+AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
+_HASHING = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
 
 
 class Credentials(Base):

@@ -66,6 +66,18 @@ async def test_a_crowd_at_the_door_leaves_connections_to_those_who_are_in(
     assert 1 <= max(held) < 8
 
 
+async def test_who_waits_too_long_at_the_door_is_told_to_come_again(
+    app: Litestar, as_: Client
+) -> None:
+    house: House = app.state.house
+    house.door_wait_s = 0.01
+    while not house.door.locked():
+        await house.door.acquire()
+    answer = await as_().post(f"{API}/sign-in", json={"login": "doctor.test", "password": "x"})
+    assert code(answer) == (503, "busy")
+    assert answer.headers["Retry-After"] == "1"
+
+
 async def test_an_unknown_field_of_a_body_is_named(as_: Client) -> None:
     body = {"login": "a", "password": "b", "role": "administrator"}
     answer = await as_().post(f"{API}/sign-in", json=body)
