@@ -26,7 +26,6 @@ from storage import data_keys, migrate
 from storage.engine import make_engine, sessions
 from storage.settings import Settings
 
-ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "storage"))
 
@@ -34,6 +33,7 @@ from file_zoo import GOOD, ZOO
 
 from tests.telemed import clinic_house
 
+ROOT = Path(__file__).parents[1]
 CALM_S = 6.0
 ASKING = 4
 PACE_S = 0.05

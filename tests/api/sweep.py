@@ -119,8 +119,8 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "visitEcgFrames": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "putNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
-    # Nothing that is empty is taken, whoever sends it; here it is asked who is asked for a file.
-    "addVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {422}, PATIENT: {422}},
+    # By an id that another file has: here it is asked who is asked for a file.
+    "addVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {409}, PATIENT: {409}},
     "listVisitFiles": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getVisitFilePreview": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
