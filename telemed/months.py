@@ -35,7 +35,7 @@ _MOVE = """
         DELETE FROM ONLY readings WHERE id IN (
             SELECT id FROM ONLY readings
             WHERE taken_at >= 'since_' AND taken_at < 'until_'
-            ORDER BY device_id, sequence LIMIT :at_most FOR UPDATE SKIP LOCKED
+            LIMIT :at_most FOR UPDATE SKIP LOCKED
         ) RETURNING *
     ), keys AS (
         INSERT INTO reading_keys (device_id, sequence, taken_at)
