@@ -187,9 +187,7 @@ async def deliveries(
     if any(one.accepted is False for one, _ in rows):
         texts = await texts_of(db, actor, row, Act.SEE_DOCUMENT, now)
     there = {one.organisation_id for one, _ in rows}
-    open_to_give = (
-        keeper and row.state == DocumentState.SIGNED and row.kind == DocumentKind.CERTIFICATE
-    )
+    holds = row.state == DocumentState.SIGNED and row.kind == DocumentKind.CERTIFICATE
     schools = await _schools(db, row, now) if keeper and holds else []
     return DeliveryDesk(
         [
