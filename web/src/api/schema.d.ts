@@ -1146,6 +1146,23 @@ export interface paths {
     patch: operations['updateMe'];
     trace?: never;
   };
+  '/api/v1/me/export': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Everything the house knows of the caller, as a zip. Asks for a fresh proof. */
+    get: operations['exportMyData'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/my/readings': {
     parameters: {
       query?: never;
@@ -1929,6 +1946,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/records/{person_id}/chart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Readings of one kind as bands, as far as the record is open to the caller. */
+    get: operations['recordChart'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/records/{person_id}/documents': {
     parameters: {
       query?: never;
@@ -2320,6 +2354,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/visits/{visit_id}/chart': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Readings of one kind as bands, as far as they are part of the visit. */
+    get: operations['visitChart'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/visits/{visit_id}/close': {
     parameters: {
       query?: never;
@@ -2642,6 +2693,17 @@ export interface components {
       line: number;
     };
     /**
+     * Band
+     * @description So many values from `at` on, for one step.
+     */
+    Band: {
+      at: string;
+      high: number;
+      low: number;
+      mean: number;
+      n: number;
+    };
+    /**
      * Board
      * @description What happens now. `media` is None while the worker does not answer.
      */
@@ -2756,6 +2818,18 @@ export interface components {
       title: string | null;
     };
     /**
+     * Chart
+     * @description Readings of a kind from `since` on and before `until`.
+     */
+    Chart: {
+      kind: components['schemas']['devices.measurement.Kind'];
+      level: components['schemas']['Level'];
+      lines: components['schemas']['Line'][];
+      since: string;
+      step_s: number;
+      until: string;
+    };
+    /**
      * ChatMessage
      * @description A message as one person sees it.
      */
@@ -2800,7 +2874,7 @@ export interface components {
       /** @default null */
       ended_at: string | null;
       /** @default null */
-      kind: components['schemas']['people.document_contents.Kind'] | null;
+      kind: components['schemas']['DocumentKind'] | null;
       /** @default null */
       number: string | null;
       /** @default null */
@@ -3078,7 +3152,7 @@ export interface components {
       ended_at: string | null;
       /** Format: uuid */
       id: string;
-      kind: components['schemas']['people.document_contents.Kind'];
+      kind: components['schemas']['DocumentKind'];
       made_at: string;
       mine: boolean;
       number: string | null;
@@ -3094,6 +3168,12 @@ export interface components {
       visit_id: string;
     };
     /**
+     * DocumentKind
+     * @description What a document is.
+     * @enum {unknown}
+     */
+    DocumentKind: 'certificate' | 'conclusion' | 'consent' | 'referral';
+    /**
      * DocumentState
      * @description See the top of this module.
      * @enum {unknown}
@@ -3107,7 +3187,7 @@ export interface components {
       ended_at: string | null;
       /** Format: uuid */
       id: string;
-      kind: components['schemas']['people.document_contents.Kind'];
+      kind: components['schemas']['DocumentKind'];
       made_at: string;
       number: string | null;
       organisation: components['schemas']['Ref'];
@@ -3212,13 +3292,6 @@ export interface components {
       field: string;
       /** @default {} */
       params: Record<string, never>;
-    };
-    /**
-     * File
-     * @description A signed JSON or a print, base64.
-     */
-    File: {
-      file: string;
     };
     /**
      * FilesChanged
@@ -3522,6 +3595,12 @@ export interface components {
       own: boolean;
     };
     /**
+     * Level
+     * @description What the bands were made of.
+     * @enum {unknown}
+     */
+    Level: 'days' | 'hours' | 'readings';
+    /**
      * Limit
      * @description A limit with its paper, as administrators see it; `ours` can be lifted here.
      */
@@ -3537,10 +3616,12 @@ export interface components {
     };
     /**
      * Line
-     * @description What a QR code holds.
+     * @description One value of the kind; a step without a reading has no band.
      */
     Line: {
-      line: string;
+      bands: components['schemas']['Band'][];
+      name: string;
+      unit: string;
     };
     /**
      * Link
@@ -4411,7 +4492,7 @@ export interface components {
       /** Format: uuid */
       id: string;
       issuer: components['schemas']['Ref'];
-      kind: components['schemas']['people.document_contents.Kind'];
+      kind: components['schemas']['DocumentKind'];
       number: string;
       person: components['schemas']['Ref'];
       printed: boolean;
@@ -4648,6 +4729,13 @@ export interface components {
       until: string | null;
     };
     /**
+     * ScannedLine
+     * @description What a QR code holds.
+     */
+    ScannedLine: {
+      line: string;
+    };
+    /**
      * Scope
      * @description The two sides of a child's life that are opened and closed apart.
      * @enum {unknown}
@@ -4741,6 +4829,13 @@ export interface components {
     ShownCode: {
       code: string;
       expires_at: string;
+    };
+    /**
+     * ShownFile
+     * @description A signed JSON or a print, base64.
+     */
+    ShownFile: {
+      file: string;
     };
     /**
      * SignDocument
@@ -5124,12 +5219,6 @@ export interface components {
      * @enum {unknown}
      */
     'people.consent_rules.Hand': 'guardian' | 'own';
-    /**
-     * Kind
-     * @description What a document is.
-     * @enum {unknown}
-     */
-    'people.document_contents.Kind': 'certificate' | 'conclusion' | 'consent' | 'referral';
     /**
      * Kind
      * @description Kinds of relation.
@@ -12460,6 +12549,71 @@ export interface operations {
       };
     };
   };
+  exportMyData: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Stream Response */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/zip': string;
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   addMyReading: {
     parameters: {
       query?: never;
@@ -17398,6 +17552,85 @@ export interface operations {
       };
     };
   };
+  recordChart: {
+    parameters: {
+      query: {
+        kind:
+          | 'blood_pressure'
+          | 'glucose'
+          | 'cholesterol_total'
+          | 'heart_rate'
+          | 'spo2'
+          | 'temperature';
+        since: string;
+        until: string;
+        organisation_id?: string | null;
+        bands?: number;
+      };
+      header?: never;
+      path: {
+        person_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Chart'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   listDocuments: {
     parameters: {
       query?: never;
@@ -18894,7 +19127,7 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': components['schemas']['File'];
+        'application/json': components['schemas']['ShownFile'];
       };
     };
     responses: {
@@ -19010,7 +19243,7 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': components['schemas']['Line'];
+        'application/json': components['schemas']['ScannedLine'];
       };
     };
     responses: {
@@ -19119,6 +19352,93 @@ export interface operations {
       };
       /** @description Nobody is signed in, or the device token is not known. */
       401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  visitChart: {
+    parameters: {
+      query: {
+        kind:
+          | 'blood_pressure'
+          | 'glucose'
+          | 'cholesterol_total'
+          | 'heart_rate'
+          | 'spo2'
+          | 'temperature';
+        since: string;
+        until: string;
+        bands?: number;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Chart'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
         headers: {
           [name: string]: unknown;
         };
