@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from msgspec import structs
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import shares
@@ -19,7 +19,7 @@ from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Act, Kind, Right, Thing, may
 from people.refused import Forbidden, NotFound
-from people.relations import actor_of, grant
+from people.relations import Relations, actor_of, grant
 from people.shares import Answer, Field, NewScan, Scan, Share, ShareNotAsked, ShareState
 from storage.engine import new_id
 
@@ -84,6 +84,23 @@ async def test_what_was_confirmed_is_open_until_its_time(
         fields = await shares.scope(db, doctor.id, patient.id, clinic.id, at)
         assert fields == (frozenset({"readings"}) if open_then else frozenset())
     assert (await shares.my_shares(db, me, over))[0].state is ShareState.ENDED
+
+
+async def test_a_doctor_who_left_reads_no_more_how_his_asking_stands(
+    db: AsyncSession, clinic: Organisations, doctor: Persons, patient: Persons, now: datetime
+) -> None:
+    """Nor whose record it was, though it was opened to him."""
+    asked = await scanned(db, clinic, doctor, patient.id, now)
+    me = await actor_of(db, patient.id, now)
+    await shares.confirm(db, me, asked.id, Answer(fields=EVERYTHING, version=1), now)
+    left = now + timedelta(minutes=1)
+    await db.execute(
+        update(Relations)
+        .where(Relations.actor_id == doctor.id, Relations.kind == Kind.DUTY.value)
+        .values(until=left)
+    )
+    with pytest.raises(NotFound):
+        await shares.get_scan(db, await actor_of(db, doctor.id, left), asked.id, left)
 
 
 async def test_it_is_closed_at_once_and_both_are_told(
