@@ -22,7 +22,7 @@ from asn1crypto import cms, core
 from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -40,6 +40,13 @@ _LASTS: Final = timedelta(days=365 * 75)
 _MOST_SIGNATURE: Final = 64_000
 _RANGE: Final = re.compile(rb"/ByteRange ?\[ ?(\d{1,10}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?\]")
 _NAME_MOST: Final = 64  # X.520
+
+
+# Whatever parsers of ASN.1 and certificates make of a stranger's bytes.
+_BROKEN: Final = (
+    *(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError),
+    *(InvalidSignature, UnsupportedAlgorithm),
+)
 
 
 class PdfVerdict(msgspec.Struct, frozen=True):
@@ -113,8 +120,7 @@ def verify(public_keys: Iterable[bytes], file: bytes) -> PdfVerdict:
     try:
         digest, container = _covered(file)
         return _judge(list(public_keys), digest, container)
-    except (ValueError, TypeError, KeyError, IndexError, InvalidSignature):
-        # Whatever the container's parsers make of a changed byte.
+    except _BROKEN:
         return PdfVerdict(why=Why.CHANGED)
 
 
