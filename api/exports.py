@@ -13,6 +13,7 @@ from litestar.response import Stream
 from api.db import asked
 from api.house import House
 from api.problems import refuses
+from people import exporting as exporting_people
 from people import exports
 from people.exports import Source
 from people.policy import Act
@@ -20,7 +21,7 @@ from people.refused import Refused
 from people.sessions import Caller
 from telemed import exporting
 
-ROOMS: Final = (exporting,)  # importing a room's exporter registers it
+ROOMS: Final = (exporting, exporting_people)  # importing a room's exporter registers it
 _running: Final[set[UUID]] = set()
 
 

@@ -18,6 +18,7 @@ from people import (
     recoveries,
     retention,
 )
+from people import erasing as erasing_people
 from storage.jobs import run_worker
 from storage.settings import Settings
 from telemed import ecg_chunks, erasing, months, notes
@@ -26,6 +27,7 @@ JOBS = (
     document_prints,
     ecg_chunks,
     erasing,
+    erasing_people,
     erasing_school,
     erasure,
     failing_takes,

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import select, tuple_
 
 from people import audit
-from people.exports import PAGE, Part, Source, exports, line
+from people.exports import PAGE, Part, Source, exports, line, one
 from people.policy import Act, Thing
 from storage.data_keys import keys_of
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams
@@ -34,7 +34,7 @@ async def export(source: Source) -> AsyncIterator[Part]:
     async with source.transaction() as db:
         streams = await audit.read(db, source.caller.actor, query, purpose)
     for row in streams:
-        yield f"ecg/{row.stream}.json", _one(msgspec.json.encode(row._asdict()))
+        yield f"ecg/{row.stream}.json", one(msgspec.json.encode(row._asdict()))
         yield f"ecg/{row.stream}.frames", _frames(source, purpose, row.stream)
 
 
@@ -107,12 +107,8 @@ async def _frames(source: Source, purpose: audit.Purpose, stream: UUID) -> Async
         chunks = await audit.read(db, actor, stored, purpose)
         key = (await keys_of(db, [source.caller.person_id])).get(source.caller.person_id)
     yield pack(row.frame for row in rows)
-    for one in chunks:
-        sealed = one.sealed_at is not None
+    for chunk in chunks:
+        sealed = chunk.sealed_at is not None
         yield await read_chunk(
-            source.objects, FoundChunk(one.object_key, one.sha256, key if sealed else None)
+            source.objects, FoundChunk(chunk.object_key, chunk.sha256, key if sealed else None)
         )
-
-
-async def _one(data: bytes) -> AsyncIterator[bytes]:
-    yield data

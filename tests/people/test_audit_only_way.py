@@ -62,6 +62,7 @@ READERS = frozenset({"select", "get", "get_one", "exists"})
 WRITE_PATH = frozenset(
     {
         ("people/document_prints.py", "print_document"),  # the job prints, nobody sees it
+        ("people/erasing.py", "forget"),  # deletes what is an erased person's
         ("people/files.py", "there"),  # a repeat is answered with the file that is there
         ("people/files.py", "require_room"),  # sums of bytes, for quotas
         ("people/lost_files.py", "reconcile"),  # the job compares ids, nobody sees them
