@@ -27,6 +27,9 @@ from storage.settings import Settings
 WITHIN_S = 30.0
 RATE_HZ = 360
 FRAME_SAMPLES = 72
+# A page reads whatever comes, as browsers do. With a bounded queue the client of a page that nobody
+# asks any more stops reading, sees no close and waits ten seconds for each of thirty.
+UNREAD = None
 
 
 @dataclass
@@ -76,7 +79,7 @@ class Server:
     ) -> AsyncIterator["Page"]:
         """A visit's socket before its hello."""
         url = f"ws://127.0.0.1:{self.port}/ws/visits/{self.world[visit]}"
-        async with connect(url, origin=origin or self.origin) as ws:
+        async with connect(url, origin=origin or self.origin, max_queue=UNREAD) as ws:
             yield Page(ws)
 
     @asynccontextmanager
@@ -94,7 +97,7 @@ class Server:
     async def lesson_socket(self, lesson: str = "lesson") -> AsyncIterator["Page"]:
         """A lesson's socket before its hello."""
         url = f"ws://127.0.0.1:{self.port}/ws/lessons/{self.world[lesson]}"
-        async with connect(url, origin=self.origin) as ws:
+        async with connect(url, origin=self.origin, max_queue=UNREAD) as ws:
             yield Page(ws)
 
     async def ask(self, name: str | None, method: str, path: str, **more: Any) -> httpx.Response:
