@@ -74,7 +74,6 @@ def confine(limits: Limits, *, reads: Iterable[Path], writes: Path) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
-    os.nice(10)  # a lesson or a visit runs beside it
     libc = ctypes.CDLL(None, use_errno=True)
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)

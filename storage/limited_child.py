@@ -10,12 +10,16 @@ import os
 import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import anyio
+
 READY: Final = "ready"
-# Two at once in a process: a child may take a core and much memory.
-_places = asyncio.Semaphore(2)
+NICE: Final = 10  # a lesson or a visit runs beside it
+# A child takes a core and much memory: at most half of the cores are theirs, and never more than 2.
+_places = anyio.CapacityLimiter(max(1, min(2, len(os.sched_getaffinity(0)) // 2)))
 
 
 class ChildAway(Exception):  # noqa: N818 - a fact about our house, never about the file
@@ -46,6 +50,9 @@ async def _ended(module: str, arguments: tuple[str, ...], folder: Path, wall_s: 
         cwd=folder,
         start_new_session=True,
     )
+    with suppress(OSError):  # gone already, or the whole house is nicer than that
+        # From its first moment: half of its work is done before it confines itself.
+        os.setpriority(os.PRIO_PROCESS, child.pid, NICE)
     try:
         async with asyncio.timeout(wall_s):
             return await child.wait()

@@ -129,6 +129,12 @@ async def test_a_file_that_takes_too_long_is_broken(tmp_path: Path) -> None:
     assert refused.value.fault is Fault.BROKEN
 
 
+async def test_a_child_is_nice_before_it_confines_itself(tmp_path: Path) -> None:
+    """Loading what parses is half of its work, and others wait meanwhile."""
+    waits = "import os\nwhile os.nice(0) < 10: pass"
+    assert await limited_child._ended("timeit", ("-n1", "-r1", waits), tmp_path, 5) == 0
+
+
 def test_a_child_has_given_up_network_programs_and_foreign_files(tmp_path: Path) -> None:
     """What a captured parser could do besides writing into its own folder."""
     file, folder = laid(tmp_path, b"x")
