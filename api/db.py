@@ -14,7 +14,7 @@ from litestar.di import NamedDependency, Provide
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.house import House
-from people.device_tokens import KnownDevice, device_of
+from people.device_tokens import KnownDevice
 from people.refused import NotSignedIn
 from people.sessions import Caller, session_person
 from people.step_up import EnrolmentNeeded
@@ -90,12 +90,14 @@ async def device_by_token(
     house: NamedDependency[House],
     now: NamedDependency[datetime],
 ) -> KnownDevice:
-    """The device behind `Authorization: Bearer …`, as `sender_of`. Raises NotSignedIn."""
+    """The device behind `Authorization: Bearer …`, looked up as by `sender_of`, or known of late.
+
+    Raises NotSignedIn; the ingest writer looks once more, in the transaction that stores.
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotSignedIn
-    async with house.transaction() as db:
-        return await device_of(db, token.strip(), now)
+    return await house.devices.of(token.strip(), now)
 
 
 DEPENDENCIES = {

@@ -14,6 +14,7 @@ from api.ecg_live import EcgLive
 from api.films import Films
 from api.hearing import Hearing
 from api.keeper import Keeper
+from api.known_devices import KnownDevices
 from api.lesson_desk import Desks
 from api.live import Live
 from api.logs import error_fields, log
@@ -59,6 +60,7 @@ class House:
         self.sessions.configure(info={ORIGIN: self.hearing.origin})
         self.objects = S3Objects(settings)
         self.live = Live()
+        self.devices = KnownDevices(self)
         self.keeper = Keeper(self)
         self.media = Media([settings.link_path(0)], keep=self.keeper.take, came=self._came)
         self.lessons = Desks(self)

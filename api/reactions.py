@@ -53,6 +53,7 @@ def _rights_changed(house: House, fact: RightsChanged) -> None:
 
 
 def _device_revoked(house: House, fact: DeviceRevoked) -> None:
+    house.devices.forget(fact.device_id)
     for tab in house.live.on(live.device(fact.device_id)):
         tab.end(Close.NOT_SIGNED_IN)
 

@@ -5,12 +5,12 @@ The store holds the SHA-256 of a token. A token of 256 random bits needs no slow
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, select, update
+from sqlalchemy import ForeignKey, Index, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -26,6 +26,7 @@ MANUAL = "manual"  # readings typed in by hand; one such row per person, without
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
 _HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
 _SEEN_EVERY = timedelta(seconds=30)
+_ALIVE = text("SELECT id FROM devices WHERE id = ANY(:ids ::uuid[]) AND revoked_at IS NULL")
 
 
 class Devices(Base):
@@ -139,6 +140,13 @@ async def device_alive(db: AsyncSession, device_id: UUID) -> bool:
     """Say whether the device's token still holds; a socket asks again and again."""
     query = select(Devices.id).where(Devices.id == device_id, Devices.revoked_at.is_(None))
     return await db.scalar(query) is not None
+
+
+async def alive_among(db: AsyncSession, device_ids: Collection[UUID]) -> set[UUID]:
+    """Give those of the devices whose tokens still hold: for who knows them from a while ago."""
+    if not device_ids:
+        return set()
+    return set((await db.scalars(_ALIVE, {"ids": list(device_ids)})).all())
 
 
 def hand_of(person_id: UUID, kinds: tuple[str, ...], now: datetime) -> KnownDevice:

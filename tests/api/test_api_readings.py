@@ -5,6 +5,14 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from api_world import API, Client, World, code, reading
+from litestar import Litestar
+from sqlalchemy import select
+
+from api.known_devices import KEPT
+from people.audit import WRITE_PATH
+from people.device_tokens import Devices
+from people.refused import NotSignedIn
+from telemed.reading_tables import ReadingKeys
 
 
 @pytest.fixture
@@ -107,6 +115,41 @@ async def test_a_revoked_device_is_nobody(
     await as_("patient").delete(f"{API}/devices/{world['patient:cuff']}")
     answer = await cuff.post(f"{API}/readings", json={"readings": [reading(1)]})
     assert code(answer) == (401, "not_signed_in")
+
+
+async def test_a_revocation_nobody_told_of_acts_at_once(
+    cuff: httpx.AsyncClient, app: Litestar, world: World
+) -> None:
+    """A device known of late is asked for once more in the transaction that stores."""
+    first = await cuff.post(f"{API}/readings", json={"readings": [reading(1)]})
+    assert first.status_code == 201
+    async with world.sessions() as db, db.begin():
+        device = await db.get_one(Devices, world["patient:cuff"])
+        device.revoked_at = datetime.now(UTC)
+    token = world.device_tokens["patient:cuff"]
+    known = await app.state.house.devices.of(token, datetime.now(UTC))
+    assert known.id == world["patient:cuff"]
+    for sequence in (1, 2):
+        answer = await cuff.post(f"{API}/readings", json={"readings": [reading(sequence)]})
+        assert code(answer) == (401, "not_signed_in")
+    async with world.sessions() as db:
+        used = await db.scalars(select(ReadingKeys.sequence), execution_options=WRITE_PATH)
+        assert used.all() == [1]
+
+
+async def test_a_device_is_known_for_a_while_and_until_it_is_revoked(
+    app: Litestar, as_: Client, world: World
+) -> None:
+    devices, token = app.state.house.devices, world.device_tokens["patient:cuff"]
+    now = datetime.now(UTC)
+    first = await devices.of(token, now)
+    assert await devices.of(token, now + KEPT / 2) is first
+    second = await devices.of(token, now + KEPT)
+    assert second is not first
+    assert second == first
+    await as_("patient").delete(f"{API}/devices/{world['patient:cuff']}")
+    with pytest.raises(NotSignedIn):
+        await devices.of(token, now + KEPT)
 
 
 async def test_a_reading_typed_in_is_stored_once(as_: Client, world: World) -> None:
