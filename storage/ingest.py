@@ -158,12 +158,18 @@ class IngestWriter(Generic[T, R]):
             answer.cancel()
 
     def _enqueue(self, submission: _Submission[T, R], key: Hashable) -> None:
-        """Put it into its lane. A lane where nothing waits takes one even when others filled up."""
+        """Put it into its lane.
+
+        When others filled the queue, a lane still has its fair share of it, and one where nothing
+        waits takes one submission however large.
+        """
         size = len(submission.items)
         lane = self._lanes.get(key)
-        full = self._queued + size > self._max_queue
-        if lane is not None and lane.queued and (full or lane.queued + size > self._max_lane):
-            raise Busy(f"{self._queued} items wait for the database")
+        if lane is not None and lane.queued:
+            full = self._queued + size > self._max_queue
+            most = self._max_queue // len(self._lanes) if full else self._max_queue
+            if lane.queued + size > min(most, self._max_lane):
+                raise Busy(f"{self._queued} items wait for the database")
         if self._queued > 2 * self._max_queue:
             raise Busy(f"{self._queued} items of many lanes wait for the database")
         if lane is None:

@@ -415,3 +415,23 @@ async def test_a_lane_is_bounded_and_an_empty_one_still_takes(
         with pytest.raises(_Taken):
             await waiting[0]
     assert await _stored(engine) == ["a", "b", "bb", "c", "cc"]
+
+
+async def test_a_lane_that_filled_the_queue_leaves_the_others_their_share(
+    engine: AsyncEngine, shelf: _Shelf
+) -> None:
+    """Two lanes share a queue by halves: the small one is not kept to one submission at a time."""
+    shelf.go = asyncio.Event()
+    async with IngestWriter(sessions(engine), shelf.apply, max_queue=4, at_once=1) as writer:
+        first = asyncio.ensure_future(writer.submit(["a"], lane="a"))
+        await shelf.inside.wait()
+        greedy = asyncio.ensure_future(writer.submit(["c", "d", "e", "f"], lane="a"))
+        fair = [asyncio.ensure_future(writer.submit([word], lane="b")) for word in ("g", "h")]
+        await asyncio.wait(fair, timeout=0)
+        assert writer.queued == 6
+        for lane in "ab":
+            with pytest.raises(Busy):
+                await writer.submit(["more"], lane=lane)
+        shelf.go.set()
+        await asyncio.gather(first, greedy, *fair)
+    assert len(await _stored(engine)) == 7
