@@ -7,6 +7,7 @@ import re
 import zlib
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -26,6 +27,9 @@ _INSIDE: Final = (
     *(b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"MZ", b"\x7fELF"),
     *(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-", b"BZh", b"\xfd7zXZ"),
 )
+_SCRIPT: Final = "{urn:oasis:names:tc:opendocument:xmlns:script:1.0}"
+_LOOKS: Final = ("content.xml", "styles.xml")  # of the document, and of objects in it
+_ELSEWHERE: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*:|[/\\])|.*(^|[/\\\s])\.\.([/\\]|$)")
 _END: Final = 22  # bytes of an archive's last record without a comment
 
 
@@ -136,11 +140,27 @@ def _require_odt(parts: list[ZipInfo], texts: dict[str, bytes]) -> None:
         raise BadFile(Fault.MISMATCH)
     if b"encryption-data" in texts.get(_MANIFEST, b""):
         raise BadFile(Fault.LOCKED)
-    if b"<script:event-listener" in texts.get("content.xml", b""):
-        raise BadFile(Fault.MACROS)
     if "content.xml" not in texts:
         raise BadFile(Fault.BROKEN)
-    _tree(texts["content.xml"])
+    for name, xml in texts.items():
+        if name.rpartition("/")[2].lower() in _LOOKS:
+            _require_still(xml)
+
+
+def _require_still(xml: bytes) -> None:
+    """Refuse what runs and what is fetched when the document is opened; links wait for a click."""
+    for one in _tree(xml).iter():
+        if one.tag.startswith(_SCRIPT):
+            raise BadFile(Fault.MACROS)
+        if _local(one.tag) != "a" and any(
+            _local(name) == "href" and _ELSEWHERE.match(unquote(value))
+            for name, value in one.items()
+        ):
+            raise BadFile(Fault.ACTIVE)
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
 
 
 def _tree(xml: bytes) -> ET.Element:

@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,17 +13,20 @@ from storage.file_checks.faults import BadFile, Fault
 from storage.file_checks.judge import Verdict
 from storage.file_checks.kinds import MAX_PDF_PAGES, MAX_UNPACKED_BYTES, PREVIEW_PX, Kind
 
-# What a page to be read has no need of: scripts, programs, files inside, forms of XML, films.
+# What a page to be read has no need of: scripts, programs, files inside, forms of XML, films. They
+# are looked for in the whole file: what is packed is not hit by chance with names as long as these.
 _ACTIVE: Final = re.compile(
-    rb"/(JavaScript|JS|Launch|EmbeddedFiles?|XFA|RichMedia|ImportData|SubmitForm|GoToE)"
-    rb"(?=[\s/<>\[\](){}%]|\Z)"
+    rb"/(JavaScript|Rendition|Launch|EmbeddedFiles?|XFA|RichMedia|ImportData|SubmitForm|GoToE)"
+    rb"(?=[\s\0/<>\[\](){}%]|\Z)"
 )
 # A name may write any of its letters as #xx (ISO 32000-1, 7.3.5).
 _HEX: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _OBJECTS: Final = re.compile(rb"/ObjStm\b")
-_STREAM: Final = re.compile(rb"stream\r?\n")
-_DICTIONARY_BYTES: Final = 2000
+# A stream of objects as programs write it; any other could say one thing to us and one to a reader.
+_PACKED: Final = re.compile(rb"<<([^<>()%#]*/Type\s*/ObjStm(?=[\s/>])[^<>()%#]*)>>\s*stream\r?\n")
+_FILTER: Final = re.compile(rb"/Filter\s*(/FlateDecode(?=[\s/]|\Z)|\[\s*/FlateDecode\s*\])")
 _MAX_SIDE_PT: Final = 1_000_000
+_NO_LOCK: Final = -1
 _XFA: Final = frozenset({pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND})
 
 
@@ -35,6 +37,8 @@ def check(file: Path, preview: Path) -> Verdict:
     except pypdfium2.PdfiumError as refused:
         locked = refused.err_code == pdfium.FPDF_ERR_PASSWORD
         raise BadFile(Fault.LOCKED if locked else Fault.BROKEN) from refused
+    if pdfium.FPDF_GetSecurityHandlerRevision(document.raw) != _NO_LOCK:
+        raise BadFile(Fault.LOCKED)  # it opens without a password, but its bytes are not to be read
     if len(document) < 1:
         raise BadFile(Fault.BROKEN)
     if len(document) > MAX_PDF_PAGES:
@@ -43,7 +47,7 @@ def check(file: Path, preview: Path) -> Verdict:
         pdfium.FPDFDoc_GetJavaScriptActionCount(document.raw) > 0
         or pdfium.FPDFDoc_GetAttachmentCount(document.raw) > 0
         or pdfium.FPDF_GetFormType(document.raw) in _XFA
-        or any(_ACTIVE.search(_plain(part)) for part in _parts(file.read_bytes()))
+        or _acts(file.read_bytes())
     ):
         raise BadFile(Fault.ACTIVE)
     page = document[0]
@@ -55,31 +59,35 @@ def check(file: Path, preview: Path) -> Verdict:
     return Verdict(kind=Kind.PDF, rewritten=False, preview=True)
 
 
-def _parts(data: bytes) -> Iterator[bytes]:
-    """What is written between the streams, and what is packed into streams of objects."""
-    at, unpacked = 0, 0
-    while (found := _STREAM.search(data, at)) is not None:
-        before = data[at : found.start()]
-        yield before
-        end = data.find(b"endstream", found.end())
-        end = len(data) if end < 0 else end
-        if _OBJECTS.search(before[-_DICTIONARY_BYTES:]):
-            inside = _unpacked(data[found.end() : end], MAX_UNPACKED_BYTES - unpacked)
-            unpacked += len(inside)
-            yield inside
-        at = end
-    yield data[at:]
+def _acts(data: bytes) -> bool:
+    """Look at the file as it lies, and into streams of objects. Raises BadFile."""
+    plain = _plain(data)
+    packed = list(_PACKED.finditer(data))
+    if _ACTIVE.search(plain) or len(packed) != len(_OBJECTS.findall(plain)):
+        return True
+    left = MAX_UNPACKED_BYTES
+    for found in packed:
+        filters = found[1].count(b"/Filter")
+        if filters == 0:
+            continue  # it was looked at as it lies
+        if filters > 1 or not _FILTER.search(found[1]) or b"/DecodeParms" in found[1]:
+            return True
+        inside = _unpacked(data, found.end(), left)
+        left -= len(inside)
+        if _ACTIVE.search(_plain(inside)):
+            return True
+    return False
 
 
-def _unpacked(packed: bytes, most: int) -> bytes:
-    """As far as it can be read: PDFium has read it, and is as forgiving."""
+def _unpacked(data: bytes, start: int, most: int) -> bytes:
+    """What is packed from here to its own end, whatever length the file says it has."""
     reader = zlib.decompressobj()
     try:
-        inside = reader.decompress(packed, most)
-    except zlib.error:
-        return packed
-    if reader.unconsumed_tail:
-        raise BadFile(Fault.UNPACKS_TOO_LARGE)
+        inside = reader.decompress(memoryview(data)[start:], most)
+    except zlib.error as broken:
+        raise BadFile(Fault.BROKEN) from broken
+    if not reader.eof:
+        raise BadFile(Fault.UNPACKS_TOO_LARGE if reader.unconsumed_tail else Fault.BROKEN)
     return inside
 
 

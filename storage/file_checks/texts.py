@@ -13,8 +13,11 @@ _MARKUP: Final = re.compile(
     r"\s*<(!doctype|html|head|body|script|svg|iframe|\?xml|\?php|!--)", re.IGNORECASE
 )
 _PROGRAM: Final = "#!"
-# A cell that a table program would compute; a number with its sign is a number.
-_FORMULA: Final = re.compile(r"""(?:^|[,;\t])[ "']*(?:[=@]|[+-](?![\d.,\s]|$))""", re.MULTILINE)
+_BEFORE: Final = " \u00a0\"'"
+# A cell that begins with a sign may be a number, a day, a telephone, and nothing else.
+_NUMBER: Final = re.compile(r"[\d\s.:()%/+-]*([eE][+-]?\d+)?\s*[\"']?")
+# With a comma in it, where semicolons part the cells: a number that goes on as a formula.
+_GOES_ON: Final = re.compile(r"[+-][\d\s.,:()%/*^+-]*[-+*/^&=<>|][\s(\['\"]*[^\W\d]")
 
 
 def check(file: Path, kind: Kind) -> Verdict:
@@ -24,9 +27,20 @@ def check(file: Path, kind: Kind) -> Verdict:
         raise BadFile(Fault.NOT_TEXT)
     if _MARKUP.match(text) or text.startswith(_PROGRAM):
         raise BadFile(Fault.TYPE_REFUSED)
-    if kind is Kind.CSV and _FORMULA.search(text):
+    if kind is Kind.CSV and any(map(_computes, text.splitlines())):
         raise BadFile(Fault.ACTIVE)
     return Verdict(kind=kind, rewritten=False, preview=False)
+
+
+def _computes(line: str) -> bool:
+    """Whether a table program would compute a cell, whatever it takes for the end of one."""
+    for cell in re.split(r"[,;\t]", line):
+        shown = cell.lstrip(_BEFORE)
+        if shown[:1] in {"=", "@"} or (
+            shown[:1] in {"+", "-"} and not _NUMBER.fullmatch(shown[1:].rstrip())
+        ):
+            return True
+    return any(_GOES_ON.match(cell.lstrip(_BEFORE)) for cell in re.split(r"[;\t]", line))
 
 
 def _text(data: bytes) -> str:

@@ -1,5 +1,7 @@
 """Files as people hand them in, and twenty-five and more that nobody should keep; made by code."""
 
+import base64
+import hashlib
 import io
 import struct
 import zipfile
@@ -9,6 +11,7 @@ from typing import NamedTuple
 
 import PIL.Image
 
+Pack = Callable[[bytes], bytes]
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 OFFICE = "application/vnd.openxmlformats-officedocument"
 TYPES = "[Content_Types].xml"
@@ -78,11 +81,68 @@ def pdf(catalogue: bytes = b"", trailer: bytes = b"", *more: bytes, pages: int =
     )
 
 
-def packed_script() -> bytes:
-    """A PDF whose script lies in a packed stream of objects, where no search of the bytes sees it."""
-    inside = zlib.compress(b"4 0 <</S/JavaScript/JS(app.alert(1))>>")
-    stream = b"<</Type/ObjStm/N 1/First 4/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream"
-    return pdf(b"", b"", stream % (len(inside), inside))
+SCRIPT = b"/OpenAction<</S/JavaScript/JS(app.alert(1))>>"
+
+
+def packed_script(
+    kind: bytes = b"/ObjStm",
+    filters: bytes = b"/FlateDecode",
+    pack: Pack = zlib.compress,
+    script: bytes = SCRIPT,
+) -> bytes:
+    """A PDF whose script lies in a packed stream of objects, where no search of the bytes sees it.
+
+    PDFium reads it: the catalogue itself, with its action, is in there.
+    """
+    inside = (
+        b"<</Type/Catalog/Pages 2 0 R%s>> " % script,
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>> ",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>> ",
+    )
+    head = b"".join(
+        b"%d %d " % (number, len(b"".join(inside[: number - 1]))) for number in (1, 2, 3)
+    )
+    data = pack(head + b"".join(inside))
+    says = b"/Type%s/N 3/First %d/Filter%s/Length %d" % (kind, len(head), filters, len(data))
+    body = b"%PDF-1.5\n"
+    first = len(body)
+    body += b"4 0 obj\n<<%s>>\nstream\n%s\nendstream\nendobj\n" % (says, data)
+    rows = [bytes(5), *(struct.pack(">BBHB", 2, 0, 4, at) for at in range(3))]
+    rows += [struct.pack(">BBHB", 1, 0, where, 0) for where in (first, len(body))]
+    table = b"".join(rows)
+    says = b"/Type/XRef/Size 6/W[1 3 1]/Root 1 0 R/Length %d" % len(table)
+    end = b"5 0 obj\n<<%s>>\nstream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n"
+    return body + end % (says, table, len(body))
+
+
+def script_behind_a_stream() -> bytes:
+    """A PDF whose page comes before what acts."""
+    page = b"<</Length 5>>\nstream\nBT ET\nendstream"
+    return pdf(b"", b"", page, b"<<%s>>" % SCRIPT)
+
+
+def opens_but_locked() -> bytes:
+    """A PDF that anybody opens and nobody but a reader of PDF reads: its password is empty."""
+    fill = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+    owner = b"A" * 32
+    digest = hashlib.md5(fill + owner + struct.pack("<i", -4) + b"A", usedforsecurity=False)
+    user = _rc4(digest.digest()[:5], fill)
+    lock = b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>/ID[<41><41>]"
+    return pdf(b"", lock % (owner.hex().encode(), user.hex().encode()))
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state, at = list(range(256)), 0
+    for one in range(256):
+        at = (at + state[one] + key[one % len(key)]) % 256
+        state[one], state[at] = state[at], state[one]
+    out, one, at = bytearray(), 0, 0
+    for byte in data:
+        one = (one + 1) % 256
+        at = (at + state[one]) % 256
+        state[one], state[at] = state[at], state[one]
+        out.append(byte ^ state[(state[one] + state[at]) % 256])
+    return bytes(out)
 
 
 def locked_pdf() -> bytes:
@@ -160,6 +220,15 @@ def bomb() -> bytes:
     return office(more={f"word/{n}.bin": bytes(11 << 20) for n in range(10)})
 
 
+SCRIPTS = b"urn:oasis:names:tc:opendocument:xmlns:script:1.0"
+
+
+def refers(what: bytes, where: bytes) -> bytes:
+    """A text of LibreOffice with something that is elsewhere."""
+    spaces = b"xmlns:d='urn:d' xmlns:xlink='http://www.w3.org/1999/xlink'"
+    return b"<o %s><%s xlink:href='%s'/></o>" % (spaces, what, where)
+
+
 ENTITIES = b'<!DOCTYPE a [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;">]><document>&b;</document>'
 OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
 PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(2000)
@@ -209,6 +278,29 @@ ZOO: dict[str, Hostile] = {
         "a.pdf", lambda: pdf(b"/OpenAction<</S/J#61vaScript/J#53(app.alert(1))>>"), "file_active"
     ),
     "a PDF with a packed script": Hostile("a.pdf", packed_script, "file_active"),
+    "a PDF with a script behind a stream": Hostile("a.pdf", script_behind_a_stream, "file_active"),
+    "a PDF with a packed script in another spelling": Hostile(
+        "a.pdf", lambda: packed_script(b"/Obj#53tm"), "file_active"
+    ),
+    "a PDF with a script packed twice": Hostile(
+        "a.pdf",
+        lambda: packed_script(
+            filters=b"[/ASCII85Decode/FlateDecode]",
+            pack=lambda data: base64.a85encode(zlib.compress(data)) + b"~>",
+        ),
+        "file_active",
+    ),
+    "a PDF with a script in figures": Hostile(
+        "a.pdf",
+        lambda: packed_script(
+            filters=b"/ASCIIHexDecode", pack=lambda data: data.hex().encode() + b">"
+        ),
+        "file_active",
+    ),
+    "a PDF with a stream of objects cut off": Hostile(
+        "a.pdf", lambda: packed_script(pack=lambda data: zlib.compress(data)[:-4]), "file_broken"
+    ),
+    "a PDF that is locked and opens": Hostile("a.pdf", opens_but_locked, "file_locked"),
     "a PDF that starts a program": Hostile(
         "a.pdf", lambda: pdf(b"/OpenAction<</S/Launch/F(cmd.exe)>>"), "file_active"
     ),
@@ -231,6 +323,19 @@ ZOO: dict[str, Hostile] = {
     ),
     "a document of LibreOffice with macros": Hostile(
         "a.odt", lambda: odt({"Basic/Standard/Module1.xml": b"<m/>"}), "file_macros"
+    ),
+    "a document of LibreOffice with a script by another prefix": Hostile(
+        "a.odt",
+        lambda: odt({"content.xml": b"<o xmlns:s='%s'><s:event-listener/></o>" % SCRIPTS}),
+        "file_macros",
+    ),
+    "a document of LibreOffice that fetches a picture": Hostile(
+        "a.odt",
+        lambda: odt({"content.xml": refers(b"d:image", b"https://a.org/t.png")}),
+        "file_active",
+    ),
+    "a document of LibreOffice that fetches a part from a folder": Hostile(
+        "a.odt", lambda: odt({"styles.xml": refers(b"d:source", b"../../a.odt")}), "file_active"
     ),
     "a document with a program inside": Hostile(
         "a.docx", lambda: office(more={"word/embeddings/1.bin": PROGRAM}), "file_nested"
@@ -266,6 +371,13 @@ ZOO: dict[str, Hostile] = {
     "a table that computes": Hostile(
         "a.csv", lambda: b"name,value\n\"=cmd|' /c calc'!A1\",2\n", "file_active"
     ),
+    "a table that computes behind a number": Hostile(
+        "a.csv", lambda: b"a\n-2+3+cmd|' /C calc'!A0\n", "file_active"
+    ),
+    "a table that computes behind a comma": Hostile(
+        "a.csv", lambda: b"a;b\n-2,5+1,5+(cmd|' /C calc'!A0);1\n", "file_active"
+    ),
+    "a table with lines of old": Hostile("a.csv", lambda: b"a\r=cmd()\r", "file_active"),
 }
 
 GOOD: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -282,5 +394,19 @@ GOOD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a table": ("a.xlsx", lambda: office("xlsx")),
     "a letter of LibreOffice": ("a.odt", odt),
     "a diary": ("a.txt", "Көндәлек: 120/80\r\n".encode),
+    "a letter of LibreOffice with a link and a picture of its own": (
+        "a.odt",
+        lambda: odt(
+            {
+                "content.xml": refers(b"d:a", b"https://a.org/"),
+                "styles.xml": refers(b"d:image", b"Pictures/1.png"),
+            }
+        ),
+    ),
+    "a report of packed objects": ("a.pdf", lambda: packed_script(script=b"")),
+    "numbers as text": (
+        "a.csv",
+        lambda: b"a,b\n-5,+7 (900) 123-45-67\n-5,4;-1.5e-3\n-5,2026-03-01,x (y)\n-;-\n",
+    ),
     "a table as text": ("a.csv", lambda: b"\xef\xbb\xbfdate;mmol\n2026-03-01;-5.4\n"),
 }
