@@ -74,7 +74,7 @@ async def draft_document(
 @get(
     "/records/{person_id:uuid}/documents",
     operation_id="listDocuments",
-    act=Act.SEE_DOCUMENT,
+    act=(Act.SEE_DOCUMENT, Act.WRITE_DOCUMENT),
     responses=refuses(401, 404),
 )
 async def list_documents(
@@ -193,7 +193,7 @@ async def next_document_version(
 @get(
     "/documents/{document_id:uuid}/file",
     operation_id="documentFile",
-    act=Act.SEE_DOCUMENT,
+    act=(Act.SEE_DOCUMENT, Act.WRITE_DOCUMENT),
     responses=refuses(400, 401, 404, 409, 410),
 )
 async def document_file(  # noqa: PLR0917 - called by name
@@ -216,7 +216,7 @@ async def document_file(  # noqa: PLR0917 - called by name
 @get(
     "/documents/{document_id:uuid}/deliveries",
     operation_id="listDeliveries",
-    act=(Act.SEE_DOCUMENT, Act.GIVE_DOCUMENT),
+    act=(Act.SEE_DOCUMENT, Act.GIVE_DOCUMENT, Act.WRITE_DOCUMENT),
     responses=refuses(401, 404, 410),
 )
 async def list_deliveries(
@@ -233,7 +233,7 @@ async def list_deliveries(
     "/documents/{document_id:uuid}/deliveries",
     operation_id="giveDocument",
     status_code=200,
-    act=(Act.GIVE_DOCUMENT, Act.SEE_DOCUMENT),
+    act=(Act.GIVE_DOCUMENT, Act.SEE_DOCUMENT, Act.WRITE_DOCUMENT),
     responses=refuses(400, 401, 403, 404, 409, 410, 413, 415),
 )
 async def give_document(

@@ -35,7 +35,14 @@ class ExportRunning(Refused):
 @get(
     "/me/export",
     operation_id="exportMyData",
-    act=Act.EXPORT_DATA,
+    act=(
+        Act.EXPORT_DATA,
+        Act.SEE_RECORD,
+        Act.SEE_VISIT_FILES,
+        Act.SEE_DOCUMENT,
+        Act.WRITE_DOCUMENT,
+        Act.GIVE_DOCUMENT,
+    ),
     responses=refuses(401, 403, 409),
     media_type="application/zip",
 )

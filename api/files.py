@@ -56,7 +56,7 @@ class LengthNeeded(Refused):
 @put(
     _FILE,
     operation_id="addVisitFile",
-    act=(Act.ADD_VISIT_FILE, Act.SEE_VISIT_FILES, Act.SEE_VISIT),
+    act=(Act.ADD_VISIT_FILE, Act.SEE_VISIT),
     responses=refuses(400, 401, 403, 404, 408, 409, 411, 413, 415, 422, 507),
     request_max_body_size=None,
     takes=ANY,

@@ -8,6 +8,7 @@ and what the patient measures from then on is not part of it.
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -158,11 +159,12 @@ def _may_see(
     )
 
 
-# Made once: every look at a visit asks it, and making it anew costs more than the answer.
-_SEEN = select(Visits).where(
-    Visits.id == bindparam("visit_id"),
-    _may_see(bindparam("person_id", type_=Uuid()), bindparam("now", type_=DateTime(timezone=True))),
-)
+@cache
+def _one_seen() -> Select[Visits]:
+    """Made once: every look at a visit asks it, and making it anew costs more than the answer."""
+    person_id = bindparam("person_id", type_=Uuid())
+    now = bindparam("now", type_=DateTime(timezone=True))
+    return select(Visits).where(Visits.id == bindparam("visit_id"), _may_see(person_id, now))
 
 
 def thing(visit: Visits) -> Thing:
@@ -302,7 +304,7 @@ async def seen(
     """Give the row of a visit the actor may see. Raises NotFound."""
     if actor.id is None:
         raise NotFound
-    query = _SEEN
+    query = _one_seen()
     if lock:
         query = query.with_for_update(of=Visits).execution_options(populate_existing=True)
     row = await db.scalar(query, {"visit_id": visit_id, "person_id": actor.id, "now": now})

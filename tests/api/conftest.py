@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from uuid import uuid4
 
@@ -11,12 +13,17 @@ import pytest
 from api_server import Server, free_port, serve
 from api_worker import Worker, listening
 from api_world import Client, World, make_world
+from argon2 import PasswordHasher
 from litestar import Litestar
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sweep_region import Region, make_region
+from sweep_run import made_anew
 
 from api.app import create_app
 from api.house import House
+from people import passwords
 from storage.engine import make_engine, sessions
+from storage.s3 import S3Objects
 from storage.settings import Settings
 
 BASE = "http://127.0.0.1:8000"
@@ -25,6 +32,14 @@ BASE = "http://127.0.0.1:8000"
 def _admin(stores: Settings, statement: str) -> None:
     with psycopg.connect(stores.embedded_database_url("postgres"), autocommit=True) as connection:
         connection.execute(statement.encode())
+
+
+@contextmanager
+def _copy(stores: Settings, template: str) -> Iterator[str]:
+    name = f"api_{uuid4().hex}"
+    _admin(stores, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield name
+    _admin(stores, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _signed_in_now(stores: Settings, database: str) -> None:
@@ -54,11 +69,47 @@ def first_world(stores: Settings, template_database: str) -> World:
 def database_url(stores: Settings, first_world: World) -> Iterator[str]:
     """A database of this test's own with the world in it."""
     assert first_world.ids
-    name = f"api_{uuid4().hex}"
-    _admin(stores, f"CREATE DATABASE {name} TEMPLATE template_api STRATEGY file_copy")
-    _signed_in_now(stores, name)
-    yield stores.embedded_database_url(name)
-    _admin(stores, f"DROP DATABASE {name} WITH (FORCE)")
+    with _copy(stores, "template_api") as name:
+        _signed_in_now(stores, name)
+        yield stores.embedded_database_url(name)
+
+
+@pytest.fixture(scope="session")
+def first_region(stores: Settings, first_world: World) -> Region:
+    """What the sweeps ask for, in the database `template_region`; made once, as the world is."""
+    assert first_world.ids
+    _admin(stores, "CREATE DATABASE template_region TEMPLATE template_api STRATEGY file_copy")
+
+    async def fill() -> Region:
+        engine = make_engine(stores.embedded_database_url("template_region"))
+        region = await make_region(engine, S3Objects(stores))
+        await engine.dispose()
+        return region
+
+    return asyncio.run(fill())
+
+
+@pytest.fixture
+def region_url(stores: Settings, first_region: Region) -> Iterator[str]:
+    """A database of this test's own with the region in it."""
+    assert first_region.places
+    with _copy(stores, "template_region") as name:
+        yield stores.embedded_database_url(name)
+
+
+@pytest.fixture
+def region(first_region: Region, monkeypatch: pytest.MonkeyPatch) -> Region:
+    """The demo with everything the sweep asks for, this test's own; the law is read each time."""
+    made_anew(monkeypatch)
+    return deepcopy(first_region)
+
+
+@pytest.fixture
+def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are looked at with hardly any work: what is tested does not depend on it."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_HASHER", cheap)
+    monkeypatch.setattr(passwords, "_DECOY", cheap.hash("nobody's"))
 
 
 @pytest.fixture

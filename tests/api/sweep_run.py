@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 import sweep as table
 from litestar import Litestar
 from sqlalchemy import select
@@ -25,6 +26,7 @@ from sweep_targets import targets
 from api.house import House
 from people.audit import WRITE_PATH
 from people.policy import Act, Rule
+from telemed import visits
 from telemed.readings import Readings
 
 BASE = "http://127.0.0.1:8000"
@@ -45,6 +47,11 @@ class Law(dict[Act, tuple[Rule, ...]]):
         if operation is not None:
             self.judged[operation].add(act)
         return super().get(act, default)
+
+
+def made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make standing questions each time they are asked: by the law as it is at that moment."""
+    monkeypatch.setattr(visits, "_one_seen", visits._one_seen.__wrapped__)
 
 
 @dataclass(frozen=True)

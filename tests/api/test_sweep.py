@@ -16,9 +16,8 @@ import sweep as table
 from litestar import Litestar
 from mock_provider import CLIENT_ID, CLIENT_SECRET, providing
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sweep import MATRIX, OF_LESSON
-from sweep_region import Canaries, Region, make_region
+from sweep_region import Canaries, Region
 from sweep_run import BASE, Law, report, sweep, sweep_devices
 
 from api import rights
@@ -33,15 +32,14 @@ from people.oidc import Provider
 from people.persons import Persons
 from people.policy import ACTS, Act, Actor, Kind, Reach, Right, Rule, Thing
 from storage.engine import new_id
-from storage.objects import Objects
 from telemed import record
 from telemed.record import RecordWay
 
 
 @pytest.fixture
-async def region(engine: AsyncEngine, objects: Objects) -> Region:
-    """The demo with everything the sweep asks for."""
-    return await make_region(engine, objects)
+def database_url(region_url: str) -> str:
+    """The region's instead of the world's."""
+    return region_url
 
 
 async def test_every_operation_answers_everybody_as_the_matrix_says(

@@ -10,7 +10,7 @@ import pytest
 from api_server import Server, free_port, serve
 from api_world import World
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sweep_region import Region, make_region
+from sweep_region import Region
 from sweep_run import report
 from sweep_sockets import MESSAGES, sweep_pages, sweep_recorders
 
@@ -20,14 +20,13 @@ from eschool import lesson_room
 from people.organisations import Ref
 from people.policy import ACTS, Act, Reach, Rule
 from storage.engine import sessions
-from storage.objects import Objects
 from storage.settings import Settings
 
 
 @pytest.fixture
-async def region(engine: AsyncEngine, objects: Objects) -> Region:
-    """The demo with planted words."""
-    return await make_region(engine, objects)
+def database_url(region_url: str) -> str:
+    """The region's instead of the world's."""
+    return region_url
 
 
 @pytest.fixture
