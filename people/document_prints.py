@@ -6,7 +6,6 @@ document says goes into the page as data: nothing typed by anybody is read as ma
 """
 
 import asyncio
-import hashlib
 import io
 from datetime import date, datetime
 from pathlib import Path
@@ -31,7 +30,7 @@ from storage import data_keys, signing
 from storage.data_keys import DataKey, KeyGone
 from storage.jobs import Work, job
 from storage.objects import Objects
-from storage.pdf_signing import OwnSigner, PdfSigner
+from storage.pdf_signing import OwnSigner, PdfSigner, covered
 from storage.sealed_objects import put_sealed, read_whole
 
 _PAGE: Final = Path(__file__).with_name("document.typ")
@@ -51,8 +50,8 @@ class DocumentPrinting(Refused):
 
 @job(PRINT)
 async def print_document(work: Work, view_id: UUID) -> None:
-    """Print one signed body; printed twice is printed once."""
-    view = await work.db.get(DocumentViews, view_id)
+    """Print one signed body; printed twice is printed once: a second run waits for the first."""
+    view = await work.db.get(DocumentViews, view_id, with_for_update=True)
     if view is None or view.pdf_sha256 is not None:
         return
     row = await work.db.get_one(Documents, view.document_id)
@@ -74,7 +73,7 @@ async def print_document(work: Work, view_id: UUID) -> None:
     await work.db.execute(
         update(DocumentViews)
         .where(DocumentViews.id == view.id)
-        .values(pdf_sha256=hashlib.sha256(pdf).digest())
+        .values(pdf_sha256=covered(pdf))
         .execution_options(synchronize_session=False)
     )
 

@@ -104,7 +104,7 @@ class DocumentViews(Base):
     signed_on: Mapped[date]
     body_sha256: Mapped[bytes]
     line: Mapped[str]
-    pdf_sha256: Mapped[bytes | None]
+    pdf_sha256: Mapped[bytes | None]  # of what the print's signature covers
     ended: Mapped[str | None]
     ended_at: Mapped[datetime | None]
 

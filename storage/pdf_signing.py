@@ -6,7 +6,8 @@ else is believed. Whoever holds that public key verifies prints and signed JSON 
 
 `verify` reads no PDF: a stranger's file is searched for one signature that covers all of it, byte
 by byte, and whose container has one possible spelling. What was changed, or added behind the
-signature as PDF allows, counts as forged.
+signature as PDF allows, counts as forged. A print is known by the digest of what its signature
+covers: whatever may be done to the signature itself, it stays the same print.
 """
 
 import hashlib
@@ -26,6 +27,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.x509.oid import NameOID
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
@@ -40,6 +45,8 @@ _LASTS: Final = timedelta(days=365 * 75)
 _MOST_SIGNATURE: Final = 64_000
 _RANGE: Final = re.compile(rb"/ByteRange ?\[ ?(\d{1,10}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?\]")
 _NAME_MOST: Final = 64  # X.520
+# Order of P-256 (SEC 2). Where (r, s) is a signature, (r, order - s) is one as well: no key needed.
+_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 # Whatever parsers of ASN.1 and certificates make of a stranger's bytes.
@@ -50,9 +57,10 @@ _BROKEN: Final = (
 
 
 class PdfVerdict(msgspec.Struct, frozen=True):
-    """Which of our keys stands behind a print, or why it counts as forged."""
+    """Which of our keys stands behind a print, and what it covers; or why it counts as forged."""
 
     key: str | None = None
+    digest: bytes | None = None
     why: Why | None = None
 
     @property
@@ -80,7 +88,7 @@ class OwnSigner:
         """Give the print with a signature over all of it."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _issue(self._seed, self._organisation, key.public_key(), now)
-        signer = signers.SimpleSigner(
+        signer = _LowSigner(
             signing_cert=asn1_x509.Certificate.load(
                 certificate.public_bytes(serialization.Encoding.DER)
             ),
@@ -88,6 +96,14 @@ class OwnSigner:
             cert_registry=SimpleCertificateStore(),  # type: ignore[no-untyped-call]
         )
         return put_signature(pdf, signer, self._organisation)
+
+
+class _LowSigner(signers.SimpleSigner):
+    """Of the two signatures that ECDSA has for everything, the one with the smaller `s`."""
+
+    def sign_raw(self, data: bytes, digest_algorithm: str) -> bytes:
+        r, s = decode_dss_signature(super().sign_raw(data, digest_algorithm))
+        return encode_dss_signature(r, min(s, _ORDER - s))
 
 
 class _AsItIs(IncrementalPdfFileWriter):
@@ -122,6 +138,11 @@ def verify(public_keys: Iterable[bytes], file: bytes) -> PdfVerdict:
         return _judge(list(public_keys), digest, container)
     except _BROKEN:
         return PdfVerdict(why=Why.CHANGED)
+
+
+def covered(file: bytes) -> bytes:
+    """Give the digest of what a print's signature covers: its name. Raises ValueError."""
+    return _covered(file)[0]
 
 
 def _covered(file: bytes) -> tuple[bytes, bytes]:
@@ -172,8 +193,10 @@ def _judge(public_keys: list[bytes], digest: bytes, container: bytes) -> PdfVerd
     used = issued.public_key()
     if not isinstance(used, ec.EllipticCurvePublicKey):
         raise TypeError("no key for such a signature")
+    if decode_dss_signature(signature)[1] > _ORDER // 2:
+        raise ValueError("the other spelling of the signature")
     used.verify(signature, attributes.untag().dump(), ec.ECDSA(hashes.SHA256()))
-    return PdfVerdict(key=issuer)
+    return PdfVerdict(key=issuer, digest=digest)
 
 
 def _packed(certificate: Any, attributes: Any, signature: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Prints: PDF/A with every Tatar letter, and forged by one changed byte; schools get their own."""
 
+import asyncio
 import io
 import os
 import random
@@ -7,16 +8,23 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pypdfium2
 import pytest
+import typst
+from asn1crypto import cms
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import event, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ops.children import Cannot
 from ops.verify import verify_file
@@ -46,17 +54,18 @@ from people.policy import Actor, Kind, Right
 from people.refused import Forbidden, NotFound, OutOfRange
 from people.relations import grant
 from storage import pdf_signing, signing
-from storage.engine import new_id
+from storage.engine import new_id, sessions
 from storage.objects import Objects
 from storage.pdf_signing import OwnSigner
 from storage.settings import Settings
 from storage.signing import Why
-from tests.telemed.clinic_house import NOW, House
+from tests.telemed.clinic_house import NOW, House, furnish
 from tests.telemed.document_desk import ILL, caller, print_all, signed
 
 ROOT = Path(__file__).parents[2]
 SEED = bytes(range(32))
 PUBLIC = signing.public_of(SEED)
+P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 TATAR = "ә ө ү җ ң һ Ә Ө Ү Җ Ң Һ"
 BODY = {
     "type": "yanasha-document",
@@ -147,6 +156,32 @@ def test_what_is_added_behind_the_signature_is_forged(pdf: bytes) -> None:
     assert not pdf_signing.verify([PUBLIC], out.getvalue()).genuine
 
 
+def _other_signature(pdf: bytes) -> bytes:
+    """The print with (r, n - s) in place of (r, s): what anybody makes who holds it, and no key."""
+    at = pdf.index(b"/Contents <") + len(b"/Contents <")
+    end = pdf.index(b">", at)
+    packed = bytes.fromhex(pdf[at:end].decode())
+    container = cms.ContentInfo.load(packed)
+    old = container["content"]["signer_infos"][0]["signature"].native
+    r, s = decode_dss_signature(old)
+    new = encode_dss_signature(r, P256 - s)
+    assert s <= P256 // 2
+    container["content"]["signer_infos"][0]["signature"] = new
+    spelt: str = container.dump(force=True).ljust(len(packed), b"\0").hex().upper()
+    return pdf[:at] + spelt.encode() + pdf[end:]
+
+
+def test_a_print_with_the_other_signature_of_ecdsa_is_forged() -> None:
+    """Each signature has a twin that holds as well; ours are the smaller ones, every time."""
+    page = typst.compile(b"-", format="pdf", ignore_system_fonts=True)
+    for _ in range(4):
+        ours = OwnSigner(SEED, "«Ак калфак»").sign(page, NOW)
+        twin = _other_signature(ours)
+        assert pdf_signing.verify([PUBLIC], ours).genuine
+        assert pdf_signing.verify([PUBLIC], twin).why is Why.CHANGED
+        assert pdf_signing.covered(twin) == pdf_signing.covered(ours)
+
+
 def _offline(folder: Path, file: bytes, public: bytes) -> tuple[int, str]:
     """Run the command where there is no home, no setting and no house."""
     (folder / "file").write_bytes(file)
@@ -223,6 +258,76 @@ async def test_the_house_knows_its_prints_and_every_changed_one(
     for one in (file, json):
         found = await document_checks.check_file(db, one, "192.0.2.0/24", now)
         assert found.state is CheckState.REVOKED
+    twin = await document_checks.check_file(db, _other_signature(file), "192.0.2.0/24", now)
+    assert twin.state is CheckState.FORGED
+
+
+async def test_a_document_asked_for_twice_at_once_is_printed_once(
+    engine: AsyncEngine, settings: Settings, objects: Objects
+) -> None:
+    """The second run waits for the first and leaves its print: the register knows what is kept."""
+    new_session = sessions(engine)
+    async with new_session() as db, db.begin():
+        house = await furnish(db)
+        done = await signed(db, house, settings, NOW, Conclusion(text="Здоров."))
+
+    async def print_it() -> None:
+        async with new_session() as db, db.begin():
+            await print_all(db, objects, settings, done, NOW)
+
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with new_session() as first, first.begin():
+        await print_all(first, objects, settings, done, NOW)
+        view = await first.scalar(select(DocumentViews.id))
+        assert view is not None
+        kept = await objects.get(object_key(view))
+        second = asyncio.create_task(print_it())
+        async with asyncio.timeout(20), engine.connect() as watcher:
+            while not second.done() and not await watcher.scalar(waits):
+                await watcher.rollback()  # or its view of the activity stays the first one
+    await second
+    assert await objects.get(object_key(view)) == kept
+    async with new_session() as db:
+        patient = await house.as_(db, house.patient)
+        wanted: tuple[Audience, Form] = (Audience.FULL, "pdf")
+        file = (await own_file(db, objects, patient, done.id, wanted, now=NOW)).content
+        name = await db.scalar(select(DocumentViews.pdf_sha256))
+        assert pdf_signing.covered(file) == name
+
+
+async def test_a_strangers_question_reads_one_row_of_the_register(
+    db: AsyncSession, house: House, now: datetime, settings: Settings, objects: Objects
+) -> None:
+    """By line, by signed JSON and by print the register is asked through an index."""
+    done = await signed(db, house, settings, now, Conclusion(text="Здоров."))
+    await print_all(db, objects, settings, done, now)
+    patient = await house.as_(db, house.patient)
+    asked: list[tuple[str, Any]] = []
+
+    def keep(*said: Any) -> None:
+        asked.extend([(said[2], said[3])] if "FROM document_views" in said[2] else [])
+
+    connection = await db.connection()
+    forms: tuple[Form, Form] = ("json", "pdf")
+    files = [
+        (await own_file(db, objects, patient, done.id, (Audience.FULL, form), now=now)).content
+        for form in forms
+    ]
+    event.listen(connection.sync_connection, "before_cursor_execute", keep)
+    for file in files:
+        await document_checks.check_file(db, file, "192.0.2.0/24", now)
+    await document_checks.check_line(db, done.views[0].line, "192.0.2.0/24", now)
+    event.remove(connection.sync_connection, "before_cursor_execute", keep)
+    assert len(asked) == 3
+    # In a table of one row no index pays; without one there is no other way than reading all.
+    await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    for statement, values in asked:
+        rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
+        plan = "\n".join(rows.scalars())
+        assert "Index Cond: (pdf_sha256 =" in plan or "Index Cond: (code =" in plan, plan
 
 
 async def _school(db: AsyncSession, house: House) -> tuple[NewDelivery, dict[str, Actor]]:
