@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live
+from api.door import Door
 from api.ecg_live import EcgLive
 from api.films import Films
 from api.hearing import Hearing
@@ -31,15 +32,12 @@ from people.policy import Thing
 from people.refused import Forbidden, Refused
 from storage import data_keys, erasure_log
 from storage.engine import make_engine, sessions
-from storage.ingest import Busy, IngestWriter
+from storage.ingest import IngestWriter
 from storage.s3 import S3Objects
 from storage.settings import Settings
 from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame
 from telemed.readings import Applied, Incoming
-
-# As long as for a connection of the pool.
-DOOR_WAIT_S = 10.0
 
 
 def utc_now() -> datetime:
@@ -66,8 +64,7 @@ class House:
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
-        self.door = asyncio.Semaphore(passwords.AT_ONCE)
-        self.door_wait_s = DOOR_WAIT_S
+        self.door = Door(passwords.AT_ONCE)
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.provider = provider_of(settings)
@@ -101,23 +98,6 @@ class House:
         self._react(session)
         if refused is not None:
             raise refused
-
-    @asynccontextmanager
-    async def at_the_door(self) -> AsyncIterator[None]:
-        """Let as many sign in at once as passwords are looked at; raises Busy after a while.
-
-        Each holds a connection meanwhile, and a school's morning must leave the others, and the
-        cores, to those who are in.
-        """
-        try:
-            async with asyncio.timeout(self.door_wait_s):
-                await self.door.acquire()
-        except TimeoutError:
-            raise Busy from None
-        try:
-            yield
-        finally:
-            self.door.release()
 
     async def forbidden(self, tried: Forbidden, where: str) -> None:
         """Keep who tried what; it is refused all the same when that cannot be kept."""

@@ -9,11 +9,12 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.db import cookie_name
+from api.db import asked, cookie_name
 from api.house import House
 from api.problems import refuses
 from people.first_administrator import FirstAdministrator, begin
 from people.passkeys import KeyAnswer, KeyQuestion
+from people.passwords import as_long_as_a_look
 from people.persons import Me
 from people.policy import Act
 from people.proofs import (
@@ -26,7 +27,7 @@ from people.proofs import (
 )
 from people.second_factors import SecondStep, SignedInAs
 from people.sessions import NewSession
-from people.sign_in import SignIn, sign_in
+from people.sign_in import NotLookedAt, SignIn, sign_in
 from storage.secrets import secret
 from storage.settings import Settings
 
@@ -90,15 +91,21 @@ async def sign_in_route(
     data: JSONBody[SignIn],
     request: Request[Any, Any, Any],
     house: NamedDependency[House],
-    db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
 ) -> Response[Me | SecondStep]:
-    """Open a session with login and password, or ask who has a second factor for it."""
-    required = house.settings.staff_factor_required
-    async with house.at_the_door():
-        found = await sign_in(
-            db, data.login, data.password, network_of(request), now, factor_required=required
-        )
+    """Open a session with login and password, or ask who has a second factor for it.
+
+    Whoever waits for a turn holds no connection; who is told to wait longer holds no turn.
+    """
+    required, network = house.settings.staff_factor_required, network_of(request)
+    try:
+        async with house.door.turn(network), house.transaction(asked(request)) as db:
+            found = await sign_in(
+                db, data.login, data.password, network, now, factor_required=required
+            )
+    except NotLookedAt:
+        await as_long_as_a_look()
+        raise
     return let_in_answer(house, found, now)
 
 

@@ -13,12 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import throttle
 from people.audit import acted
-from people.passwords import Credentials, as_long_as_a_look, folded, password_fits
+from people.passwords import Credentials, folded, password_fits
 from people.policy import Thing
 from people.refused import TooManyAttempts, WrongLoginOrPassword
 from people.second_factors import SecondStep, SignedInAs, let_in
 from people.sessions import Sessions
 from people.throttle import KNOWN_FOR, network_prefix
+
+
+class NotLookedAt(TooManyAttempts):
+    """Told to wait before anybody looked at the password.
+
+    At once would be sooner than a wrong password of somebody known there: whoever answers waits
+    `as_long_as_a_look`, when the transaction is over and nothing is held any more.
+    """
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,18 +48,16 @@ async def sign_in(
     """Open a session, or ask for the second step. `network` is the caller's address, from the
     trusted proxy or the socket.
 
-    Raises TooManyAttempts or WrongLoginOrPassword, whose transaction must be committed where they
-    say so (Refused.keeps_writes): it holds the count.
+    Raises NotLookedAt; TooManyAttempts or WrongLoginOrPassword, whose transaction must be committed
+    where they say so (Refused.keeps_writes): it holds the count.
     """
     prefix = network_prefix(network)
     login = folded(login)
     known_here = await _known_here(db, login, prefix, now)
     try:
         attempt = await throttle.begin(db, login, prefix, now, known_here=known_here)
-    except TooManyAttempts:
-        # At once would be sooner than a wrong password of somebody known here.
-        await as_long_as_a_look()
-        raise
+    except TooManyAttempts as told:
+        raise NotLookedAt(told.params["retry_after_s"]) from None
     credentials = await _held(db, login)
     # An unknown login costs the same work as a known one.
     fits = await password_fits(credentials.password_hash if credentials else None, password)

@@ -8,25 +8,17 @@ import pyotp
 import pytest
 from api_server import Server
 from api_world import API, PASSWORD, Client, World, code
-from argon2 import PasswordHasher
 from litestar import Litestar
 from sqlalchemy import update
 
 from api.house import House
 from api.live import Close
-from people import passwords
 from people.sessions import Sessions, start_session
 from people.step_up import FRESH
 
 GUESSES = 200
 
-
-@pytest.fixture(autouse=True)
-def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many guesses are looked at does not depend on what a look costs."""
-    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(passwords, "_HASHER", cheap)
-    monkeypatch.setattr(passwords, "_DECOY", cheap.hash("nobody's"))
+pytestmark = pytest.mark.usefixtures("cheap_hashing")
 
 
 def forwarded(guess: int) -> dict[str, str]:

@@ -2,11 +2,15 @@
 
 import asyncio
 
+import httpx
+import pytest
 from api_world import API, PASSWORD, Client, World, code
 from litestar import Litestar
 from sqlalchemy.event import listen
 
+from api import door
 from api.house import House
+from people import passwords
 
 
 async def test_the_right_password_opens_a_session_and_gives_the_person(as_: Client) -> None:
@@ -45,6 +49,7 @@ async def test_guesses_are_throttled_though_each_is_refused(as_: Client) -> None
     assert int(answer.headers["Retry-After"]) == answer.json()["params"]["retry_after_s"] >= 1
 
 
+@pytest.mark.usefixtures("cheap_hashing")
 async def test_a_crowd_at_the_door_leaves_connections_to_those_who_are_in(
     app: Litestar, as_: Client
 ) -> None:
@@ -66,13 +71,57 @@ async def test_a_crowd_at_the_door_leaves_connections_to_those_who_are_in(
     assert 1 <= max(held) < 8
 
 
+async def test_a_flood_from_one_network_keeps_nobody_else_out(
+    app: Litestar, as_: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though each guess at a login that must wait is answered no sooner than a look takes."""
+    look_s = 0.5
+    monkeypatch.setattr(passwords, "_hashing_s", lambda: look_s)
+    house: House = app.state.house
+    now = house.clock()
+    house.clock = lambda: now
+    client, loop = as_(), asyncio.get_running_loop()
+
+    async def guess() -> float:
+        began = loop.time()
+        body = {"login": "doctor.test", "password": "x"}
+        told.append(code(await client.post(f"{API}/sign-in", json=body)))
+        return loop.time() - began
+
+    told: list[tuple[int, str]] = []
+    for _ in range(5):
+        await guess()
+    told.clear()
+    flood = [asyncio.create_task(guess()) for _ in range(40)]
+    while not house.door.waiting:  # noqa: ASYNC110 - seen from outside
+        await asyncio.sleep(0)
+    transport = httpx.ASGITransport(app, client=("198.51.100.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url=client.base_url) as elsewhere:
+        body = {"login": "patient.test", "password": PASSWORD}
+        async with asyncio.timeout(2):
+            assert (await elsewhere.post(f"{API}/sign-in", json=body)).status_code == 201
+    async with asyncio.timeout(len(flood) * look_s / 2):  # and none behind another's look
+        assert min(await asyncio.gather(*flood)) >= look_s
+    assert set(told) == {(429, "too_many_attempts")}
+
+
+async def test_a_network_whose_line_is_full_is_told_at_once(
+    app: Litestar, as_: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MOST_OF_ONE", 0)
+    house: House = app.state.house
+    house.door.free = 0
+    answer = await as_().post(f"{API}/sign-in", json={"login": "doctor.test", "password": "x"})
+    assert code(answer) == (429, "too_many_attempts")
+    assert answer.headers["Retry-After"] == "1"
+
+
 async def test_who_waits_too_long_at_the_door_is_told_to_come_again(
     app: Litestar, as_: Client
 ) -> None:
     house: House = app.state.house
-    house.door_wait_s = 0.01
-    while not house.door.locked():
-        await house.door.acquire()
+    house.door.wait_s = 0.01
+    house.door.free = 0
     answer = await as_().post(f"{API}/sign-in", json={"login": "doctor.test", "password": "x"})
     assert code(answer) == (503, "busy")
     assert answer.headers["Retry-After"] == "1"
