@@ -226,7 +226,11 @@ async def there(db: AsyncSession, person_id: UUID, place: Place, new: NewFile) -
 
 
 async def require_room(db: AsyncSession, person_id: UUID, place: Place, size: int) -> None:
-    """Refuse (FilesFull) what would not fit; only behind `_stand_in_line` this is the last word."""
+    """Refuse (FilesFull) what would not fit; only behind `_stand_in_line` this is the last word.
+
+    What was taken back counts until its objects are gone: they fill the store for a day more.
+    """
+    kept = Files.size + func.coalesce(Files.preview_size, 0)
     sums = (
         ("thing", Files.about_id == place.about_id),
         ("person", Files.handed_in_by == person_id),
@@ -234,9 +238,7 @@ async def require_room(db: AsyncSession, person_id: UUID, place: Place, size: in
     )
     counts: dict[str, tuple[int, int]] = {}
     for whose, mine in sums:
-        query = select(func.count(), func.coalesce(func.sum(Files.size), 0)).where(
-            mine, Files.removed_at.is_(None)
-        )
+        query = select(func.count(), func.coalesce(func.sum(kept), 0)).where(mine)
         count, used = (await db.execute(query, execution_options=audit.WRITE_PATH)).one()
         counts[whose] = (int(count), int(used))
     if counts["thing"][0] >= ABOUT_FILES:
@@ -263,7 +265,7 @@ async def hand_in(  # noqa: PLR0917 - who, where, what came and what is kept of 
     await _stand_in_line(db, person_id, place.organisation_id)
     if await there(db, person_id, place, new) is not None:
         raise FileIdUsed
-    await require_room(db, person_id, place, stored.size)
+    await require_room(db, person_id, place, stored.size + (stored.preview_size or 0))
     name = plain_name(new.name, stored.kind)
     made = Files(
         id=new.id,

@@ -1,9 +1,9 @@
 """Files and objects that lost each other, looked for once a day in both directions.
 
 Objects without a row (a commit that failed, a process that was killed) go after a day; so do files
-that were taken back, and those of whoever was erased: a backup that runs counts on the objects of
-its point in time. Rows without an object are marked, and whoever administers the place is told;
-the mark goes when the object is back.
+that were taken back, unless a hold is on whom they are about, and those of whoever was erased: a
+backup that runs counts on the objects of its point in time. Rows without an object are marked, and
+whoever administers the place is told; the mark goes when the object is back.
 """
 
 from collections.abc import Collection
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
 from people.files import OBJECTS, Files, object_key
+from people.holds import held
 from people.notices import notify
 from people.policy import Kind
 from people.relations import Relations
@@ -35,11 +36,18 @@ async def reconcile(work: Work) -> None:
     await _forget_erased(work.db, work.now)
     # Asked after the listing: whatever was stored meanwhile has its row.
     query = select(
-        Files.id, Files.object_id, Files.organisation_id, Files.at, Files.lost_at, Files.removed_at
+        Files.id,
+        Files.object_id,
+        Files.organisation_id,
+        Files.at,
+        Files.lost_at,
+        Files.removed_at,
+        held(Files.owner_id, work.now).label("held"),
     )
     rows = (await work.db.execute(query, execution_options=audit.WRITE_PATH)).all()
     before = work.now - GRACE
-    done = [row for row in rows if row.removed_at is not None and row.removed_at < before]
+    over = [row for row in rows if row.removed_at is not None and row.removed_at < before]
+    done = [row for row in over if not row.held]
     kept = {row.object_id for row in rows} - {row.object_id for row in done}
     before_ms = before.timestamp() * 1000
     useless = [key for key in sorted(there) if _useless(key, kept, before_ms)]

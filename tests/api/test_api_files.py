@@ -213,3 +213,20 @@ async def test_a_file_whose_bytes_are_gone_says_so(visit: Visit) -> None:
     assert [one["lost"] for one in await visit.list("doctor")] == [True]
     gone = await visit.as_("doctor").get(f"{visit.url}/{made['id']}")
     assert code(gone) == (410, "file_lost")
+
+
+async def test_a_file_that_is_kept_keeps_its_bytes_whatever_breaks_behind(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeat is told that the file is there, so it had better be."""
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("after the commit")
+
+    one = uuid4()
+    with monkeypatch.context() as broken:
+        broken.setattr("api.house.react", breaks)
+        assert (await visit.add("patient", "a.pdf", pdf(), one=one)).status_code == 500
+    assert (await visit.add("patient", "a.pdf", pdf(), one=one)).status_code == 200
+    there = await visit.as_("doctor").get(f"{visit.url}/{one}")
+    assert (there.status_code, there.content) == (200, pdf())

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from people import files, lost_files
 from people.audit import WRITE_PATH
 from people.files import FileIdUsed, Files, FilesFull, NewFile, Stored, plain_name
+from people.holds import LegalHolds
 from people.notices import Notices
 from people.refused import Forbidden, NotFound
 from storage.data_keys import destroy, key_of
@@ -57,7 +58,20 @@ async def test_a_person_has_room_for_so_much_and_no_more(
         await add(db, house, lies(), now)
     await add(db, house, lies(), now, house.doctor)
     await visit_files.remove(db, patient, house.visit, taken[0], now)
-    await add(db, house, lies(), now)
+    with pytest.raises(FilesFull):  # its objects stay for a day: in turn they would fill the store
+        await add(db, house, lies(), now)
+    await add(db, house, lies(5), now)
+
+
+async def test_a_small_picture_takes_room_too(
+    db: AsyncSession, house: House, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the store as the file does."""
+    monkeypatch.setattr(files, "PERSON_BYTES", 25)
+    shown = Stored(new_id(), Kind.TEXT, 10, 10)
+    await add(db, house, shown, now)
+    with pytest.raises(FilesFull):
+        await add(db, house, lies(), now)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +278,27 @@ async def test_what_was_taken_back_goes_a_day_later(
     assert await night(1.1) == []
     query = select(Files.id).execution_options(**WRITE_PATH)
     assert (await db.scalars(query)).all() == []
+
+
+async def test_what_was_taken_back_stays_while_a_hold_is_on_the_person(
+    kept: Kept, night: Night, house: House, db: AsyncSession
+) -> None:
+    """Somebody may need it as evidence."""
+    await db.execute(update(Files).values(removed_at=datetime.now(UTC)))
+    hold = LegalHolds(
+        organisation_id=house.clinic,
+        person_id=house.patient,
+        reason="суд",
+        set_by=house.administrator,
+        set_at=datetime.now(UTC),
+    )
+    db.add(hold)
+    await db.flush()
+    left = await night(2)
+    assert left == [f"{kept.object_id}/preview", f"{kept.object_id}/whole"]
+    hold.lifted_at = datetime.now(UTC)
+    await db.flush()
+    assert await night(2) == []
 
 
 async def test_files_of_whoever_was_erased_go_too(
