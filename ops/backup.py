@@ -26,7 +26,7 @@ import msgspec
 import psycopg
 
 from ops.backup_keep import BACKUPS, prune
-from ops.backup_keys import new_kit, sealer_of
+from ops.backup_keys import new_kit, recipients, sealer_of
 from ops.backup_objects import Sweeper, lines
 from ops.backup_place import READ, Place, place_at
 from ops.backup_point import Connection, Point, fix_point, wal_kept
@@ -124,44 +124,41 @@ def make(
     sweeper = Sweeper(settings, place, sealer)
     sweeper.check()
     url = settings.database_url
-    try:
+    with making.whole():
         with wal_kept(url) as (db, first_lsn):
-            seen = _folder_tar(settings.home, ("audit",))
+            seen = folder_tar(settings.home, ("audit",))
             making.put("base", making.base())
             point = fix_point(url, name)
             between()
             first, last, there = making.wal(db, first_lsn, point)
             making.put("wal", _tar(there))
-        secret_folders = [one for one in SECRET_FOLDERS if one != "audit"]
-        making.put("secrets", [_folder_tar(settings.home, secret_folders)])
+        making.put("secrets", [secrets_tar(settings)])
         making.put("audit", [seen])
         if point.tables is not None:
             making.put("tables", [msgspec.json.encode(point.tables)])
         swept = sweeper.sweep(datetime.now(UTC))
         sweeper.mark_gone(swept)
         making.put("objects", lines(swept.there))
-    except psycopg.Error as error:
-        raise Cannot(f"The database broke the backup off: {type(error).__name__}.") from error
-    manifest = Manifest(
-        format=FORMAT,
-        id=name,
-        installation=sealer.signer.hex(),
-        recipient=sealer.recipient.hex(),
-        lineage=lineage(settings),
-        product=version("yanasha"),
-        revision=migrate.current(url),
-        postgres=making.major,
-        began_at=began.isoformat(),
-        point_at=point.at.astimezone(UTC).isoformat(),
-        point=name,
-        first_wal=first,
-        last_wal=last,
-        objects=len(swept.there),
-        object_bytes=sum(one.size for one in swept.there),
-        parts=making.parts,
-    )
-    copy_erasures(settings, place, sealer)
-    place.put(f"{BACKUPS}/{name}/manifest.json", [write_manifest(sealer, manifest)])
+        manifest = Manifest(
+            format=FORMAT,
+            id=name,
+            installation=sealer.signer.hex(),
+            recipient=sealer.recipient.hex(),
+            lineage=lineage(settings, sealer),
+            product=version("yanasha"),
+            revision=migrate.current(url),
+            postgres=making.major,
+            began_at=began.isoformat(),
+            point_at=point.at.astimezone(UTC).isoformat(),
+            point=name,
+            first_wal=first,
+            last_wal=last,
+            objects=len(swept.there),
+            object_bytes=sum(one.size for one in swept.there),
+            parts=making.parts,
+        )
+        copy_erasures(settings, place, sealer)
+        place.put(f"{BACKUPS}/{name}/manifest.json", [write_manifest(sealer, manifest)])
     done = Done(
         id=name,
         at=manifest.point_at,
@@ -188,6 +185,20 @@ class _Making:
         name = f"{self.name}/{part}"
         size, digest = self.place.put(f"{BACKUPS}/{name}", seal(self.sealer, name, deflated(plain)))
         self.parts[part] = Part(size, digest)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Of a backup that broke off nothing stays; what cannot be deleted now `prune` deletes."""
+        try:
+            yield
+        except BaseException as error:
+            with suppress(Cannot, OSError):
+                for name in self.place.names(f"{BACKUPS}/{self.name}"):
+                    self.place.delete(name)
+            if isinstance(error, psycopg.Error):
+                why = type(error).__name__
+                raise Cannot(f"The database broke the backup off: {why}.") from error
+            raise
 
     def base(self) -> Iterator[bytes]:
         """The database's files as one tar, read by pg_basebackup with every page's checksum."""
@@ -250,7 +261,12 @@ def _tar(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _folder_tar(home: Path, folders: Iterable[str]) -> bytes:
+def secrets_tar(settings: Settings) -> bytes:
+    """Everything that opens something, but what the audit saw."""
+    return folder_tar(settings.home, [one for one in SECRET_FOLDERS if one != "audit"])
+
+
+def folder_tar(home: Path, folders: Iterable[str]) -> bytes:
     """The small folders of the installation as a tar; files only, never links."""
     into = io.BytesIO()
     with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -264,8 +280,11 @@ def _folder_tar(home: Path, folders: Iterable[str]) -> bytes:
     return into.getvalue()
 
 
-def lineage(settings: Settings) -> str:
-    """Name of this run of the write-ahead log; a restored installation draws another one."""
+def lineage(settings: Settings, sealer: Sealer) -> str:
+    """Name of this run of the write-ahead log, as far as one recovery key opens it.
+
+    A restored installation draws another one.
+    """
     path = settings.state_dir / "lineage"
     if not path.exists():
         beside = path.with_name(f".lineage.{os.getpid()}")
@@ -273,22 +292,26 @@ def lineage(settings: Settings) -> str:
         with suppress(FileExistsError):  # the first one counts
             os.link(beside, path)
         beside.unlink()
-    return path.read_text().strip()
+    return f"{path.read_text().strip()}-{sealer.recipient.hex()[:16]}"
 
 
 def copy_erasures(settings: Settings, place: Place, sealer: Sealer) -> None:
-    """Put the newest erasure log apart from the backups: an older one is restored with it."""
+    """Put the newest erasure log apart from the backups: an older one is restored with it.
+
+    Once for every recovery key that was ever made: the older keys open the older backups.
+    """
     try:
         log = (settings.home / "erasures/log.jsonl").read_bytes()
     except FileNotFoundError:
         return
-    name = erasures_name(sealer.signer)
-    place.put(name, seal(sealer, name, [log]))
+    for recipient in {sealer.recipient, *recipients(settings)}:
+        name = erasures_name(sealer.signer, recipient)
+        place.put(name, seal(Sealer(recipient, sealer.seed), name, [log]))
 
 
-def erasures_name(signer: bytes) -> str:
-    """Where an installation's erasure log lies in a place."""
-    return f"{ERASURES}/{signer.hex()[:32]}"
+def erasures_name(signer: bytes, recipient: bytes) -> str:
+    """Where an installation's erasure log for the holder of this recovery key lies in a place."""
+    return f"{ERASURES}/{signer.hex()[:32]}-{recipient.hex()[:32]}"
 
 
 def note(settings: Settings, what: str, said: msgspec.Struct) -> None:

@@ -8,16 +8,14 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 import msgspec
 
-from ops.backup import erasures_name
 from ops.backup_keep import BACKUPS
-from ops.backup_objects import AT_ONCE, client_of, entries_of, piece_name
+from ops.backup_objects import AT_ONCE, client_of, digest_of, entries_of, piece_name
 from ops.backup_place import Place
-from ops.backup_wal import Archived, Until, archived, swept_until
+from ops.backup_wal import Archived, Until, archived, secrets_behind, swept_until
 from ops.children import Cannot
 from ops.postgres import programs
 from ops.supervisor import say_aside
@@ -54,14 +52,22 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         full = f"{self.manifest.id}/{name}"
         return inflated(full, unseal(self.kit, full, self.place.get(f"{BACKUPS}/{full}")))
 
+    def secrets(self) -> list[Iterator[bytes]]:
+        """Tars of what opens everything: the backup's, then what was added behind it."""
+        behind = None
+        if self.until is not None:
+            behind = secrets_behind(self.place, self.kit, self.manifest)
+        return [self.part("secrets"), *([behind] if behind is not None else [])]
+
     def objects(self) -> Iterator[ObjectEntry]:
         """Every object that stood at the point, the newest of each key."""
         found = {one.key: one for one in entries_of(self.part("objects"))}
         point = datetime.fromisoformat(self.manifest.point_at)
         if self.until is not None:
-            swept = swept_until(self.place, self.kit, self.manifest, self.until)
+            goal = self.until.at or self.archive[-1].closed_at
+            swept = swept_until(self.place, self.kit, self.manifest, goal)
             found |= {one.key: one for one in swept}
-            point = self.until.at or datetime.now(UTC)
+            point = goal
         # A checkpoint of the audit that saw further than the database would call it cut off; the
         # store gives whole seconds.
         seen = point.timestamp() - 2
@@ -129,22 +135,6 @@ def manifests(place: Place, kit: Kit) -> Iterator[Manifest]:
         raise Cannot(f"{foreign} Nothing was restored.")
 
 
-def erasures_of(chosen: Chosen, path: str | None) -> bytes | None:
-    """The erasure log that is kept apart from backups: the file named, or the place's."""
-    if path is not None:
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            raise Cannot(f"The erasure log cannot be read from {path}.") from error
-    name = erasures_name(chosen.kit.signer)
-    if name not in chosen.place.names(name.partition("/")[0]):
-        return None
-    try:
-        return b"".join(unseal(chosen.kit, name, chosen.place.get(name)))
-    except BackupError as error:
-        raise Cannot(f"{error} Nothing was restored.") from error
-
-
 def check(settings: Settings, chosen: Chosen) -> None:
     """Open everything to its end; writes nothing. Raises Cannot."""
     manifest = chosen.manifest
@@ -163,7 +153,7 @@ def check(settings: Settings, chosen: Chosen) -> None:
     _refuse_other_objects(settings, chosen)
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            streams = [chosen.part(name) for name in sorted(manifest.parts)]
+            streams = [chosen.part(name) for name in sorted(manifest.parts)] + chosen.secrets()
             size = sum(map(_drain, streams))
             size += sum(pool.map(lambda one: _drain(one.open(chosen.kit)), chosen.archive))
             size += sum(pool.map(lambda one: _drain(chosen.open(one)), chosen.objects()))
@@ -182,10 +172,15 @@ def _refuse_other_objects(settings: Settings, chosen: Chosen) -> None:
     """An outside store may hold what we bring, but nothing else under the same keys."""
     if settings.embedded_objects:
         return
-    listed = client_of(settings).list_objects(settings.s3_bucket, recursive=True)
-    there = {one.object_name: one.size for one in listed}
+    client = client_of(settings)
+    listed = client.list_objects(settings.s3_bucket, recursive=True)
+    there = {one.object_name: ((one.etag or "").strip('"'), one.size) for one in listed}
     for entry in chosen.objects():
-        if there.get(entry.key, entry.size) != entry.size:
+        found = there.get(entry.key, (entry.etag, entry.size))
+        # The same content put in other parts has another ETag.
+        if found != (entry.etag, entry.size) and (
+            found[1] != entry.size or digest_of(client, settings, entry.key) != entry.sha256
+        ):
             raise Cannot(
                 f"The bucket {settings.s3_bucket} holds another object {entry.key}, and nothing is "
                 "restored over what stands: use an empty bucket."

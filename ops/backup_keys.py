@@ -7,10 +7,11 @@ from pathlib import Path
 from ops.backup_place import Folder
 from ops.children import Cannot
 from storage.backup_format import BackupError, Kit, Sealer
-from storage.secrets import secret
+from storage.secrets import read_secret, secret
 from storage.settings import Settings
 
 _RECIPIENT, _SIGNING = "backup-recipient", "backup-signing"
+_KEY_BYTES = 32
 _GROUP_AND_OTHERS = 0o077
 
 
@@ -18,8 +19,16 @@ def new_kit(settings: Settings) -> Kit:
     """Draw a recovery kit and keep its public half; backups are sealed for it from now on."""
     kit = Kit.new(Sealer(b"", secret(settings.home, _SIGNING)).signer)
     # Written as a whole: half a key would seal backups for nobody.
-    Folder(settings.secrets_dir).put(_RECIPIENT, [kit.recipient])
+    folder = Folder(settings.secrets_dir)
+    folder.put(f"{_RECIPIENT}-{kit.recipient.hex()[:16]}", [kit.recipient])
+    folder.put(_RECIPIENT, [kit.recipient])
     return kit
+
+
+def recipients(settings: Settings) -> list[bytes]:
+    """The public half of every recovery key that was ever made here."""
+    paths = sorted(settings.secrets_dir.glob(f"{_RECIPIENT}-*"))
+    return [read_secret(path, _KEY_BYTES) for path in paths]
 
 
 def sealer_of(settings: Settings) -> Sealer:

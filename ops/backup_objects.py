@@ -107,6 +107,14 @@ class Sweeper:
         _replace(self.gone_path, [msgspec.json.encode(left)])
         return sorted(old)
 
+    def forget(self) -> list[str]:
+        """Everything that the place has for this recovery key; it is known no more."""
+        known = {one.piece for one in self.known.values()} | self._gone().keys()
+        self.known = {}
+        for path in (self.path, self.gone_path):
+            path.unlink(missing_ok=True)
+        return sorted(known)
+
     def _gone(self) -> dict[str, datetime]:
         try:
             return msgspec.json.decode(self.gone_path.read_bytes(), type=dict[str, datetime])
@@ -164,6 +172,18 @@ class Sweeper:
         return hashlib.sha256(self.sealer.recipient + self.sealer.signer + what).hexdigest()
 
 
+def digest_of(client: Minio, settings: Settings, key: str) -> str:
+    """SHA-256 of an object as the store gives it back."""
+    digest, answer = hashlib.sha256(), client.get_object(settings.s3_bucket, key)
+    try:
+        for some in answer.stream(READ):
+            digest.update(some)
+    finally:
+        answer.close()
+        answer.release_conn()
+    return digest.hexdigest()
+
+
 def piece_name(piece: str) -> str:
     """Where a piece lies in its place."""
     return f"{PIECES}/{piece[:2]}/{piece}"
@@ -176,12 +196,17 @@ def lines(entries: Iterable[ObjectEntry]) -> Iterator[bytes]:
 
 
 def entries_of(stream: Iterable[bytes]) -> Iterator[ObjectEntry]:
-    """Read such a stream; never holds more than one line and one piece of it."""
+    """Read such a stream."""
+    for line in lines_of(stream):
+        yield msgspec.json.decode(line, type=ObjectEntry)
+
+
+def lines_of(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a stream; never holds more than one of them and one piece."""
     rest = b""
     for piece in stream:
         *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            yield msgspec.json.decode(line, type=ObjectEntry)
+        yield from whole
 
 
 def _left_out(found: Object) -> bool:

@@ -9,6 +9,7 @@ import io
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -45,6 +46,10 @@ class Place(Protocol):
         """Remove; what is not there is no error."""
         ...
 
+    def tidy(self, before: datetime) -> None:
+        """Remove what was half put before this time by somebody who was killed."""
+        ...
+
 
 def place_at(where: str) -> Place:
     """Open the place of this address: a folder's path, or https://KEY:SECRET@host/bucket."""
@@ -72,9 +77,9 @@ class Folder:
                 f"The folder of backups {self} cannot be made: {error.strerror}."
             ) from error
         beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         source = _Counted(pieces)
         try:
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.writelines(source)
                 file.flush()
@@ -115,6 +120,13 @@ class Folder:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty yet
             path.parent.rmdir()
+
+    def tidy(self, before: datetime) -> None:
+        """See Place.tidy."""
+        for folder, _, files in os.walk(self.root):
+            for path in (Path(folder) / name for name in files if name.startswith(".")):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink(missing_ok=True)
 
 
 class Bucket:
@@ -187,6 +199,9 @@ class Bucket:
         """See Place.delete."""
         with self._away():
             self.client.remove_object(self.bucket, self.folder + name)
+
+    def tidy(self, before: datetime) -> None:
+        """See Place.tidy: a bucket shows none of it; its own rules end uploads that broke off."""
 
     @contextlib.contextmanager
     def _away(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 import psycopg
 from psycopg import sql
-from psycopg.errors import DeadlockDetected, LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, UndefinedTable
 
 _TRIES = 20
 _ALIKE = """
@@ -64,6 +64,7 @@ def fix_point(url: str, name: str) -> Point:
     with psycopg.connect(url) as writer, psycopg.connect(url) as reader:
         held = _hold(writer)
         if held:
+            writer.execute("SET LOCAL statement_timeout = 0")
             reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             reader.execute("SELECT 1")  # the first statement takes the snapshot
         row = writer.execute(
@@ -84,30 +85,34 @@ def fingerprint(url: str) -> dict[str, Fingerprint]:
 
 def _hold(db: Connection) -> bool:
     """Have nobody in the middle of writing; False when somebody would not end."""
-    found = [str(row[0]) for row in db.execute(_TABLES)]
-    db.rollback()
-    if not found:
-        return True
-    tables = sql.SQL(", ").join(map(sql.Identifier, found))
     for attempt in range(_TRIES):
         try:
             # Ours is the one to give way in a deadlock: it looks first.
-            db.execute("SET LOCAL lock_timeout = '500ms'")
+            # A limit for the statement: one for locks would begin anew at every table.
+            db.execute("SET LOCAL statement_timeout = '500ms'")
             db.execute("SET LOCAL deadlock_timeout = '50ms'")
+            if not (found := _names(db)):
+                return True
+            tables = sql.SQL(", ").join(map(sql.Identifier, found))
             db.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(tables))
-        except (LockNotAvailable, DeadlockDetected):
-            db.rollback()
-            time.sleep(min(0.05 * 2**attempt, 2.0))  # let those through who waited behind us
-        else:
-            return True
+            if _names(db) == found:  # else a table was made meanwhile, which is not held
+                return True
+        except (QueryCanceled, LockNotAvailable, DeadlockDetected, UndefinedTable):
+            pass
+        db.rollback()
+        time.sleep(min(0.05 * 2**attempt, 2.0))  # let those through who waited behind us
     return False
+
+
+def _names(db: Connection) -> list[str]:
+    return [str(row[0]) for row in db.execute(_TABLES)]
 
 
 def _fingerprint(db: Connection) -> dict[str, Fingerprint]:
     db.execute(_ALIKE)
     found = {}
-    for (name,) in db.execute(_TABLES).fetchall():
-        table = sql.Identifier(str(name))
+    for name in _names(db):
+        table = sql.Identifier(name)
         row = db.execute(
             sql.SQL(
                 "SELECT count(*), coalesce(sum(hashtextextended(whole_row::text, 0)::numeric), 0)"
@@ -115,5 +120,5 @@ def _fingerprint(db: Connection) -> dict[str, Fingerprint]:
             ).format(table)
         ).fetchone()
         if row is not None:
-            found[str(name)] = Fingerprint(int(str(row[0])), str(row[1]))
+            found[name] = Fingerprint(int(str(row[0])), str(row[1]))
     return found

@@ -11,12 +11,12 @@ from typing import Self
 
 import msgspec
 
-from ops.backup_objects import entries_of
+from ops.backup_objects import lines_of
 from ops.backup_place import Place
 from ops.children import Cannot
-from storage.backup_format import Kit, Manifest, ObjectEntry, inflated, unseal
+from storage.backup_format import Damaged, Kit, Manifest, ObjectEntry, inflated, unseal
 
-WAL, SWEEPS = "wal", "sweeps"
+WAL, SWEEPS, SECRETS = "wal", "sweeps", "secrets"
 LATEST = "latest"
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 # A timeline, and two halves of a number whose lower one has 256 values of 16 MB each.
@@ -84,6 +84,17 @@ def sweep_name(lineage: str, began_at: datetime) -> str:
     return f"{SWEEPS}/{lineage}/{began_at.astimezone(UTC).strftime(STAMP)}"
 
 
+def secrets_name(lineage: str, at: datetime) -> str:
+    """Where what opens everything lies, as it was at this time."""
+    return f"{SECRETS}/{lineage}/{at.astimezone(UTC).strftime(STAMP)}"
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """First line of a list of objects: the list before it, None where this one has everything."""
+
+    after: str | None
+
+
 def archived(place: Place, manifest: Manifest) -> list[Archived]:
     """The segments behind a backup, one after the other, up to the first hole."""
     found: dict[int, Archived] = {}
@@ -100,16 +111,37 @@ def archived(place: Place, manifest: Manifest) -> list[Archived]:
     return there
 
 
-def swept_until(place: Place, kit: Kit, manifest: Manifest, until: Until) -> Iterator[ObjectEntry]:
-    """The objects that came behind a backup, through the first sweep that saw all by then."""
-    point = datetime.fromisoformat(manifest.point_at)
+def swept_until(
+    place: Place, kit: Kit, manifest: Manifest, goal: datetime
+) -> Iterator[ObjectEntry]:
+    """The objects that came behind a backup, through the first sweep that saw all by then.
+
+    Raises Damaged when a list is missing: rows would come back without their objects.
+    """
+    point, last = datetime.fromisoformat(manifest.point_at), None
     for name in place.names(f"{SWEEPS}/{manifest.lineage}"):
         began_at = _time(name.rpartition("/")[2])
-        if began_at < point:
-            continue
-        yield from entries_of(inflated(name, unseal(kit, name, place.get(name))))
-        if until.at is not None and began_at >= until.at:
+        if began_at >= point:
+            lines = lines_of(inflated(name, unseal(kit, name, place.get(name))))
+            after = msgspec.json.decode(next(lines), type=Sweep).after
+            # Of those before the point, whose objects the backup has, the oldest may be deleted.
+            if after not in {None, last} and _time(after.rpartition("/")[2]) >= point:
+                raise Damaged(f"The list of objects {after} is missing.")
+            for line in lines:
+                yield msgspec.json.decode(line, type=ObjectEntry)
+        last = name
+        if began_at >= goal:
             return
+    raise Damaged("The newest list of objects is missing.")
+
+
+def secrets_behind(place: Place, kit: Kit, manifest: Manifest) -> Iterator[bytes] | None:
+    """The newest tar of what opens everything, when there is one newer than the backup."""
+    point = datetime.fromisoformat(manifest.point_at)
+    for name in reversed(place.names(f"{SECRETS}/{manifest.lineage}")):
+        if _time(name.rpartition("/")[2]) >= point:
+            return inflated(name, unseal(kit, name, place.get(name)))
+    return None
 
 
 def _number(segment: str) -> tuple[str, int]:

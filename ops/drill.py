@@ -6,26 +6,28 @@ walked. The last line is PASS or FAIL, and so is the exit code.
 """
 
 import asyncio
-import hashlib
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from minio.error import S3Error
 from sqlalchemy import select
 
 from ops.audit import report_of
 from ops.backup import note, place_of
-from ops.backup_choice import check, choose, erasures_of
+from ops.backup_choice import check, choose
+from ops.backup_erasures import erasures_of
 from ops.backup_keys import read_kit
-from ops.backup_objects import client_of
-from ops.backup_place import READ
+from ops.backup_objects import client_of, digest_of
 from ops.children import Cannot
-from ops.restore import Restored, Then, bring_back, lines
+from ops.restore import Restored, Then, bring_back, lines, nothing
 from ops.supervisor import say
 from people.documents import DocumentViews
 from people.organisation_keys import raw_keys
@@ -56,40 +58,57 @@ async def drill(
     key: str | None,
     erasures: str | None,
     scratch: str | None,
+    also: Then = nothing,
 ) -> int:
-    """Rehearse a restore and print what was found; 1 when it did not pass."""
+    """Rehearse a restore and print what was found; 1 when it did not pass.
+
+    `also` looks at the restored installation too, for tests.
+    """
     place, kit = place_of(settings, source), read_kit(key)
     began, backup, wrong = time.monotonic(), None, list[str]()
+    passed = False
     try:
-        chosen = await asyncio.to_thread(choose, place, kit, to)
-        backup = chosen.manifest.id
-        log = await asyncio.to_thread(erasures_of, chosen, erasures)
-        folder = scratch_folder(scratch)
         try:
-            there = replace(
-                settings,
-                home=folder / "home",
-                outside_database=None,
-                outside_objects=None,
-                backups=None,
-            )
-            await asyncio.to_thread(check, there, chosen)
-
-            for line in lines(await bring_back(there, chosen, log, look(wrong))):
-                say(line)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    except Cannot as error:
-        wrong.append(str(error))
-    seconds = time.monotonic() - began
+            chosen = await asyncio.to_thread(choose, place, kit, to)
+            backup = chosen.manifest.id
+            log = await asyncio.to_thread(erasures_of, settings, chosen, erasures)
+            with scratch_house(settings, scratch) as there:
+                await asyncio.to_thread(check, there, chosen)
+                for line in lines(await bring_back(there, chosen, log, look(wrong, also))):
+                    say(line)
+        except Cannot as error:
+            wrong.append(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever broke it off, it has not passed
+            wrong.append(f"The restore broke off: {type(error).__name__}: {error}")
+        passed = not wrong
+    finally:  # one that broke off has not passed: the board shall not show an older one that did
+        seconds = time.monotonic() - began
+        if settings.state_dir.is_dir():
+            at = datetime.now(UTC).isoformat()
+            done = Drilled(at=at, backup=backup, passed=passed, seconds=round(seconds, 1))
+            note(settings, "drill", done)
     for line in wrong:
         say(line)
-    say(f"{'FAIL' if wrong else 'PASS'} after {seconds:.1f} s.")
-    if settings.state_dir.is_dir():
-        at = datetime.now(UTC).isoformat()
-        done = Drilled(at=at, backup=backup, passed=not wrong, seconds=round(seconds, 1))
-        note(settings, "drill", done)
-    return 1 if wrong else 0
+    say(f"{'PASS' if passed else 'FAIL'} after {seconds:.1f} s.")
+    return 0 if passed else 1
+
+
+@contextmanager
+def scratch_house(settings: Settings, named: str | None) -> Iterator[Settings]:
+    """Settings of a machine on which nothing stands; what is put there is gone afterwards."""
+    folder = scratch_folder(named)
+    try:
+        yield replace(
+            settings,
+            home=folder / "home",
+            outside_database=None,
+            outside_objects=None,
+            backups=None,
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            say(f"{folder} could not be deleted, and holds everything in the clear: delete it.")
 
 
 def scratch_folder(named: str | None) -> Path:
@@ -100,11 +119,12 @@ def scratch_folder(named: str | None) -> Path:
     return folder
 
 
-def look(wrong: list[str]) -> Then:
+def look(wrong: list[str], also: Then = nothing) -> Then:
     """Look at the restored installation while its stores are up; `wrong` takes what is."""
 
     async def then(settings: Settings, restored: Restored) -> None:
         wrong.extend(await _wrong(settings, restored))
+        await also(settings, restored)
 
     return then
 
@@ -152,14 +172,9 @@ async def _sealed(settings: Settings) -> list[str]:
 def _objects(settings: Settings, entries: list[ObjectEntry]) -> list[str]:
     client, wrong = client_of(settings), []
     for entry in entries:
-        digest = hashlib.sha256()
-        answer = client.get_object(settings.s3_bucket, entry.key)
         try:
-            for some in answer.stream(READ):
-                digest.update(some)
-        finally:
-            answer.close()
-            answer.release_conn()
-        if digest.hexdigest() != entry.sha256:
-            wrong.append(f"The object {entry.key} came back changed.")
+            if digest_of(client, settings, entry.key) != entry.sha256:
+                wrong.append(f"The object {entry.key} came back changed.")
+        except S3Error as error:
+            wrong.append(f"The object {entry.key} did not come back: {error.code}.")
     return wrong

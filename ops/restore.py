@@ -20,7 +20,8 @@ import msgspec
 import psycopg
 
 from ops.backup import SECRET_FOLDERS, place_of
-from ops.backup_choice import Chosen, check, choose, erasures_of
+from ops.backup_choice import Chosen, check, choose
+from ops.backup_erasures import erasures_of
 from ops.backup_keys import read_kit
 from ops.backup_objects import AT_ONCE, client_of
 from ops.backup_place import reader
@@ -36,6 +37,7 @@ from people.erasure import replay
 from storage import data_keys, erasure_log, migrate
 from storage.backup_format import BackupError, ObjectEntry
 from storage.engine import make_engine, sessions
+from storage.erasure_log import Entry
 from storage.s3 import S3Objects
 from storage.settings import Settings
 
@@ -65,7 +67,7 @@ async def restore(
     place = place_of(settings, source)
     refuse_what_stands(settings)
     chosen = await asyncio.to_thread(choose, place, read_kit(key), to)
-    log = await asyncio.to_thread(erasures_of, chosen, erasures)
+    log = await asyncio.to_thread(erasures_of, settings, chosen, erasures)
     await asyncio.to_thread(check, settings, chosen)
     say_aside(f"Backup {chosen.manifest.id} is whole; restoring it into {settings.home}.")
     for line in lines(await bring_back(settings, chosen, log)):
@@ -101,12 +103,12 @@ def refuse_what_stands(settings: Settings) -> None:
         )
 
 
-async def _nothing(settings: Settings, restored: Restored) -> None:
+async def nothing(settings: Settings, restored: Restored) -> None:
     """Nothing more to do while the stores are up."""
 
 
 async def bring_back(
-    settings: Settings, chosen: Chosen, log: bytes | None, then: Then = _nothing
+    settings: Settings, chosen: Chosen, log: list[Entry] | None, then: Then = nothing
 ) -> Restored:
     """Fill the empty folder, start the stores, bring them to the point, stop them again."""
     prepare_home(settings)
@@ -143,7 +145,7 @@ async def bring_back(
 
 
 async def _follow(
-    settings: Settings, chosen: Chosen, supervisor: Supervisor, log: bytes | None
+    settings: Settings, chosen: Chosen, supervisor: Supervisor, log: list[Entry] | None
 ) -> Restored:
     """What needs the stores up: the log, the rows, the objects, the erasures."""
     await _promoted(settings, supervisor)
@@ -163,8 +165,8 @@ async def _follow(
 def _fill(settings: Settings, chosen: Chosen, uid: int | None) -> Postgres:
     """Write secrets, the database's files and its log. The stores are down."""
     home = settings.home
-    for part in ("secrets", "audit"):
-        with _tar(chosen.part(part)) as tar:
+    for part in [*chosen.secrets(), chosen.part("audit")]:
+        with _tar(part) as tar:
             for member in tar:
                 _write_small(home, member, tar)
     if uid is not None and (home / "caddy").exists():
@@ -272,16 +274,15 @@ def _put_objects(settings: Settings, chosen: Chosen) -> list[ObjectEntry]:
     return entries
 
 
-async def _erase_again(settings: Settings, log: bytes | None) -> int:
+async def _erase_again(settings: Settings, log: list[Entry] | None) -> int:
     """Do again what the erasure log says; give how many entries it has. Raises Cannot.
 
     The log goes on in this folder, so that the next restore knows it too.
     """
     objects = S3Objects(settings)
     try:
-        entries = erasure_log.verified(settings, (log or b"").split(b"\n")[:-1])
-        if entries:
-            erasure_log.write_all(settings, entries)
+        if log:
+            erasure_log.write_all(settings, log)
         erased = await erasure_log.read_all(settings, objects)
         if erased:
             await _replay(settings, erased)

@@ -6,20 +6,22 @@ brings back, their objects are in the place already. A sweep takes as long as th
 list itself; ten times as long passes until the next one, so that it never costs more than a tenth.
 """
 
+import hashlib
 import re
 import sys
 import time
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
-from ops.backup import copy_erasures, lineage, note, place_of
+from ops.backup import copy_erasures, lineage, note, place_of, secrets_tar
 from ops.backup_keys import sealer_of
 from ops.backup_objects import Sweeper, lines
 from ops.backup_place import READ, Place
-from ops.backup_wal import segment_name, sweep_name
+from ops.backup_wal import Sweep, secrets_name, segment_name, sweep_name
 from ops.children import Cannot
 from ops.supervisor import say
 from storage.backup_format import ObjectEntry, Sealer, deflated, seal
@@ -46,26 +48,38 @@ class Shipper:
     """Brings the log of one installation to its place."""
 
     def __init__(self, settings: Settings, place: Place, sealer: Sealer) -> None:
-        self.settings, self.place, self.sealer = settings, place, sealer
+        self.settings, self.place = settings, place
         self.folder = settings.home / "wal"
-        self.lineage = lineage(settings)
-        self.sweeper = Sweeper(settings, place, sealer)
-        self.listed: dict[str, ObjectEntry] = {}  # by this process: its first list has everything
         self.rest_until = 0.0
+        self._begin(sealer)
         self.until: datetime | None = None
+
+    def _begin(self, sealer: Sealer) -> None:
+        """Begin anew, with a list that has everything: nothing before it is counted on."""
+        self.sealer = sealer
+        self.lineage = lineage(self.settings, sealer)
+        self.sweeper = Sweeper(self.settings, self.place, sealer)
+        self.listed: dict[str, ObjectEntry] = {}
+        self.last: str | None = None
+        self.secrets = b""
 
     def step(self) -> int:
         """Put what waits; gives how many segments. Raises Cannot."""
         waiting = self.waiting()
         if not waiting or time.monotonic() < self.rest_until:
             return 0
+        if (sealer := sealer_of(self.settings)) != self.sealer:
+            self._begin(sealer)  # a new recovery key was made
         began, began_at = time.monotonic(), datetime.now(UTC)
         swept = self.sweeper.sweep(began_at)
         new = [one for one in swept.there if self.listed.get(one.key) != one]
-        if new:
-            name = sweep_name(self.lineage, began_at)
-            self.place.put(name, seal(self.sealer, name, deflated(lines(new))))
-            self.listed |= {one.key: one for one in new}
+        # Also an empty one: that a list is missing shall be seen.
+        name = sweep_name(self.lineage, began_at)
+        head = msgspec.json.encode(Sweep(self.last)) + b"\n"
+        self.place.put(name, seal(self.sealer, name, deflated(chain([head], lines(new)))))
+        self.listed |= {one.key: one for one in new}
+        self.last = name
+        self._secrets(began_at)
         self.rest_until = time.monotonic() + _SPARE * (time.monotonic() - began)
         copy_erasures(self.settings, self.place, self.sealer)
         shipped = 0
@@ -81,6 +95,14 @@ class Shipper:
             self.until = closed_at
             shipped += 1
         return shipped
+
+    def _secrets(self, began_at: datetime) -> None:
+        """What opens the rows that go now: a key may be newer than the last backup."""
+        tar = secrets_tar(self.settings)
+        if (digest := hashlib.sha256(tar).digest()) != self.secrets:
+            name = secrets_name(self.lineage, began_at)
+            self.place.put(name, seal(self.sealer, name, deflated([tar])))
+            self.secrets = digest
 
     def waiting(self) -> list[Path]:
         """Closed segments, in order; what else PostgreSQL archives is not needed."""

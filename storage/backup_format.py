@@ -285,27 +285,30 @@ def write_manifest(sealer: Sealer, manifest: Manifest) -> bytes:
 
 
 def read_manifest(kit: Kit, written: bytes) -> Manifest:
-    """Read a manifest that this kit's installation signed. Raises BackupError."""
+    """Read a manifest that this kit opens. Raises BackupError."""
+    manifest = signed_manifest(kit.signer, written)
+    if manifest.recipient != kit.recipient.hex():
+        raise Foreign("This backup was sealed for another recovery key.")
+    return manifest
+
+
+def signed_manifest(signer: bytes, written: bytes) -> Manifest:
+    """Read a manifest that this installation signed. Raises BackupError."""
     try:
         found = msgspec.json.decode(written, type=_Written)
         signature = bytes.fromhex(found.signature)
         named = msgspec.json.decode(found.manifest, type=dict[str, Any])
     except (msgspec.DecodeError, ValueError) as error:
         raise Damaged("The manifest is damaged: it cannot be read.") from error
-    if named.get("installation") != kit.signer.hex():
+    if named.get("installation") != signer.hex():
         raise Foreign("This backup was made by another installation.")
     try:
-        Ed25519PublicKey.from_public_bytes(kit.signer).verify(
-            signature, _said(bytes(found.manifest))
-        )
+        Ed25519PublicKey.from_public_bytes(signer).verify(signature, _said(bytes(found.manifest)))
     except InvalidSignature as error:
         raise Damaged("The manifest is damaged: its signature does not fit.") from error
     if named.get("format") != FORMAT:
         raise BackupError("This backup has a format that this version does not know.")
-    manifest = msgspec.convert(named, Manifest)
-    if manifest.recipient != kit.recipient.hex():
-        raise Foreign("This backup was sealed for another recovery key.")
-    return manifest
+    return msgspec.convert(named, Manifest)
 
 
 def _said(body: bytes) -> bytes:

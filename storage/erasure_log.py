@@ -121,9 +121,12 @@ def object_key(entry: Entry) -> str:
 
 def verified(settings: Settings, lines: Sequence[bytes]) -> list[Entry]:
     """Give the entries of these lines when each is linked to the one before. Raises BrokenLog."""
-    if not lines:
-        return []
-    key, previous, entries = _key(settings), chain.START, list[Entry]()
+    return proved(_key(settings), lines) if lines else []
+
+
+def proved(key: bytes, lines: Sequence[bytes]) -> list[Entry]:
+    """As `verified`, for whoever has the chain's key but no home yet. Raises BrokenLog."""
+    previous, entries = chain.START, list[Entry]()
     for number, line in enumerate(lines, start=1):
         try:
             entry = msgspec.json.decode(line, type=Entry)
