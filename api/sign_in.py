@@ -93,13 +93,12 @@ async def sign_in_route(
     house: NamedDependency[House],
     now: NamedDependency[datetime],
 ) -> Response[Me | SecondStep]:
-    """Open a session with login and password, or ask who has a second factor for it.
-
-    Whoever waits for a turn holds no connection; who is told to wait longer holds no turn.
-    """
+    """Open a session with login and password, or ask who has a second factor for it."""
     required, network = house.settings.staff_factor_required, network_of(request)
     try:
-        async with house.door.turn(network), house.transaction(asked(request)) as db:
+        # Whoever waits for a turn holds no connection: the first query takes one. And whoever is
+        # told to come later holds neither.
+        async with house.transaction(asked(request)) as db, house.door.turn(network):
             found = await sign_in(
                 db, data.login, data.password, network, now, factor_required=required
             )

@@ -96,7 +96,7 @@ async def test_when_all_is_full_the_longest_line_makes_room(
             await newest
         assert door.waiting == 4
         with pytest.raises(Busy):
-            async with door.turn(HERE):
+            async with door.turn(THERE):
                 pass
     await alone
     assert crowd.let_in == [HERE, THERE, ELSEWHERE, HERE]
