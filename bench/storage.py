@@ -23,8 +23,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bench.audit_read import audit_read
+from bench.files import zoo_of_files
 from bench.guesses import guesses
 from bench.harness import Row, at_least, keeps_up, percentile, report
+from bench.ingest import readings_chart, readings_kills, readings_speed
+from bench.migration import migration
 from bench.objects import sealed_objects
 from bench.requests import read_auth
 from bench.restore import restore_demo
@@ -249,6 +252,11 @@ PARTS: dict[str, Callable[[Settings], Awaitable[list[Row]]]] = {
     "requests": read_auth,
     "signin": sign_ins,
     "guesses": guesses,
+    "readings": readings_speed,
+    "kills": readings_kills,
+    "chart": readings_chart,
+    "migration": migration,
+    "files": zoo_of_files,
     "restore": restore_demo,
 }
 
