@@ -1,6 +1,7 @@
 """Erasing persons, and the holds that forbid it: acts of an organisation's administrator."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from litestar import get, post
@@ -10,11 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.house import House
 from api.problems import refuses
+from people import erasing as erasing_people
 from people import erasure, holds
 from people.erasure import Erasure, NewErasure
 from people.holds import Hold, NewHold
 from people.policy import Act
 from people.sessions import Caller
+from telemed import erasing
+
+ROOMS: Final = (erasing, erasing_people)  # importing a room's erasing tells what it keeps
 
 
 @post(

@@ -14,6 +14,7 @@ from people.codes import Codes
 from people.device_tokens import MANUAL, Devices
 from people.facts import DeviceRevoked, emit
 from people.guardians import GuardianLimits, Guardianships
+from people.holds import LegalHolds
 from people.identities import Identities, IdentityJourneys
 from people.links import end_links_of
 from people.notice_targets import NoticeSettings, NoticesTold, NoticeTargets
@@ -63,6 +64,8 @@ async def forget_person(db: AsyncSession, person_id: UUID, now: datetime) -> Non
     )
     for device_id in revoked:
         emit(db, DeviceRevoked(at=now, person_id=person_id, device_id=device_id))
+    await _rewrite(db, Devices, Devices.person_id == person_id, name="")
+    await _rewrite(db, LegalHolds, LegalHolds.person_id == person_id, reason="")
     await _rewrite(db, Sessions, Sessions.person_id == person_id, network="")
     own = select(NoticeTargets.id).where(NoticeTargets.person_id == person_id)
     theirs = select(Notices.id).where(Notices.person_id == person_id)

@@ -9,18 +9,26 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Executable, delete, func, select, update
+from sqlalchemy import ColumnElement, Executable, delete, exists, func, select, update
 
 from people import audit
 from people.document_deliveries import DocumentDeliveries
 from people.document_prints import object_key
 from people.documents import DRAFT, Documents, DocumentTexts, DocumentViews
-from people.erasure import Erasures, forgets
+from people.erasure import Erasures, forgets, keeps_elsewhere
 from people.files import Files
 from storage.jobs import Work, enqueue, job
 
 # A backup that runs counts on the objects of its point in time.
 PRINTS_KEPT: Final = timedelta(days=1)
+
+
+@keeps_elsewhere
+def documents_elsewhere(person_id: UUID, organisation_id: UUID) -> ColumnElement[bool]:
+    """SQL: another organisation made a document about the person."""
+    return exists().where(
+        Documents.subject_id == person_id, Documents.organisation_id != organisation_id
+    )
 
 
 @forgets

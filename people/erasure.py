@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, exists, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -44,6 +44,10 @@ from storage.settings import Settings
 
 Forget = Callable[[Work, UUID], Awaitable[None]]
 _forgets: Final[list[Forget]] = []
+# SQL: this room keeps something of the person (first id) for another organisation than the second.
+KeptElsewhere = Callable[[UUID, UUID], ColumnElement[bool]]
+_kept_elsewhere: Final[list[KeptElsewhere]] = []
+_RECORDS: Final = (Kind.RECORD.value, Kind.APPOINTMENT.value)
 
 
 class Erasures(Base):
@@ -100,6 +104,12 @@ def forgets(forget: Forget) -> Forget:
     """Decorate what a room takes away of an erased person; it may be called more than once."""
     _forgets.append(forget)
     return forget
+
+
+def keeps_elsewhere(check: KeptElsewhere) -> KeptElsewhere:
+    """Decorate how a room finds what other organisations keep, sealed under the person's key."""
+    _kept_elsewhere.append(check)
+    return check
 
 
 async def erase(  # noqa: PLR0917 - stores, who, where, whom: all of them each time
@@ -200,7 +210,8 @@ async def _erase(
     either = or_(Relations.actor_id == person_id, Relations.subject_id == person_id)
     judged = await db.scalars(
         update(Relations)
-        .where(either, Relations.live(now))
+        # Also what begins later: a right that ends before it begins is never live.
+        .where(either, or_(Relations.until.is_(None), Relations.until > now))
         .values(until=now)
         .returning(Relations.actor_id)
         .execution_options(synchronize_session=False)
@@ -240,6 +251,14 @@ async def _against(
         RosterEntries.organisation_id != organisation_id,
         RosterEntries.live(now),
     )
+    # One key seals what every organisation wrote: nobody destroys it over another one's records.
+    read_elsewhere = exists().where(
+        Relations.subject_id == person_id,
+        Relations.kind.in_(_RECORDS),
+        Relations.organisation_id != organisation_id,
+        Relations.live(now),
+    )
+    kept = [check(person_id, organisation_id) for check in _kept_elsewhere]
     guards = exists().where(
         Relations.actor_id == person_id,
         Relations.kind == Kind.GUARDIANSHIP.value,
@@ -250,6 +269,7 @@ async def _against(
         "employed": is_staff(person_id, now),
         "visit_ahead": ahead,
         "elsewhere": or_(elsewhere, listed),
+        "records_elsewhere": or_(read_elsewhere, *kept),
         "guardian": guards,
     }
     found = (await db.execute(select(*words.values()))).one()

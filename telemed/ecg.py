@@ -91,6 +91,8 @@ class EcgChunks(Base):
     # plain one's key here until that is deleted.
     sealed_at: Mapped[datetime | None]
     old_key: Mapped[str | None]
+    # When the plain object was last missing or damaged, so that it could not be sealed.
+    unread_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index(None, "stream", "first_sequence", unique=True),

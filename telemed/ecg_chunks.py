@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, delete, exists, select
+from sqlalchemy import Select, delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from devices.frames import decode
@@ -28,7 +28,7 @@ from people.refused import NotFound
 from storage.data_keys import CannotOpen, DataKey, KeyGone, key_of, keys_of
 from storage.engine import new_id
 from storage.jobs import Work, enqueue, job
-from storage.objects import Objects, ObjectsError
+from storage.objects import ObjectMissing, Objects, ObjectsError
 from storage.sealed_objects import put_sealed, read_whole
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
 from telemed.visits import Visits, Window, measured, thing, window
@@ -40,6 +40,8 @@ CHUNKS_AT_ONCE = 20
 # Old plain objects sealed by one run, and how long each stays for a backup that began before.
 SEALED_AT_ONCE = 50
 OLD_KEPT = timedelta(days=1)
+# When an object that could not be read is asked for once more.
+TRIED_AGAIN = timedelta(days=1)
 _LENGTH = struct.Struct("<I")
 
 
@@ -248,39 +250,69 @@ async def read_chunk(objects: Objects, chunk: FoundChunk) -> bytes:
 
 @job("telemed.seal_chunks", cron="*/5 * * * *")
 async def seal_chunks(work: Work) -> None:
-    """Seal some objects that are still plain, and delete plain ones that were sealed a day ago.
+    """Seal some objects that are still plain.
 
-    The sealed object is another one: until its row is committed the plain one is what counts.
+    The sealed object is another one: until its row is committed the plain one is what counts. One
+    that is missing or damaged keeps nobody's else from being sealed; it is tried again a day later.
     """
     db = work.db
+    untried = or_(EcgChunks.unread_at.is_(None), EcgChunks.unread_at < work.now - TRIED_AGAIN)
     query = (
         select(EcgChunks, EcgStreams.person_id)
         .join(EcgStreams, EcgStreams.stream == EcgChunks.stream)
-        .where(EcgChunks.sealed_at.is_(None))
+        .where(EcgChunks.sealed_at.is_(None), untried)
         .order_by(EcgChunks.id)
         .limit(SEALED_AT_ONCE)
         .with_for_update(of=EcgChunks, skip_locked=True)
     )
     for chunk, person_id in (await db.execute(query, execution_options=audit.WRITE_PATH)).all():
-        data = await read_chunk(work.objects, FoundChunk(chunk.object_key, chunk.sha256, None))
-        chunk.old_key, chunk.sealed_at = chunk.object_key, work.now
+        plain = chunk.object_key
         try:
             key = await key_of(db, person_id, work.now)
+            data = await read_chunk(work.objects, FoundChunk(plain, chunk.sha256, None))
         except KeyGone:
-            continue  # erased: the row stays, unreadable as a sealed one, its object goes
-        chunk.object_key = f"{chunk.old_key}-{chunk.id}"
+            # Erased: the row stays, unreadable as a sealed one, its object goes.
+            chunk.old_key, chunk.sealed_at = plain, work.now
+            continue
+        except (ObjectMissing, DamagedChunk):
+            chunk.unread_at = work.now
+            continue
+        chunk.object_key = f"{plain}-{chunk.id}"
         await _put(work.objects, chunk, data, key)
+        chunk.old_key, chunk.sealed_at = plain, work.now
     await db.flush()
+
+
+@job("telemed.delete_plain_chunks", cron="2-59/5 * * * *")
+async def delete_plain_chunks(work: Work) -> None:
+    """Delete plain objects that were sealed a day ago."""
     old = (
         select(EcgChunks)
         .where(EcgChunks.old_key.is_not(None), EcgChunks.sealed_at < work.now - OLD_KEPT)
         .limit(SEALED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    for chunk in (await db.scalars(old, execution_options=audit.WRITE_PATH)).all():
+    for chunk in (await work.db.scalars(old, execution_options=audit.WRITE_PATH)).all():
         await work.objects.delete(str(chunk.old_key))
         chunk.old_key = None
-    await db.flush()
+    await work.db.flush()
+
+
+async def forget_plain_chunks(work: Work, person_id: UUID) -> None:
+    """Delete an erased person's plain objects at once: no destroyed key closes them."""
+    query = (
+        select(EcgChunks)
+        .join(EcgStreams, EcgStreams.stream == EcgChunks.stream)
+        .where(EcgStreams.person_id == person_id)
+        .where(or_(EcgChunks.sealed_at.is_(None), EcgChunks.old_key.is_not(None)))
+        .order_by(EcgChunks.id)
+        .with_for_update(of=EcgChunks)
+    )
+    for chunk in (await work.db.scalars(query, execution_options=audit.WRITE_PATH)).all():
+        await work.objects.delete(chunk.old_key or chunk.object_key)
+        # A row that says sealed, and whose key is destroyed: it reads as gone.
+        chunk.old_key, chunk.sealed_at = None, chunk.sealed_at or work.now
+    await work.db.flush()
 
 
 def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, bytes]:

@@ -38,6 +38,7 @@ from telemed.ecg_chunks import (
     chunk_due,
     chunk_one,
     chunk_stream,
+    delete_plain_chunks,
     due_streams,
     find_frames,
     pack,
@@ -426,7 +427,7 @@ async def test_a_plain_object_is_read_and_then_sealed(
     assert encode(frame(stream, 1).frame)[16:] not in await objects.get(chunk.object_key)
     assert await served(db, objects, house, stream) == [0, 1, 2]
 
-    await seal_chunks(Work(db, objects, settings, LATER + timedelta(days=1, seconds=1)))
+    await delete_plain_chunks(Work(db, objects, settings, LATER + timedelta(days=1, seconds=1)))
     assert await objects.keys(f"ecg/{stream}/") == [chunk.object_key]
     assert await served(db, objects, house, stream) == [0, 1, 2]
 

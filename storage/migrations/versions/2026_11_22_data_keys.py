@@ -40,6 +40,7 @@ def upgrade() -> None:
     for column in (
         sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("old_key", sa.Text(), nullable=True),
+        sa.Column("unread_at", sa.DateTime(timezone=True), nullable=True),
     ):
         op.add_column("ecg_chunks", column)
     op.create_index(
@@ -63,6 +64,7 @@ def downgrade() -> None:
         raise RuntimeError("there are keys of persons: without them what is sealed is lost")
     op.drop_index("ix_ecg_chunks_old", "ecg_chunks")
     op.drop_index("ix_ecg_chunks_plain", "ecg_chunks")
+    op.drop_column("ecg_chunks", "unread_at")
     op.drop_column("ecg_chunks", "old_key")
     op.drop_column("ecg_chunks", "sealed_at")
     op.drop_index("ix_visit_notes_plain", "visit_notes")
