@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import numpy as np
 import uvicorn
+from api_faults import AUTHORITIES
 from api_world import API, World
 from litestar import Litestar
 from sqlalchemy import text
@@ -54,7 +55,9 @@ class Server:
     def client(self, name: str | None = None) -> httpx.AsyncClient:
         """A client signed in as somebody, or as nobody."""
         cookies = {"yanasha": self.world.cookies[name]} if name else {}
-        return httpx.AsyncClient(base_url=self.origin, cookies=cookies, timeout=WITHIN_S)
+        return httpx.AsyncClient(
+            base_url=self.origin, cookies=cookies, timeout=WITHIN_S, verify=AUTHORITIES
+        )
 
     async def ticket(self, name: str, visit: str = "visit") -> str:
         """A fresh ticket to a visit's socket."""

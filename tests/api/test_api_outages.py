@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from api_faults import Gate, program, until_healthy
+from api_faults import AUTHORITIES, Gate, program, until_healthy
 from api_server import Page, Server, free_port, serve
 from api_world import API, World, code, reading
 from sqlalchemy import text
@@ -183,12 +183,12 @@ async def test_a_page_that_may_not_publish_yet_is_asked_for_nothing_before_the_v
 
 async def _send_all(port: int, token: str, first: int, acknowledged: set[int]) -> None:
     """Send thirty readings, each again and again until it is acknowledged."""
-    headers = {"Authorization": f"Bearer {token}"}
+    headers, url = {"Authorization": f"Bearer {token}"}, f"http://127.0.0.1:{port}"
     for sequence in range(first, first + 30):
         body = {"readings": [reading(sequence)]}
         while sequence not in acknowledged:
             with suppress(httpx.TransportError):
-                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                async with httpx.AsyncClient(base_url=url, verify=AUTHORITIES) as client:
                     answer = await client.post(f"{API}/readings", json=body, headers=headers)
                     if answer.is_success:
                         acknowledged.add(sequence)
