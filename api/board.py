@@ -71,6 +71,16 @@ class DiskNow(msgspec.Struct, frozen=True):
     total_bytes: int
 
 
+class BackupsNow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator's commands wrote down. None: never. `log_behind`: changes since the last
+    backup do not reach the place where backups lie."""
+
+    made_at: datetime | None
+    drilled_at: datetime | None
+    drill_passed: bool
+    log_behind: bool
+
+
 class Board(msgspec.Struct, frozen=True, kw_only=True):
     """What happens now. `media` is None while the worker does not answer."""
 
@@ -80,6 +90,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     media: MediaNow | None
     failed_jobs: int
     disk: DiskNow
+    backups: BackupsNow
 
 
 @get(
@@ -108,6 +119,7 @@ async def get_board(
         media=await _media(house),
         failed_jobs=len(letters),
         disk=_disk(house),
+        backups=_backups(house),
     )
 
 
@@ -141,6 +153,35 @@ async def _media(house: House) -> MediaNow | None:
 def _disk(house: House) -> DiskNow:
     usage = shutil.disk_usage(house.settings.home)
     return DiskNow(usage.free, usage.total)
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What is of use here in `state/backup-*.json`, which ops writes as a whole."""
+
+    at: datetime
+    passed: bool = False
+    hole: bool = False
+    away: bool = False
+
+
+def _backups(house: House) -> BackupsNow:
+    last, drill, log = (_said(house, what) for what in ("last", "drill", "wal"))
+    return BackupsNow(
+        made_at=last.at if last else None,
+        drilled_at=drill.at if drill else None,
+        drill_passed=drill is not None and drill.passed,
+        log_behind=house.settings.backups is not None
+        and log is not None
+        and (log.hole or log.away),
+    )
+
+
+def _said(house: House, what: str) -> _Said | None:
+    path = house.settings.state_dir / f"backup-{what}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Said)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 ROUTES = [get_board]

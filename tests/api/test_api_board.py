@@ -1,13 +1,19 @@
 """The live board: rooms, people, media, failed joins; it keeps no session awake."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from api_server import WITHIN_S, Server
 from api_worker import Worker
 from api_world import API, Client, World
+from litestar import Litestar
 from sqlalchemy import select, update
 
+from ops.backup import Done, note
+from ops.drill import Drilled
+from ops.wal import Shipped
 from people.sessions import Sessions
 from rtc.messages import RoomState, Stats, StatsAsk, TransportFailed
 
@@ -62,6 +68,48 @@ async def test_looking_at_the_board_keeps_no_session_awake(as_: Client, world: W
     await as_("school_admin").get(f"{API}/me")
     async with world.sessions() as db:
         assert await db.scalar(seen) != earlier
+
+
+async def test_the_board_tells_when_the_last_backup_and_drill_were(
+    as_: Client, world: World, app: Litestar, tmp_path: Path
+) -> None:
+    """Never, as the commands wrote it down, and never again when that cannot be read; whether the
+    log's archive is behind only where there is one."""
+    house = app.state.house
+    url = f"{API}/organisations/{world['school']}/board"
+    house.settings = replace(house.settings, home=tmp_path)
+    (tmp_path / "state").mkdir()
+    never = {"made_at": None, "drilled_at": None, "drill_passed": False, "log_behind": False}
+    assert (await as_("school_admin").get(url)).json()["backups"] == never
+    at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    done = Done(
+        id="one",
+        at=at.isoformat(),
+        seconds=1,
+        database_bytes=1,
+        objects=1,
+        new_objects=1,
+        counted=True,
+    )
+    note(house.settings, "last", done)
+    note(
+        house.settings,
+        "drill",
+        Drilled(at=at.isoformat(), backup="one", passed=True, seconds=1),
+    )
+    note(
+        house.settings,
+        "wal",
+        Shipped(at=at.isoformat(), until=None, waiting=1, hole=False, away=True),
+    )
+    said = {"made_at": "2026-11-22T12:00:00Z", "drilled_at": "2026-11-22T12:00:00Z"}
+    said |= {"drill_passed": True, "log_behind": False}
+    assert (await as_("school_admin").get(url)).json()["backups"] == said
+    house.settings = replace(house.settings, backups="/mnt/backups")
+    assert (await as_("school_admin").get(url)).json()["backups"] == said | {"log_behind": True}
+    for path in (tmp_path / "state").glob("backup-*.json"):
+        path.write_text("{")
+    assert (await as_("school_admin").get(url)).json()["backups"] == never
 
 
 async def test_the_board_tells_what_the_worker_counts_and_who_is_in_the_room(

@@ -2683,6 +2683,17 @@ export interface components {
      */
     Audience: 'full' | 'school';
     /**
+     * BackupsNow
+     * @description What the operator's commands wrote down. None: never. `log_behind`: changes since the last
+     *         backup do not reach the place where backups lie.
+     */
+    BackupsNow: {
+      drill_passed: boolean;
+      drilled_at: string | null;
+      log_behind: boolean;
+      made_at: string | null;
+    };
+    /**
      * BadRow
      * @description A row that is not stored: where it is, which field is at fault, and why, as a code.
      */
@@ -2709,6 +2720,7 @@ export interface components {
      */
     Board: {
       at: string;
+      backups: components['schemas']['BackupsNow'];
       disk: components['schemas']['DiskNow'];
       failed_jobs: number;
       lessons: components['schemas']['LessonNow'][];
