@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,16 +14,22 @@ from litestar.response import Stream
 from api.db import asked
 from api.house import House
 from api.problems import refuses
+from eschool import exporting as exporting_school
 from people import exporting as exporting_people
 from people import exports
 from people.exports import Source
 from people.policy import Act
 from people.refused import Refused
 from people.sessions import Caller
+from storage.ingest import Busy
 from telemed import exporting
 
-ROOMS: Final = (exporting, exporting_people)  # importing a room's exporter registers it
-_running: Final[set[UUID]] = set()
+# Importing a room's exporter registers it.
+ROOMS: Final = (exporting, exporting_people, exporting_school)
+_AT_ONCE: Final = 3
+# Until the first piece is asked for; who has gone away by then asks for none.
+_BEGUN_WITHIN_S: Final = 30.0
+_LONGEST_S: Final = 3600.0
 
 
 class ExportRunning(Refused):
@@ -30,6 +37,35 @@ class ExportRunning(Refused):
 
     status = 409
     code = "export_running"
+
+
+class _Places:
+    """Who takes an archive, one each and few in all, and until when the place is his."""
+
+    def __init__(self) -> None:
+        self._until: dict[UUID, float] = {}
+
+    def take(self, person_id: UUID) -> None:
+        """Take a place. Raises ExportRunning, Busy."""
+        now = monotonic()
+        self._until = {one: until for one, until in self._until.items() if until > now}
+        if person_id in self._until:
+            raise ExportRunning
+        if len(self._until) >= _AT_ONCE:
+            raise Busy
+        self._until[person_id] = now + _BEGUN_WITHIN_S
+
+    def take_longer(self, person_id: UUID) -> float:
+        """Say until when the place is his now that the archive is on its way."""
+        self._until[person_id] = until = monotonic() + _LONGEST_S
+        return until
+
+    def leave(self, person_id: UUID) -> None:
+        """Leave the place to the next."""
+        self._until.pop(person_id, None)
+
+
+places: Final = _Places()
 
 
 @get(
@@ -43,7 +79,7 @@ class ExportRunning(Refused):
         Act.WRITE_DOCUMENT,
         Act.GIVE_DOCUMENT,
     ),
-    responses=refuses(401, 403, 409),
+    responses=refuses(401, 403, 409, 503),
     media_type="application/zip",
 )
 async def export(
@@ -53,22 +89,29 @@ async def export(
     now: NamedDependency[datetime],
 ) -> Stream:
     """Everything the house knows of the caller, as a zip. Asks for a fresh proof."""
-    if sender.person_id in _running:
-        raise ExportRunning
-    async with house.transaction(asked(request)) as db:
-        await exports.begin(db, sender, now)
+    places.take(sender.person_id)
+    try:
+        async with house.transaction(asked(request)) as db:
+            await exports.begin(db, sender, now)
+    except BaseException:
+        places.leave(sender.person_id)
+        raise
     source = Source(partial(house.transaction, asked(request)), house.objects, sender, now)
     headers = {"Content-Disposition": f'attachment; filename="yanasha-{now:%Y-%m-%d}.zip"'}
-    return Stream(_alone(source), media_type="application/zip", headers=headers)
+    return Stream(_placed(source), media_type="application/zip", headers=headers)
 
 
-async def _alone(source: Source) -> AsyncGenerator[bytes, None]:
-    _running.add(source.caller.person_id)
+async def _placed(source: Source) -> AsyncGenerator[bytes, None]:
+    """The archive, cut off when it takes too long: an unfinished zip, which no program opens."""
+    person_id = source.caller.person_id
+    until = places.take_longer(person_id)
     try:
         async for piece in exports.archive(source):
+            if monotonic() > until:
+                raise TimeoutError("an archive was not taken in time")
             yield piece
     finally:
-        _running.discard(source.caller.person_id)
+        places.leave(person_id)
 
 
 ROUTES = [export]

@@ -50,6 +50,8 @@ WRITE_PATH: Final[Mapping[str, Any]] = immutabledict({"health_tables": "write pa
 _WORDS: Final = re.IGNORECASE | re.DOTALL
 # Codes, ids, networks, numbers: nothing that could be a name or a sentence somebody typed.
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/+\-]{0,100}")
+# Acts that whoever they are done to does not hear of from us.
+NOT_TOLD: Final = frozenset({"hold_set", "hold_lifted"})
 _health: set[str] = set()
 
 

@@ -94,8 +94,9 @@ async def who_looked(
 ) -> Looks:
     """Who read or changed what is the person's; with `own` what they did themselves too.
 
-    A guardian is not shown what other guardians did, nor a school's rows unless the child's school
-    is open to him. Raises NotFound for anybody but the person and who sees their health as one.
+    Nobody is shown what he is NOT_TOLD; a guardian neither what other guardians did, nor a school's
+    rows unless the child's school is open to him. Raises NotFound for anybody but the person and
+    who sees their health as one.
     """
     whose = Thing(subject_id=person_id)
     if not may(actor, Act.WHO_LOOKED, whose, now):
@@ -105,7 +106,7 @@ async def who_looked(
     def about(table: Table) -> Iterable[ColumnElement[bool]]:
         if "subject_id" not in table.c:
             return
-        subject = table.c.subject_id == person_id
+        subject = and_(table.c.subject_id == person_id, table.c.act.not_in(audit.NOT_TOLD))
         others = table.c.actor_id.is_distinct_from(person_id)
         rows = subject if own else and_(subject, others)
         mine = actor.id == person_id

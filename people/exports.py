@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
@@ -27,13 +27,16 @@ from people.persons import Persons
 from people.policy import Act, Thing, require
 from people.relations import Relations
 from people.sessions import Caller, Sessions
+from people.shares import Shares
 from people.step_up import require_fresh
+from storage.engine import Base
 from storage.objects import Objects
 
 PAGE: Final = 2000
 _DRAIN: Final = 256 * 1024
 # Files and prints are packed in themselves: packing them again costs others the processor.
 _PACKS: Final = (".json", ".jsonl", ".frames")
+_SECRET: Final = ("token_sha256",)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -94,37 +97,44 @@ async def one(data: bytes) -> AsyncIterator[bytes]:
 
 async def _people(source: Source) -> AsyncIterator[Part]:
     me = source.caller.person_id
-    mine: dict[str, Select[Any]] = {
-        "person": _columns(Persons).where(Persons.id == me),
-        "rights": _columns(Relations)
-        .where(or_(Relations.actor_id == me, Relations.subject_id == me))
-        .order_by(Relations.since),
-        "consents": _columns(Consents).where(Consents.person_id == me).order_by(Consents.given_at),
-        "guardianships": _columns(Guardianships)
-        .where(or_(Guardianships.guardian_id == me, Guardianships.child_id == me))
-        .order_by(Guardianships.asked_at),
-        "devices": _columns(Devices, but={"token_sha256"}).where(Devices.person_id == me),
-        "sign-ins": _columns(Sessions, but={"token_sha256"})
-        .where(Sessions.person_id == me)
-        .order_by(Sessions.signed_in_at),
-        "notices": _columns(Notices).where(Notices.person_id == me).order_by(Notices.at),
-        "who-looked": _columns(AuditReads).where(AuditReads.subject_id == me),
-        "what-was-done": _columns(AuditActs).where(AuditActs.subject_id == me),
+    told = AuditActs.act.not_in(audit.NOT_TOLD)
+    either = or_(Relations.actor_id == me, Relations.subject_id == me)
+    families = or_(Guardianships.guardian_id == me, Guardianships.child_id == me)
+    mine: dict[str, tuple[type[Base], ColumnElement[bool]]] = {
+        "person": (Persons, Persons.id == me),
+        "rights": (Relations, either),
+        "consents": (Consents, Consents.person_id == me),
+        "guardianships": (Guardianships, families),
+        "shares": (Shares, Shares.person_id == me),
+        "devices": (Devices, Devices.person_id == me),
+        "sign-ins": (Sessions, Sessions.person_id == me),
+        "notices": (Notices, Notices.person_id == me),
+        "who-looked": (AuditReads, AuditReads.subject_id == me),
+        "what-was-done": (AuditActs, and_(AuditActs.subject_id == me, told)),
     }
-    for name, query in mine.items():
-        yield f"{name}.jsonl", _rows(source, query)
+    for name, (table, which) in mine.items():
+        yield f"{name}.jsonl", _rows(source, table, which)
 
 
-def _columns(table: Any, *, but: frozenset[str] | set[str] = frozenset()) -> Select[Any]:
-    return select(*(column for column in table.__table__.columns if column.name not in but))
+async def _rows(
+    source: Source, table: type[Base], which: ColumnElement[bool]
+) -> AsyncIterator[bytes]:
+    """The rows as lines, in order of their ids. No page is sent before its transaction is over:
 
-
-async def _rows(source: Source, query: Select[Any]) -> AsyncIterator[bytes]:
-    """The rows as lines, some at a time: however many there are."""
-    async with source.transaction() as db:
-        found = await db.stream(query.execution_options(yield_per=PAGE))
-        async for row in found.mappings():
+    whoever takes the archive slowly holds no connection.
+    """
+    columns = table.__table__.columns
+    query = select(*(one for one in columns if one.name not in _SECRET)).where(which)
+    query, last = query.order_by(columns.id).limit(PAGE), None
+    while True:
+        page = query if last is None else query.where(columns.id > last)
+        async with source.transaction() as db:
+            rows = (await db.execute(page)).mappings().all()
+        for row in rows:
             yield line(dict(row))
+        if len(rows) < PAGE:
+            return
+        last = rows[-1]["id"]
 
 
 class _Drained(io.RawIOBase):

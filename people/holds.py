@@ -2,7 +2,8 @@
 
 A hold is set by an administrator for a reason, until a day or until it is lifted. While any hold of
 any organisation is on a person, the person is not erased and nothing about him is deleted for its
-age. Setting and lifting leave a trace; who is held does not hear of it from us.
+age. Setting and lifting leave a trace for administrators; who is held does not hear of it from us
+(`audit.NOT_TOLD`).
 """
 
 from datetime import datetime

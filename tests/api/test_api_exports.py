@@ -1,17 +1,23 @@
 """A person's archive, and the end of a person, over HTTP."""
 
+import asyncio
 import io
 import json
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from api_world import API, Client, World, code, reading
 from sqlalchemy import func, update
 
+from api.exports import places
+from eschool.chat import LessonMessages
 from people.policy import Kind
 from people.relations import Relations
 from people.sessions import Sessions
+from people.shares import Shares
 from storage.data_keys import keys_of
+from storage.engine import new_id
 
 
 async def test_the_archive_holds_what_is_ones_own(as_: Client, world: World) -> None:
@@ -20,6 +26,15 @@ async def test_the_archive_holds_what_is_ones_own(as_: Client, world: World) -> 
     cuff.headers["Authorization"] = f"Bearer {world.device_tokens['patient:cuff']}"
     await cuff.post(f"{API}/readings", json={"readings": [reading(1), reading(2)]})
     await as_("doctor").get(f"{API}/visits/{world['visit']}/readings")
+    now = datetime.now(UTC)
+    said = {"lesson_id": world["lesson"], "state": "refused", "sent_at": now}
+    asked = {"asked_by": world["doctor"], "organisation_id": world["clinic"], "fields": []}
+    asked |= {"asked_fields": ["visits"], "asked_at": now, "answer_until": now}
+    async with world.sessions() as db, db.begin():
+        for who in ("patient", "patient2"):
+            me = {"person_id": world[who]}
+            db.add(LessonMessages(client_id=uuid4(), text=f"слова {who}", **said, **me))
+            db.add(Shares(**asked, **me))
 
     answer = await as_("patient").get(f"{API}/me/export")
 
@@ -34,6 +49,8 @@ async def test_the_archive_holds_what_is_ones_own(as_: Client, world: World) -> 
     assert [one["sequence"] for one in rows("readings")] == [1, 2]
     assert [one["id"] for one in rows("visits")] == [str(world["visit"])]
     assert {one["actor_id"] for one in rows("who-looked")} >= {str(world["doctor"])}
+    assert [one["text"] for one in rows("lesson-messages")] == ["слова patient"]
+    assert [one["asked_by"] for one in rows("shares")] == [str(world["doctor"])]
     assert rows("person")[0]["family_name"] == "Patient"
     everything = b"".join(packed.read(name) for name in packed.namelist())
     assert b"token_sha256" not in everything
@@ -45,13 +62,37 @@ async def test_the_archive_holds_what_is_ones_own(as_: Client, world: World) -> 
 
 async def test_the_archive_waits_for_a_proof(as_: Client, world: World) -> None:
     """Whoever finds an open browser does not carry everything away."""
+    await not_proved_lately(world)
+    assert code(await as_("patient").get(f"{API}/me/export")) == (403, "step_up_needed")
+    assert code(await as_().get(f"{API}/me/export")) == (401, "not_signed_in")
+
+
+async def test_one_archive_at_a_time_and_few_in_all(as_: Client, world: World) -> None:
+    """Two at once give one; a refused or finished one leaves its place to the next."""
+    patient, path = as_("patient"), f"{API}/me/export"
+    answers = await asyncio.gather(patient.get(path), patient.get(path))
+    assert sorted(one.status_code for one in answers) == [200, 409]
+    assert (await patient.get(path)).status_code == 200
+
+    others = [new_id() for _ in range(3)]
+    try:
+        for one in others:
+            places.take(one)
+        assert code(await patient.get(path)) == (503, "busy")
+    finally:
+        for one in others:
+            places.leave(one)
+    await not_proved_lately(world)
+    for _ in range(2):
+        assert code(await patient.get(path)) == (403, "step_up_needed")
+
+
+async def not_proved_lately(world: World) -> None:
     async with world.sessions() as db, db.begin():
         whose = Sessions.person_id == world["patient"]
         await db.execute(
             update(Sessions).where(whose).values(proved_at=Sessions.proved_at - timedelta(hours=1))
         )
-    assert code(await as_("patient").get(f"{API}/me/export")) == (403, "step_up_needed")
-    assert code(await as_().get(f"{API}/me/export")) == (401, "not_signed_in")
 
 
 async def test_a_person_is_held_and_then_erased(as_: Client, world: World) -> None:
@@ -68,6 +109,13 @@ async def test_a_person_is_held_and_then_erased(as_: Client, world: World) -> No
     refused = await admin.post(f"{clinic}/erasures", json=new)
     assert code(refused) == (409, "not_erasable")
     assert "held" in refused.json()["params"]["reasons"]
+    looked = await as_("patient2").get(f"{API}/looked?own=true")
+    taken = zipfile.ZipFile(io.BytesIO((await as_("patient2").get(f"{API}/me/export")).content))
+    assert looked.status_code == 200
+    assert "hold_" not in looked.text
+    assert b"hold_set" not in taken.read("what-was-done.jsonl")
+    audit = await admin.get(f"{clinic}/audit")
+    assert "hold_set" in audit.text
 
     lifted = await admin.post(f"{clinic}/holds/{hold.json()['id']}/lift")
     assert lifted.status_code == 204
