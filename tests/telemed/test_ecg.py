@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -19,7 +20,7 @@ from storage.data_keys import KeyGone, destroy
 from storage.jobs import Work
 from storage.objects import Objects, ObjectsAway
 from storage.s3 import S3Objects
-from storage.settings import Settings
+from storage.settings import S3Place, Settings
 from telemed.ecg import (
     AppliedFrame,
     EcgChunks,
@@ -232,7 +233,8 @@ async def test_with_the_object_store_away_frames_stay_rows(
 ) -> None:
     """Nothing is lost, and the next run moves them."""
     await send(db, stream, 0, 1)
-    away = S3Objects(_Elsewhere(stores))
+    nobody = S3Place("http://127.0.0.1:9", stores.s3_access_key, stores.s3_secret_key)
+    away = S3Objects(replace(stores, outside_objects=nobody))
     with pytest.raises(ObjectsAway):
         await chunk_stream(db, away, stream, LATER)
     assert await rows(db) == 2
@@ -240,17 +242,6 @@ async def test_with_the_object_store_away_frames_stay_rows(
     assert await chunk_stream(db, objects, stream, LATER) == 2
     with pytest.raises(ObjectsAway):
         await served(db, away, house, stream)
-
-
-class _Elsewhere:
-    """Settings whose object store is a port nobody listens on."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.s3_endpoint = "http://127.0.0.1:9"
-        self.s3_bucket = settings.s3_bucket
-        self.s3_region = settings.s3_region
-        self.s3_access_key = settings.s3_access_key
-        self.s3_secret_key = settings.s3_secret_key
 
 
 async def test_a_damaged_object_is_an_error_and_no_trace(
