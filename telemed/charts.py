@@ -6,6 +6,7 @@ from hours or days kept beside the readings, so that a year costs what a day doe
 """
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from math import ceil
 from typing import Any, Final
@@ -172,7 +173,9 @@ async def _chart(  # noqa: PLR0917 - who, whose, what, how, why
     )
 
 
-def _bands(person_id: UUID, kind: Kind, bands: Grid) -> Select[Any]:
+def _bands(
+    person_id: UUID, kind: Kind, bands: Grid
+) -> Select[str, datetime, Decimal, Decimal, Decimal, Decimal]:
     """Bands of every value of the kind, in order."""
     if bands.level is Level.READINGS:
         parts = _each(person_id, kind, bands).subquery("part")
