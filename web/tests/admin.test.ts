@@ -55,6 +55,7 @@ const board = {
   media: { transports: 4, packets_in: 900, packets_out: 980, lost: 20, resent: 7 },
   failed_jobs: 3,
   disk: { free_bytes: 2e9, total_bytes: 100e9 },
+  backups: { made_at: null, drilled_at: null, drill_passed: false, log_behind: false },
 };
 
 const open = (section: string, replies: Record<string, Reply | Reply[]>) => {
