@@ -41,7 +41,9 @@ describe('a QR line judged in the browser', () => {
   it('has an address of its own', () => {
     expect(parseHash('#/verify/a-b_c.d')).toEqual({ page: 'verify', id: 'a-b_c.d', section: '' });
     expect(parseHash('#/verify')).toEqual({ page: 'verify', id: '', section: '' });
-    expect(parseHash('#/verify/ab')).toEqual({ page: 'not-found' });
+    // A damaged code is judged as well: forged, not a page that is not there.
+    expect(parseHash('#/verify/a!b')).toEqual({ page: 'verify', id: 'a!b', section: '' });
+    expect(parseHash('#/verify/a/b')).toEqual({ page: 'not-found' });
   });
 });
 
