@@ -59,11 +59,12 @@ def prepare(settings: Settings) -> None:
 async def append(settings: Settings, objects: Objects, erased: Erased) -> Entry:
     """Write an entry, on the disk and as an object, before the erasure itself commits.
 
-    Copies that an earlier try could not put are put too. Raises BrokenLog (nothing is written),
-    ObjectsAway (the entry is on this disk, and stays).
+    The store is asked first: with it away no line is left of an erasure that was refused. Copies
+    that an earlier try could not put are put too. Raises BrokenLog and ObjectsAway (nothing is
+    written, unless the store went away between being asked and taking the copy: the line stays).
     """
-    entries = await asyncio.to_thread(_append, settings, erased)
     there = set(await objects.keys(PREFIX))
+    entries = await asyncio.to_thread(_append, settings, erased)
     for entry in entries:
         if (key := object_key(entry)) not in there:
             await objects.put(key, msgspec.json.encode(entry), "application/json")

@@ -9,9 +9,10 @@ import pytest
 from storage import erasure_log
 from storage.engine import new_id
 from storage.erasure_log import BrokenLog, Erased, append, log_path, read, read_all, write_all
-from storage.objects import Objects
+from storage.objects import Objects, ObjectsAway
+from storage.s3 import S3Objects
 from storage.secrets import secret
-from storage.settings import Settings
+from storage.settings import S3Place, Settings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -53,6 +54,16 @@ async def test_a_line_half_written_is_no_entry_and_is_not_in_the_way(
     assert read(home) == [first]
     await append(home, objects, second)
     assert read(home) == [first, second]
+
+
+async def test_with_the_store_away_no_line_is_left(home: Settings, objects: Objects) -> None:
+    """The erasure is refused then, and no restore does it months later."""
+    await append(home, objects, erased())
+    nowhere = S3Place("http://127.0.0.1:9", "key", "secret")
+    before = read(home)
+    with pytest.raises(ObjectsAway):
+        await append(home, S3Objects(replace(home, outside_objects=nowhere)), erased())
+    assert read(home) == before
 
 
 async def test_a_changed_line_is_found(home: Settings, objects: Objects) -> None:
