@@ -1,11 +1,12 @@
 """Documents: drafts, signing, revoking, handing over, and the files of what was signed."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.house import House
@@ -160,7 +161,7 @@ async def sign_document(  # noqa: PLR0917 - called by name
     "/documents/{document_id:uuid}/revoke",
     operation_id="revokeDocument",
     status_code=200,
-    act=(Act.WRITE_DOCUMENT, Act.SEE_DOCUMENT),
+    act=(Act.REVOKE_DOCUMENT, Act.SEE_DOCUMENT, Act.WRITE_DOCUMENT),
     responses=refuses(400, 401, 403, 404, 409, 410, 413, 415, 422),
 )
 async def revoke_document(
@@ -169,9 +170,26 @@ async def revoke_document(
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> Document:
+) -> DocumentSummary:
     """Say that a signed document holds no longer, and why."""
     return await document_signing.revoke(db, caller, document_id, data, now)
+
+
+@get(
+    "/organisations/{organisation_id:uuid}/register",
+    operation_id="issuedDocument",
+    act=Act.REVOKE_DOCUMENT,
+    responses=refuses(400, 401, 403, 404),
+)
+async def issued_document(
+    organisation_id: FromPath[UUID],
+    number: Annotated[str, QueryParameter(max_length=40, pattern="^[0-9]{4}-[0-9]{6,}$")],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+) -> list[DocumentSummary]:
+    """The document that the organisation signed with this number, to revoke it; not its words."""
+    return await documents.issued(db, caller.actor, organisation_id, number, now)
 
 
 @post(
@@ -311,6 +329,7 @@ ROUTES = [
     discard_document,
     sign_document,
     revoke_document,
+    issued_document,
     next_document_version,
     document_file,
     list_deliveries,

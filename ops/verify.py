@@ -30,10 +30,14 @@ def verify_file(path: Path, key: Path) -> int:
         return _say(verdict.why, verdict.key, None)
     text = file.decode("ascii", "replace").strip()
     if not file.startswith(b"{") and "." in text:
-        found = signing.verify_line(keys, text.rpartition("/")[2])
+        before, _, line = text.rpartition("/")
+        found = signing.verify_line(keys, line)
         body = found.body
         named = body and {"kind": body.get("k"), "number": body.get("n"), "date": body.get("d")}
-        return _say(found.why, found.key, named)
+        said = _say(found.why, found.key, named)
+        if before and not said:
+            sys.stdout.write("The address before it is not signed: anybody may have written it.\n")
+        return said
     found = signing.verify(keys, file)
     return _say(found.why, found.key, found.body)
 

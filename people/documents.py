@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from people import audit
+from people.administration import require_at
 from people.document_contents import Audience, Content, DocumentKind
 from people.organisations import Organisations, Ref
 from people.persons import Persons, full_name
@@ -155,7 +156,7 @@ class Document(DocumentSummary, frozen=True, kw_only=True):
     changes: int
     reason: str
     views: list[DocumentView]
-    mine: bool  # to sign, revoke and follow with a next version
+    mine: bool  # to sign, revoke and follow with a next version; revoking is others' too
     visit_id: UUID
 
 
@@ -195,15 +196,17 @@ def thing(row: Documents) -> Thing:
     )
 
 
-def visible_to(person_id: UUID, now: datetime) -> Select[Documents]:
-    """Documents this person may see; a draft is its doctor's alone."""
+def visible_to(
+    person_id: UUID, now: datetime, acts: Sequence[Act] = (Act.SEE_DOCUMENT,)
+) -> Select[Documents]:
+    """Documents to which this person may do one of these; a draft is its doctor's alone."""
     columns: dict[str, Any] = {
         "subject": Documents.subject_id,
         "organisation": Documents.organisation_id,
         "about": (Documents.about_id,),
     }
     return select(Documents).where(
-        allowed(Act.SEE_DOCUMENT, person_id, now, **columns),
+        or_(*(allowed(act, person_id, now, **columns) for act in acts)),
         or_(
             Documents.state != DocumentState.DRAFT,
             allowed(Act.WRITE_DOCUMENT, person_id, now, **columns),
@@ -216,11 +219,10 @@ async def get_document(
 ) -> Document:
     """Give a document with what it says. Raises NotFound."""
     row = await seen(db, actor, document_id, now)
-    summary = (await _summaries(db, select(Documents).where(Documents.id == row.id)))[0]
     texts = await texts_of(db, actor, row, Act.SEE_DOCUMENT, now)
     views = await db.scalars(select(DocumentViews).where(DocumentViews.document_id == row.id))
     return Document(
-        **msgspec.structs.asdict(summary),
+        **msgspec.structs.asdict(await summary(db, row)),
         content=msgspec.json.decode(texts[DRAFT], type=Content),
         changes=row.changes,
         reason=texts.get("reason", b"").decode(),
@@ -258,13 +260,42 @@ async def of_person(
     return await _summaries(db, query)
 
 
+async def issued(
+    db: AsyncSession, actor: Actor, organisation_id: UUID, number: str, now: datetime
+) -> list[DocumentSummary]:
+    """Find a signed document by its number, to revoke it; the look leaves a row in the audit.
+
+    Raises NotFound, Forbidden.
+    """
+    require_at(actor, Act.REVOKE_DOCUMENT, organisation_id, now)
+    query = select(Documents).where(
+        Documents.organisation_id == organisation_id, Documents.number == number
+    )
+    row = await db.scalar(query)
+    if row is None or actor.id is None:
+        return []
+    await audit.acted(db, actor.id, Act.REVOKE_DOCUMENT, thing(row), now)
+    return [await summary(db, row)]
+
+
+async def summary(db: AsyncSession, row: Documents) -> DocumentSummary:
+    """Give a document as it stands in a list, to who may see or revoke it."""
+    return (await _summaries(db, select(Documents).where(Documents.id == row.id)))[0]
+
+
 async def seen(
-    db: AsyncSession, actor: Actor, document_id: UUID, now: datetime, *, lock: bool = False
+    db: AsyncSession,
+    actor: Actor,
+    document_id: UUID,
+    now: datetime,
+    *,
+    lock: bool = False,
+    acts: Sequence[Act] = (Act.SEE_DOCUMENT,),
 ) -> Documents:
-    """Give the row of a document the actor may see. Raises NotFound."""
+    """Give the row of a document to which the actor may do one of these. Raises NotFound."""
     if actor.id is None:
         raise NotFound
-    query = visible_to(actor.id, now).where(Documents.id == document_id)
+    query = visible_to(actor.id, now, acts).where(Documents.id == document_id)
     if lock:
         query = query.with_for_update(of=Documents).execution_options(populate_existing=True)
     row: Documents | None = await db.scalar(query)

@@ -133,7 +133,8 @@ class Act(StrEnum):
     ADD_VISIT_FILE = "add_visit_file"  # and take back what one handed in
     READ_NOTE = "read_note"
     WRITE_NOTE = "write_note"
-    WRITE_DOCUMENT = "write_document"  # draft, sign, revoke
+    WRITE_DOCUMENT = "write_document"  # draft, sign
+    REVOKE_DOCUMENT = "revoke_document"  # by kind, number and name: not what it says
     SEE_DOCUMENT = "see_document"
     GIVE_DOCUMENT = "give_document"  # hand one's own paper on, say that it arrived
     RECEIVE_DOCUMENTS = "receive_documents"  # at the desk of a school
@@ -206,6 +207,8 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.READ_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_DOCUMENT: (_DOCTOR_NOW, _DOCTOR_AFTER),
+    # Doctors leave; what they signed must not hold for ever.
+    Act.REVOKE_DOCUMENT: (_DOCTOR_NOW, _DOCTOR_AFTER, *_ADMINISTRATOR),
     Act.SEE_DOCUMENT: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF), _CHILD_HEALTH),
     Act.GIVE_DOCUMENT: (Rule(Reach.SELF), _CHILD_HEALTH),
     Act.RECEIVE_DOCUMENTS: (*_ADMINISTRATOR, Rule(Reach.ORGANISATION, Kind.CLERKSHIP)),

@@ -124,6 +124,7 @@ QUERIES = {
     "whoLooked": "?person_id={person_id}",
     **dict.fromkeys(("visitChart", "recordChart"), _CHART),
     "addSlides": "?name=x.pdf",
+    "issuedDocument": "?number=2026-000001",
     "addVisitFile": "?name=x.pdf",
     **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),
 }

@@ -21,15 +21,21 @@ Plant = Callable[[str, Iterable[str]], str]
 async def plant_documents(  # noqa: PLR0917 - the whole region
     db: AsyncSession,
     visits: list[dict[str, Any]],
-    desks: Mapping[str, dict[str, str]],
+    places: Mapping[str, dict[str, str]],
+    kinds: Mapping[str, str],
     health: Mapping[str, set[str]],
     plant: Plant,
     now: datetime,
 ) -> Own:
     """Of each visit a draft, and a certificate that its person has and one school got.
 
-    `desks` are the schools, with who receives documents there.
+    Schools' desks receive documents; a clinic's administrators may revoke what is signed there.
     """
+    desks = {
+        place: {p: what for p, what in members.items() if what in {"administrator", "clerk"}}
+        for place, members in places.items()
+        if kinds[place] == "school"
+    }
     own: Own = {"document_id": [], "delivery_id": []}
     for visit, (school, desk) in zip(visits, _round(desks, len(visits)), strict=True):
         doctor, patient = visit["doctor_id"], visit["patient_id"]
@@ -42,7 +48,9 @@ async def plant_documents(  # noqa: PLR0917 - the whole region
         fit = plant(f"school's form of {visit['id']}", near | desk)
         said = {DRAFT: full, "full": full, "school": fit}
         signed = await _document(db, visit, DocumentState.SIGNED, said, now)
-        own["document_id"].append((near, signed))
+        members = places[visit["organisation_id"]]
+        heads = {p: what for p, what in members.items() if what == "administrator"}
+        own["document_id"].append((heads | near, signed))
         for to, who in ((None, near), (UUID(school), desk)):
             row = DocumentDeliveries(
                 id=new_id(),

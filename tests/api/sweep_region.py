@@ -158,13 +158,8 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         )
         await help_child(db, region.own, now)
         await _plant(db, region, seeded, now)
-        desks = {
-            place: {p: what for p, what in members.items() if what in {"administrator", "clerk"}}
-            for place, members in places.items()
-            if region.kinds[place] == "school"
-        }
         planted = region.canaries.plant
-        region.own |= await plant_documents(db, visits, desks, health, planted, now)
+        region.own |= await plant_documents(db, visits, places, region.kinds, health, planted, now)
         region.files = await plant_files(db, objects, visits, region.canaries.plant, now)
         return region
 

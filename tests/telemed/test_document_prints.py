@@ -221,6 +221,7 @@ def test_a_machine_with_nothing_but_key_and_file_tells_genuine_from_forged(
         said = capsys.readouterr().out
         assert said.startswith("FORGED" if expected else "GENUINE")
         assert ("2026-000007" in said) is (expected == 0)
+        assert ("is not signed" in said) is file.startswith(b"https://")
     with pytest.raises(Cannot):
         verify_file(tmp_path / "nothing", tmp_path / "key.pem")
     with pytest.raises(Cannot):

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from people import document_checks
-from people.audit import WRITE_PATH
+from people.audit import WRITE_PATH, AuditActs
 from people.document_checks import CheckState
 from people.document_contents import (
     Audience,
@@ -38,11 +38,14 @@ from people.documents import (
     DocumentTexts,
     DocumentViews,
     get_document,
+    issued,
     of_person,
     of_visit,
 )
 from people.notices import Notices
+from people.policy import Kind
 from people.refused import Forbidden, NotFound, OutOfRange
+from people.relations import Relations
 from people.step_up import StepUpNeeded
 from storage import signing
 from storage.data_keys import destroy
@@ -178,11 +181,60 @@ async def test_a_next_version_supersedes_and_a_revoked_document_says_so(
     with pytest.raises(OutOfRange):
         await revoke(db, doctor, second.id, Revocation("нет"), now)
     gone = await revoke(db, doctor, second.id, Revocation("Ошибка в датах"), now)
-    assert (gone.state, gone.reason) == (DocumentState.REVOKED, "Ошибка в датах")
+    assert gone.state is DocumentState.REVOKED
+    said = await get_document(db, doctor.actor, second.id, now)
+    assert said.reason == "Ошибка в датах"
     assert (await _state(db, second, now)) is CheckState.REVOKED
     patient = await caller(db, house, house.patient, now)
     with pytest.raises(Forbidden):
         await revoke(db, patient, second.id, Revocation("Ошибка в датах"), now)
+
+
+async def test_the_administrator_revokes_what_a_doctor_who_left_signed_and_reads_none_of_it(
+    db: AsyncSession, house: House, now: datetime, settings: Settings, objects: Objects
+) -> None:
+    """Found by its number; the look and the deed are in the audit, and nobody else may."""
+    done = await signed(db, house, settings, now)
+    kept = await draft(
+        db, await house.as_(db, house.doctor), house.visit, NewDocument(Conclusion()), now
+    )
+    await db.execute(
+        update(Relations)
+        .where(Relations.actor_id == house.doctor, Relations.kind == Kind.DUTY.value)
+        .values(until=now)
+    )
+    why, number = Revocation("Ошибка в датах"), done.number or ""
+    left = await caller(db, house, house.doctor, now)
+    with pytest.raises(NotFound):
+        await revoke(db, left, done.id, why, now)
+    colleague = await caller(db, house, house.colleague, now)
+    with pytest.raises(NotFound):
+        await revoke(db, colleague, done.id, why, now)
+    with pytest.raises(Forbidden):
+        await issued(db, colleague.actor, house.clinic, number, now)
+    admin = await caller(db, house, house.administrator, now)
+    with pytest.raises(NotFound):
+        await issued(db, admin.actor, house.other_clinic, number, now)
+    assert await issued(db, admin.actor, house.clinic, "2026-000099", now) == []
+    found = await issued(db, admin.actor, house.clinic, number, now)
+    assert [(one.id, one.number, one.subject.id) for one in found] == [
+        (done.id, number, house.patient)
+    ]
+    stale = msgspec.structs.replace(admin, proved_at=now - timedelta(minutes=6))
+    with pytest.raises(StepUpNeeded):
+        await revoke(db, stale, done.id, why, now)
+    with pytest.raises(NotFound):  # a draft is its doctor's alone
+        await revoke(db, admin, kept.id, why, now)
+    assert (await revoke(db, admin, done.id, why, now)).state is DocumentState.REVOKED
+    assert (await _state(db, done, now)) is CheckState.REVOKED
+    with pytest.raises(NotFound):
+        await get_document(db, admin.actor, done.id, now)
+    with pytest.raises(NotFound):
+        await own_file(db, objects, admin.actor, done.id, (Audience.FULL, "json"), now=now)
+    patient = await house.as_(db, house.patient)
+    assert (await get_document(db, patient, done.id, now)).reason == "Ошибка в датах"
+    acts = select(AuditActs.act).where(AuditActs.actor_id == house.administrator)
+    assert {"revoke_document", "document_revoked"} <= set((await db.scalars(acts)).all())
 
 
 async def _state(db: AsyncSession, document: Document, now: datetime) -> CheckState:

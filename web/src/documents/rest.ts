@@ -35,8 +35,10 @@ export const discard = (id: string): Promise<unknown> =>
   ask(api.DELETE('/api/v1/documents/{document_id}', at(id)));
 export const sign = (id: string, changes: number): Promise<Document> =>
   ask(api.POST('/api/v1/documents/{document_id}/sign', { ...at(id), body: { changes } }));
-export const revoke = (id: string, reason: string): Promise<Document> =>
-  ask(api.POST('/api/v1/documents/{document_id}/revoke', { ...at(id), body: { reason } }));
+export const revoke = async (id: string, reason: string): Promise<Document> => {
+  await ask(api.POST('/api/v1/documents/{document_id}/revoke', { ...at(id), body: { reason } }));
+  return loadDocument(id);
+};
 export const nextVersion = (id: string): Promise<Document> =>
   ask(api.POST('/api/v1/documents/{document_id}/versions', at(id)));
 export const loadDesk = (id: string): Promise<DeliveryDesk> =>
