@@ -1,5 +1,6 @@
 """Stored frames over HTTP while the object store is away."""
 
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
@@ -27,10 +28,11 @@ class _Away:
         self.url = url
         self.seen: list[dict[str, Any]] = []
 
-    async def get(self, key: str) -> bytes:
+    async def stream(self, key: str, *_: int | None, **__: int) -> AsyncGenerator[bytes, None]:
         async with await psycopg.AsyncConnection.connect(self.url, row_factory=dict_row) as db:
             self.seen += await (await db.execute(STATE)).fetchall()
         raise ObjectsAway(key)
+        yield b""
 
 
 async def test_no_transaction_is_open_while_the_object_store_is_asked(server: Server) -> None:
