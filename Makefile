@@ -18,12 +18,12 @@ ARGS ?=
 WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) \
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
-.PHONY: help run test install dev web lint types unit web-checks web-tests e2e journeys setup-check fix lock \
+.PHONY: help run test install dev web lint types unit long web-checks web-tests e2e journeys setup-check fix lock \
 	bench-rtc bench-devices bench-storage bench-load drill coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
-	@echo "make test         the same installation and every check: lint types unit web-checks web-tests e2e"
+	@echo "make test         the same installation and every check: lint types unit long web-checks web-tests e2e"
 	@echo "make fix          format, and repair what the linters can"
 	@echo "make journeys     which steps of which journey a passing browser test proves"
 	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
@@ -39,7 +39,7 @@ run: install web
 # What only reads the tree runs beside the tests, in the time they wait; what it says comes after them.
 test: dev web
 	@failed=""; \
-	( for suite in web-tests lint types web-checks; do \
+	( for suite in web-tests lint types long web-checks; do \
 		$(MAKE) --no-print-directory BESIDE=--beside $$suite || printf ' %s' $$suite >&3; \
 	done ) >$(VENV)/beside.log 2>&1 3>$(VENV)/beside.failed & beside=$$!; \
 	for suite in unit e2e; do \
@@ -94,17 +94,21 @@ lint: dev
 types: dev
 	@$(SUITE) $(BESIDE) mypy 400 $(BIN)/mypy
 
-# In two halves at once, each with stores of its own: a test mostly waits for something.
-HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/eschool tests/telemed \
-	tests/api/test_sweep.py tests/api/test_sweep_sockets.py
+# In two halves at once, each with stores of its own: a test mostly waits for something. Long ones that
+# have no time to keep run beside, also while browsers wait.
+LONG = tests/api/test_api_schemathesis.py tests/api/test_sweep.py tests/api/test_sweep_sockets.py
+HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/telemed
 PYTEST = $(BIN)/pytest -q -m "not browser"
+REST = $(PYTEST) --ignore=tests/e2e --ignore=tests/setup $(HALF:%=--ignore=%) $(LONG:%=--ignore=%)
 
 unit: dev
 	@failed=0; \
 	$(SUITE) "unit and integration tests, one half" 900 $(PYTEST) $(HALF) >$(VENV)/half.log 2>&1 & half=$$!; \
-	$(SUITE) "unit and integration tests, the other half" 900 \
-		$(PYTEST) --ignore=tests/e2e --ignore=tests/setup $(HALF:%=--ignore=%) || failed=1; \
+	$(SUITE) "unit and integration tests, the other half" 900 $(REST) || failed=1; \
 	wait $$half || failed=1; cat $(VENV)/half.log; exit $$failed
+
+long: dev
+	@$(SUITE) $(BESIDE) "every operation, asked by everybody and with anything" 240 $(PYTEST) $(LONG)
 
 # Every line under watch takes about twice as long: apart from `make test`.
 coverage: dev
