@@ -18,7 +18,17 @@ from telemed.charts import BANDS, MOST_BANDS, Asked, Chart
 
 # Written out: litestar describes an enum in a query by a reference that leads nowhere.
 KindName = Literal[
-    "blood_pressure", "glucose", "cholesterol_total", "heart_rate", "spo2", "temperature"
+    "blood_pressure",
+    "glucose",
+    "cgm_glucose",
+    "cholesterol_total",
+    "cholesterol_hdl",
+    "cholesterol_ldl",
+    "triglyceride",
+    "heart_rate",
+    "spo2",
+    "temperature",
+    "weight",
 ]
 Bands = Annotated[int, QueryParameter(ge=1, le=MOST_BANDS)]
 

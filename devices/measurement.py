@@ -1,51 +1,37 @@
 """What a home device measured, and whether to believe it.
 
-KINDS is a table: a new kind of reading is a row. `check` is pure; the clock comes from the caller.
-Two limits per quantity and unit, applied to the value in the unit it was sent in (limits are
-printed in both units: 3.9 mmol/L and 70 mg/dL are one limit, though they do not convert exactly):
-
-* possible: beyond it the number is a fault of unit, sensor or typing, and is refused;
-* usual: beyond it the value is kept and flagged `repeat_advised`. Customary editing limits may
-  ask for a repeat but never discard: an extreme true value is the one that matters most.
+`check` is pure; the clock comes from the caller. What kinds there are, with their units and limits,
+is the table of devices/kinds.py. What a device or the way here said for or against a reading stays
+with it as a flag; a message that is no reading at all is a `NoReading` of the decoder's.
 """
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
-from devices.units import (
-    CELSIUS,
-    FAHRENHEIT,
-    FAHRENHEIT_TO_CELSIUS,
-    KPA,
-    KPA_TO_MMHG,
-    MG_DL,
-    MG_DL_CHOLESTEROL,
-    MG_DL_GLUCOSE,
-    MMHG,
-    MMOL_L,
-    PER_MINUTE,
-    PERCENT,
-    Unit,
-)
+from devices.kinds import KINDS, Kind, KindRow, Quantity
+from devices.units import Unit
+
+__all__ = [
+    "AGE_LIMIT",
+    "AHEAD_LIMIT",
+    "KINDS",
+    "BadMeasurement",
+    "Checked",
+    "Code",
+    "DeviceFlag",
+    "Kind",
+    "Measurement",
+    "NoReading",
+    "OurFlag",
+    "check",
+]
 
 AHEAD_LIMIT = timedelta(minutes=10)
 AGE_LIMIT = timedelta(days=365)
-
-
-class Kind(StrEnum):
-    """Kinds of reading we accept."""
-
-    BLOOD_PRESSURE = "blood_pressure"
-    GLUCOSE = "glucose"
-    CHOLESTEROL_TOTAL = "cholesterol_total"
-    HEART_RATE = "heart_rate"
-    SPO2 = "spo2"
-    TEMPERATURE = "temperature"
 
 
 class Code(StrEnum):
@@ -62,14 +48,61 @@ class Code(StrEnum):
     NOT_FINITE = "not_finite"
 
 
-class DeviceFlag(StrEnum):
-    """What the device itself said against its reading (bits of the cuff's status, 0x2A35)."""
+class NoReading(StrEnum):
+    """Why a well-formed message of a device is no reading of the patient's."""
 
+    CONTROL_SOLUTION = "control_solution"
+    MEASUREMENT_FAILED = "measurement_failed"
+    NO_VALUE = "no_value"
+    ABOVE_SCALE = "above_scale"
+    BELOW_SCALE = "below_scale"
+    TEST_DATA = "test_data"
+    CALIBRATING = "calibrating"
+    NOT_AVAILABLE = "not_available"
+    INVALID = "invalid"
+    NOT_A_PATIENT_UNIT = "not_a_patient_unit"
+
+
+class DeviceFlag(StrEnum):
+    """What the device, or the gateway or page beside it, says about the reading."""
+
+    # Cuff, status of 0x2A35.
     MOVEMENT = "movement"
     CUFF_LOOSE = "cuff_loose"
     IRREGULAR_PULSE = "irregular_pulse"
     PULSE_OUT_OF_RANGE = "pulse_out_of_range"
     POSITION = "position"
+    # Glucose meter and sensor, status of 0x2A18 and 0x2AA7.
+    BATTERY_LOW = "battery_low"
+    SENSOR_FAULT = "sensor_fault"
+    SAMPLE_TOO_SMALL = "sample_too_small"
+    STRIP_FAULT = "strip_fault"
+    ABOVE_SCALE = "above_scale"
+    BELOW_SCALE = "below_scale"
+    TOO_HOT = "too_hot"
+    TOO_COLD = "too_cold"
+    DEVICE_FAULT = "device_fault"
+    TIME_FAULT = "time_fault"
+    CALIBRATION_NEEDED = "calibration_needed"
+    SESSION_STOPPED = "session_stopped"
+    # Oximeter and pulse belt, status of 0x2A5E, 0x2A5F and 0x2A37.
+    EARLY_ESTIMATE = "early_estimate"
+    WEAK_SIGNAL = "weak_signal"
+    QUESTIONABLE = "questionable"
+    NO_CONTACT = "no_contact"
+    FROM_MEMORY = "from_memory"
+    # When in the day, said by the person: 0x2A34.
+    FASTING = "fasting"
+    BEFORE_MEAL = "before_meal"
+    AFTER_MEAL = "after_meal"
+    BEDTIME = "bedtime"
+    # On the way here: devices/clock.py, devices/order.py, a line that was away.
+    LATE = "late"
+    CLOCK_REPAIRED = "clock_repaired"
+    TIME_OF_ARRIVAL = "time_of_arrival"
+    ZONE_ASSUMED = "zone_assumed"
+    GAP_BEFORE = "gap_before"
+    NUMBER_REUSED = "number_reused"
 
 
 class OurFlag(StrEnum):
@@ -77,122 +110,6 @@ class OurFlag(StrEnum):
 
     CLOCK_SKEW = "clock_skew"
     REPEAT_ADVISED = "repeat_advised"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Possible and usual limits, both ends included, in one unit."""
-
-    low: float
-    high: float
-    usual_low: float
-    usual_high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One number of a reading. `own_unit`: always in this unit, whatever the kind's (pulse)."""
-
-    name: str
-    limits: dict[str, Limits]
-    source: str
-    required: bool = True
-    own_unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KindRow:
-    """A kind of reading: its canonical unit first in `units`."""
-
-    kind: Kind
-    units: tuple[Unit, ...]
-    quantities: tuple[Quantity, ...]
-
-    @property
-    def canonical(self) -> str:
-        """Code of the unit stored and charted."""
-        return self.units[0].code
-
-
-_PULSE_SOURCE = "usual: customary editing limits, unconfirmed; possible: ours, wider than meters"
-
-KINDS: dict[Kind, KindRow] = {
-    row.kind: row
-    for row in (
-        KindRow(
-            Kind.BLOOD_PRESSURE,
-            (Unit(MMHG), KPA_TO_MMHG),
-            (
-                Quantity(
-                    "systolic",
-                    {MMHG: Limits(30, 300, 60, 280), KPA: Limits(4.0, 40.0, 8.0, 37.3)},
-                    "usual: customary editing limits, unconfirmed; possible: scale of a cuff",
-                ),
-                Quantity(
-                    "diastolic",
-                    {MMHG: Limits(15, 200, 30, 160), KPA: Limits(2.0, 26.7, 4.0, 21.3)},
-                    "usual: customary editing limits, unconfirmed; possible: scale of a cuff",
-                ),
-                Quantity(
-                    "pulse",
-                    {PER_MINUTE: Limits(20, 300, 30, 220)},
-                    _PULSE_SOURCE,
-                    required=False,
-                    own_unit=PER_MINUTE,
-                ),
-            ),
-        ),
-        KindRow(
-            Kind.GLUCOSE,
-            (Unit(MMOL_L), MG_DL_GLUCOSE),
-            (
-                Quantity(
-                    "glucose",
-                    {MMOL_L: Limits(0.6, 44.4, 1.1, 33.3), MG_DL: Limits(10, 800, 20, 600)},
-                    "possible: customary meter plausibility; usual: scale of common meters",
-                ),
-            ),
-        ),
-        KindRow(
-            Kind.CHOLESTEROL_TOTAL,
-            (Unit(MMOL_L), MG_DL_CHOLESTEROL),
-            (
-                Quantity(
-                    "cholesterol",
-                    {MMOL_L: Limits(0.5, 30.0, 2.6, 10.4), MG_DL: Limits(19, 1160, 100, 402)},
-                    "usual: scale of home meters; possible: ours, above familial homozygotes",
-                ),
-            ),
-        ),
-        KindRow(
-            Kind.HEART_RATE,
-            (Unit(PER_MINUTE),),
-            (Quantity("rate", {PER_MINUTE: Limits(20, 300, 30, 220)}, _PULSE_SOURCE),),
-        ),
-        KindRow(
-            Kind.SPO2,
-            (Unit(PERCENT),),
-            (
-                Quantity(
-                    "spo2",
-                    {PERCENT: Limits(30, 100, 70, 100)},
-                    "usual: range in which oximeters are accurate (ISO 80601-2-61); possible: ours",
-                ),
-            ),
-        ),
-        KindRow(
-            Kind.TEMPERATURE,
-            (Unit(CELSIUS), FAHRENHEIT_TO_CELSIUS),
-            (
-                Quantity(
-                    "temperature",
-                    {CELSIUS: Limits(25, 45, 32, 43), FAHRENHEIT: Limits(77, 113, 89.6, 109.4)},
-                    "usual: scale of clinical thermometers; possible: ours",
-                ),
-            ),
-        ),
-    )
-}
 
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -203,7 +120,7 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     taken_at: Annotated[datetime, msgspec.Meta(tz=True)]
     values: Annotated[dict[str, float], msgspec.Meta(max_length=8)]
     unit: Annotated[str, msgspec.Meta(max_length=16)] = ""
-    flags: Annotated[tuple[DeviceFlag, ...], msgspec.Meta(max_length=8)] = ()
+    flags: Annotated[tuple[DeviceFlag, ...], msgspec.Meta(max_length=16)] = ()
 
     def __post_init__(self) -> None:
         """Keep time in UTC; a date at the edge of the calendar has no UTC and is no date."""
@@ -314,10 +231,20 @@ def _check_value(quantity: Quantity, sent: float, unit: str) -> set[str]:
     return set() if usual else {OurFlag.REPEAT_ADVISED.value}
 
 
+# A mean is measured and the two others are computed from it: far from where it belongs, one is off.
+_MEAN_WITHIN_MMHG = 15
+
+
 def _check_pressure(sent: dict[str, float], canonical: dict[str, float]) -> set[str]:
     """Systolic above diastolic; pulse pressure of 10-150 mmHg is the customary limit."""
     if sent["systolic"] <= sent["diastolic"]:
         raise BadMeasurement("values.systolic", Code.SYSTOLIC_LE_DIASTOLIC, {})
-    pulse_pressure_mmhg = canonical["systolic"] - canonical["diastolic"]
+    low = canonical["diastolic"]
+    pulse_pressure_mmhg = canonical["systolic"] - low
     usual = 10 <= pulse_pressure_mmhg <= 150  # noqa: PLR2004 - the docstring names the limits
+    mean = canonical.get("mean")
+    if mean is not None:
+        between = low <= mean <= canonical["systolic"]
+        near = abs(mean - low - pulse_pressure_mmhg / 3) <= _MEAN_WITHIN_MMHG
+        usual = usual and between and near
     return set() if usual else {OurFlag.REPEAT_ADVISED.value}

@@ -4,10 +4,11 @@ import asyncio
 import csv
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import msgspec
@@ -20,6 +21,8 @@ BATCH = 500
 # The token is wrong or revoked: no repetition will change that.
 _FATAL_STATUS = frozenset({401, 403, 404})
 _TRY_LATER = frozenset({408, 425, 429})
+# The request never left: nothing of it can have been stored.
+_NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 # What a generated reading of each quantity is drawn from: mean and spread, canonical units.
 _USUAL: dict[str, tuple[float, float, int]] = {
     "systolic": (128, 8, 0),
@@ -27,6 +30,10 @@ _USUAL: dict[str, tuple[float, float, int]] = {
     "pulse": (70, 6, 0),
     "glucose": (6.1, 0.9, 1),
     "cholesterol": (5.2, 0.4, 2),
+    "hdl": (1.3, 0.15, 2),
+    "ldl": (3.1, 0.3, 2),
+    "triglyceride": (1.5, 0.3, 2),
+    "weight": (78.0, 0.5, 1),
     "rate": (70, 6, 0),
     "spo2": (97, 0.8, 0),
     "temperature": (36.6, 0.2, 1),
@@ -34,20 +41,57 @@ _USUAL: dict[str, tuple[float, float, int]] = {
 _UNSET = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Watch(Protocol):
+    """Is told what becomes of readings; what it writes down must last before it returns."""
+
+    def sent(self, readings: Sequence[Measurement]) -> None:
+        """They go out now; until another word they may or may not be stored."""
+
+    def unsent(self, readings: Sequence[Measurement]) -> None:
+        """They did not get through, or were not taken this time."""
+
+    def stored(self, readings: Sequence[Measurement]) -> None:
+        """The server has named each of them as stored."""
+
+    def refused(self, reading: Measurement, problem: dict[str, object]) -> None:
+        """The server will never take this one, and said why."""
+
+
+class _Result(msgspec.Struct):
+    sequence: int
+
+
+class _Results(msgspec.Struct):
+    results: list[_Result]
+
+
 class ReadingSender:
     """Posts queued readings in order. `stored` are the acknowledged sequences, `refused` the rest.
 
     Trouble with the line or the server is waited out; a refused reading is set aside with the
-    server's problem, so that one bad value does not hold back the others.
+    server's problem, so that one bad value does not hold back the others. Only an answer that names
+    the very readings stores them: a hotel's sign-in page says 200 to anything. With a `watch`, that
+    is told instead of the two lists, which would grow for ever.
     """
 
-    def __init__(self, server: str, token: str, *, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self,
+        server: str,
+        token: str,
+        *,
+        client: httpx.AsyncClient | None = None,
+        watch: Watch | None = None,
+        longest_wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
         self.stored: list[int] = []
         self.refused: list[tuple[Measurement, dict[str, object]]] = []
         self._client = client or httpx.AsyncClient(timeout=10)
         self._url = server.rstrip("/") + READINGS_PATH
         self._headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         self._waiting: deque[Measurement] = deque()
+        self._watch: Watch = watch or _Lists(self.stored, self.refused)
+        self._longest_wait_s = longest_wait_s
+        self._spread = random.Random()  # noqa: S311 - spreads attempts after an outage, no secret
 
     def queue(self, *readings: Measurement) -> None:
         """Take readings to be sent by the next `flush`."""
@@ -56,22 +100,26 @@ class ReadingSender:
     async def flush(self) -> None:
         """Return when every queued reading is stored or refused; DeviceRefused for a bad token."""
         wait_s = FIRST_WAIT_S
-        size = BATCH
+        suspects = 0  # so many of the first were refused together: the bad one is sought by halves
         while self._waiting:
+            size = max(1, suspects // 2) if suspects else BATCH
             batch = [self._waiting[i] for i in range(min(size, len(self._waiting)))]
             answer = await self._post(batch)
-            if answer is None:
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            if answer is None or isinstance(answer, float):
+                wait_s = max(wait_s, min(answer or 0.0, self._longest_wait_s))
+                await asyncio.sleep(wait_s * self._spread.uniform(0.8, 1.2))
+                wait_s = min(2 * wait_s, self._longest_wait_s)
                 continue
             wait_s = FIRST_WAIT_S
             if answer.is_success:
-                self.stored.extend(reading.sequence for reading in batch)
+                self._watch.stored(batch)
             elif len(batch) > 1:
-                size = 1  # one is bad and nothing was stored: find it
+                self._watch.unsent(batch)  # nothing of it was stored
+                suspects = len(batch)
                 continue
             else:
-                self.refused.append((batch[0], _problem(answer)))
+                self._watch.refused(batch[0], _problem(answer) or {})
+            suspects = max(0, suspects - len(batch))
             for _ in batch:
                 self._waiting.popleft()
 
@@ -79,25 +127,73 @@ class ReadingSender:
         """Close the client."""
         await self._client.aclose()
 
-    async def _post(self, batch: list[Measurement]) -> httpx.Response | None:
-        """The server's word on the batch; None when it had none and the batch must go again."""
+    async def _post(self, batch: list[Measurement]) -> httpx.Response | float | None:
+        """The server's word on the batch; None or the seconds it asks for when it must go again."""
         content = msgspec.json.encode({"readings": batch})
+        self._watch.sent(batch)
         try:
             answer = await self._client.post(self._url, content=content, headers=self._headers)
+        except _NOT_REACHED:
+            self._watch.unsent(batch)
+            return None
         except httpx.TransportError:
             return None
-        if answer.is_server_error or answer.status_code in _TRY_LATER:
-            return None
+        if answer.is_server_error:
+            return _asked_wait_s(answer)
+        if answer.is_success and _names(answer, batch):
+            return answer
+        problem = None if answer.is_success else _problem(answer)
+        if problem is None or answer.status_code in _TRY_LATER:
+            self._watch.unsent(batch)
+            return _asked_wait_s(answer)
         if answer.status_code in _FATAL_STATUS:
-            raise DeviceRefused(str(_problem(answer).get("code", answer.status_code)))
+            self._watch.unsent(batch)
+            raise DeviceRefused(str(problem["code"]))
         return answer
 
 
-def _problem(answer: httpx.Response) -> dict[str, object]:
-    """The problem document, or the bare status when there is none."""
+class _Lists:
+    """A watch that remembers."""
+
+    def __init__(
+        self, stored: list[int], refused: list[tuple[Measurement, dict[str, object]]]
+    ) -> None:
+        self._stored, self._refused = stored, refused
+
+    def sent(self, readings: Sequence[Measurement]) -> None:
+        """Nothing to remember."""
+
+    def unsent(self, readings: Sequence[Measurement]) -> None:
+        """Nothing to remember."""
+
+    def stored(self, readings: Sequence[Measurement]) -> None:
+        self._stored.extend(reading.sequence for reading in readings)
+
+    def refused(self, reading: Measurement, problem: dict[str, object]) -> None:
+        self._refused.append((reading, problem))
+
+
+def _names(answer: httpx.Response, batch: list[Measurement]) -> bool:
+    """Whether the answer is our server's word on these readings, each and in order."""
+    try:
+        results = msgspec.json.decode(answer.content, type=_Results).results
+    except msgspec.DecodeError:
+        return False
+    return [result.sequence for result in results] == [reading.sequence for reading in batch]
+
+
+def _problem(answer: httpx.Response) -> dict[str, object] | None:
+    """The problem document; None when somebody else than our server speaks."""
     with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(answer.content, type=dict[str, object])
-    return {"code": str(answer.status_code)}
+        problem = msgspec.json.decode(answer.content, type=dict[str, object])
+        if answer.is_client_error and isinstance(problem.get("code"), str):
+            return problem
+    return None
+
+
+def _asked_wait_s(answer: httpx.Response) -> float | None:
+    asked = answer.headers.get("retry-after", "")
+    return float(asked) if asked.isascii() and asked.isdigit() else None
 
 
 def generated(kind: Kind, seed: int, first_sequence: int) -> Iterator[Measurement]:
@@ -107,7 +203,7 @@ def generated(kind: Kind, seed: int, first_sequence: int) -> Iterator[Measuremen
     sequence = first_sequence
     while True:
         values: dict[str, float] = {}
-        for quantity in row.quantities:
+        for quantity in (one for one in row.quantities if one.name in _USUAL):
             mean, spread, places = _USUAL[quantity.name]
             limits = next(iter(quantity.limits.values()))
             value = round(draw.gauss(mean, spread), places)
