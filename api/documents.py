@@ -11,14 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.house import House
 from api.problems import refuses
-from people import document_deliveries, document_drafts, document_files, document_signing, documents
+from people import (
+    document_deliveries,
+    document_drafts,
+    document_files,
+    document_register,
+    document_signing,
+    documents,
+    received_documents,
+)
 from people.document_contents import Audience
-from people.document_deliveries import DeliveryAnswer, DeliveryDesk, NewDelivery, Received
+from people.document_deliveries import DeliveryAnswer, DeliveryDesk, NewDelivery
 from people.document_drafts import DraftChange
 from people.document_files import DocumentFile, Form
+from people.document_register import IssuedPage
 from people.document_signing import Revocation, SignDocument
-from people.documents import Document, DocumentSummary
+from people.documents import Document, DocumentPage, DocumentSummary
 from people.policy import Act
+from people.received_documents import ReceivedPage
 from people.sessions import Caller
 from telemed import visit_documents
 from telemed.visit_documents import NewDocument
@@ -76,16 +86,17 @@ async def draft_document(
     "/records/{person_id:uuid}/documents",
     operation_id="listDocuments",
     act=(Act.SEE_DOCUMENT, Act.WRITE_DOCUMENT),
-    responses=refuses(401, 404),
+    responses=refuses(400, 401, 404),
 )
 async def list_documents(
     person_id: FromPath[UUID],
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> list[DocumentSummary]:
-    """One's own signed documents or a child's, newest first."""
-    return await documents.of_person(db, caller.actor, person_id, now)
+    before: FromQuery[UUID | None] = None,
+) -> DocumentPage:
+    """One's own signed documents or a child's, newest first, 50 at a time."""
+    return await documents.of_person(db, caller.actor, person_id, now, before=before)
 
 
 @get(
@@ -189,7 +200,24 @@ async def issued_document(
     now: NamedDependency[datetime],
 ) -> list[DocumentSummary]:
     """The document that the organisation signed with this number, to revoke it; not its words."""
-    return await documents.issued(db, caller.actor, organisation_id, number, now)
+    return await document_register.issued(db, caller.actor, organisation_id, number, now)
+
+
+@get(
+    "/organisations/{organisation_id:uuid}/documents/issued",
+    operation_id="issuedDocuments",
+    act=Act.REVOKE_DOCUMENT,
+    responses=refuses(400, 401, 403, 404),
+)
+async def issued_documents(
+    organisation_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+    before: FromQuery[UUID | None] = None,
+) -> IssuedPage:
+    """What the organisation signed, newest first, 50 at a time: neither whose nor what it says."""
+    return await document_register.register(db, caller.actor, organisation_id, now, before=before)
 
 
 @post(
@@ -287,16 +315,17 @@ async def answer_delivery(
     "/organisations/{organisation_id:uuid}/documents",
     operation_id="receivedDocuments",
     act=Act.RECEIVE_DOCUMENTS,
-    responses=refuses(401, 403, 404),
+    responses=refuses(400, 401, 403, 404),
 )
-async def received_documents(
+async def received_by_school(
     organisation_id: FromPath[UUID],
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],
     now: NamedDependency[datetime],
-) -> list[Received]:
-    """What an organisation was given, newest first, for its desk."""
-    return await document_deliveries.received(db, caller.actor, organisation_id, now)
+    before: FromQuery[UUID | None] = None,
+) -> ReceivedPage:
+    """What an organisation was given, newest first, 50 at a time, for its desk."""
+    return await received_documents.received(db, caller.actor, organisation_id, now, before=before)
 
 
 @get(
@@ -330,11 +359,12 @@ ROUTES = [
     sign_document,
     revoke_document,
     issued_document,
+    issued_documents,
     next_document_version,
     document_file,
     list_deliveries,
     give_document,
     answer_delivery,
-    received_documents,
+    received_by_school,
     delivery_file,
 ]

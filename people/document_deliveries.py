@@ -4,7 +4,7 @@ A school is given the body made for schools and nothing else. Whoever was given 
 it arrived, or refuses it with a reason, and is told when it is revoked.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,18 +12,16 @@ import msgspec
 from sqlalchemy import ForeignKey, Index, Select, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from people import audit
-from people.administration import require_at
 from people.consent_asked import needed_by
 from people.consents import ConsentNotYours, hand_of
-from people.document_contents import Audience, DocumentKind
+from people.document_contents import DocumentKind
 from people.documents import (
     DocumentNotSigned,
     Documents,
     DocumentState,
-    DocumentViews,
     open_key,
     put_text,
     seen,
@@ -33,19 +31,15 @@ from people.documents import (
 from people.households import guardians_of
 from people.notices import notify
 from people.organisations import OrganisationKind, Organisations, Ref
-from people.persons import Persons, full_name
 from people.policy import Act, Actor, Thing, may, require
 from people.policy import Kind as Tie
 from people.refused import NotFound, OutOfRange, Refused
 from people.relations import Relations, allowed
 from storage.engine import Base, new_id
 
-SHOWN = 200
 REASON_MIN, REASON_MAX = 5, 1000
 # Of a large school's office; the others see it in the list.
 _TOLD = 20
-
-_issuer = aliased(Organisations)
 
 
 class DocumentDeliveries(Base):
@@ -91,22 +85,6 @@ class DeliveryDesk(msgspec.Struct, frozen=True):
 
     deliveries: list[Delivery]
     schools: list[Ref]
-
-
-class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as the school's desk sees it in its list."""
-
-    id: UUID
-    kind: DocumentKind
-    number: str
-    signed_on: date
-    state: DocumentState
-    person: Ref
-    issuer: Ref
-    printed: bool
-    given_at: datetime
-    answered_at: datetime | None
-    accepted: bool | None
 
 
 class NewDelivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -233,43 +211,6 @@ async def answer(
             await notify(db, told, "document_refused", params, now, about=row.id)
     word = "document_acknowledged" if said.accepted else "document_refused"
     await audit.acted(db, actor.id, word, _at(one, row), now)
-
-
-async def received(
-    db: AsyncSession, actor: Actor, organisation_id: UUID, now: datetime
-) -> list[Received]:
-    """Give what a school was given, the newest first. Raises NotFound, Forbidden."""
-    require_at(actor, Act.RECEIVE_DOCUMENTS, organisation_id, now)
-    query = (
-        select(DocumentDeliveries, Documents, DocumentViews, Persons, _issuer)
-        .join(Documents, Documents.id == DocumentDeliveries.document_id)
-        .join(
-            DocumentViews,
-            (DocumentViews.document_id == Documents.id)
-            & (DocumentViews.audience == Audience.SCHOOL.value),
-        )
-        .join(Persons, Persons.id == Documents.subject_id)
-        .join(_issuer, _issuer.id == Documents.organisation_id)
-        .where(DocumentDeliveries.organisation_id == organisation_id)
-        .order_by(DocumentDeliveries.given_at.desc(), DocumentDeliveries.id.desc())
-        .limit(SHOWN)
-    )
-    return [
-        Received(
-            id=one.id,
-            kind=DocumentKind(row.kind),
-            number=view.number,
-            signed_on=view.signed_on,
-            state=DocumentState(row.state),
-            person=Ref(person.id, full_name(person.given_name, person.family_name)),
-            issuer=Ref(issuer.id, issuer.name),
-            printed=view.pdf_sha256 is not None,
-            given_at=one.given_at,
-            answered_at=one.answered_at,
-            accepted=one.accepted,
-        )
-        for one, row, view, person, issuer in (await db.execute(query)).all()
-    ]
 
 
 async def to_school(

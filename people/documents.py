@@ -24,13 +24,14 @@ from sqlalchemy import (
     UniqueConstraint,
     or_,
     select,
+    text,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from people import audit
-from people.administration import require_at
 from people.document_contents import Audience, Content, DocumentKind
 from people.organisations import Organisations, Ref
 from people.persons import Persons, full_name
@@ -41,7 +42,9 @@ from storage.data_keys import DataKey, KeyGone, key_of
 from storage.engine import Base, new_id
 
 DRAFT = "draft"
-SHOWN = 200
+PAGE = 50
+# Of one visit.
+_SHOWN = 200
 
 _subject, _signer = aliased(Persons), aliased(Persons)
 
@@ -74,6 +77,13 @@ class Documents(Base):
         UniqueConstraint("organisation_id", "number"),
         Index(None, "subject_id", "made_at"),
         Index(None, "about_id"),
+        Index(
+            "ix_documents_register",
+            "organisation_id",
+            "signed_at",
+            "id",
+            postgresql_where=text("signed_at IS NOT NULL"),
+        ),
     )
 
 
@@ -139,6 +149,13 @@ class DocumentSummary(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     signed_at: datetime | None
     ended_at: datetime | None
+
+
+class DocumentPage(msgspec.Struct, frozen=True):
+    """Some documents, newest first, and whether there are older ones."""
+
+    documents: list[DocumentSummary]
+    more: bool
 
 
 class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,33 +266,29 @@ async def of_visit(
 
 
 async def of_person(
-    db: AsyncSession, actor: Actor, person_id: UUID, now: datetime
-) -> list[DocumentSummary]:
-    """Give one's own signed documents, or a child's, the newest first. Raises NotFound."""
+    db: AsyncSession,
+    actor: Actor,
+    person_id: UUID,
+    now: datetime,
+    *,
+    before: UUID | None = None,
+) -> DocumentPage:
+    """Give one's own signed documents, or a child's, newest first; those older than `before`.
+
+    Raises NotFound.
+    """
     if actor.id is None or not may(actor, Act.SEE_DOCUMENT, Thing(subject_id=person_id), now):
         raise NotFound
     query = visible_to(actor.id, now).where(
         Documents.subject_id == person_id, Documents.state != DocumentState.DRAFT
     )
-    return await _summaries(db, query)
-
-
-async def issued(
-    db: AsyncSession, actor: Actor, organisation_id: UUID, number: str, now: datetime
-) -> list[DocumentSummary]:
-    """Find a signed document by its number, to revoke it; the look leaves a row in the audit.
-
-    Raises NotFound, Forbidden.
-    """
-    require_at(actor, Act.REVOKE_DOCUMENT, organisation_id, now)
-    query = select(Documents).where(
-        Documents.organisation_id == organisation_id, Documents.number == number
-    )
-    row = await db.scalar(query)
-    if row is None or actor.id is None:
-        return []
-    await audit.acted(db, actor.id, Act.REVOKE_DOCUMENT, thing(row), now)
-    return [await summary(db, row)]
+    if before is not None:
+        last = await db.scalar(query.where(Documents.id == before))
+        if last is None:
+            raise NotFound
+        query = query.where(tuple_(Documents.made_at, Documents.id) < (last.made_at, last.id))
+    found = await _summaries(db, query, PAGE + 1)
+    return DocumentPage(found[:PAGE], more=len(found) > PAGE)
 
 
 async def summary(db: AsyncSession, row: Documents) -> DocumentSummary:
@@ -353,14 +366,16 @@ def about(document_id: UUID, part: str) -> bytes:
     return f"document_texts.sealed:{document_id}:{part}".encode()
 
 
-async def _summaries(db: AsyncSession, query: Select[Documents]) -> list[DocumentSummary]:
+async def _summaries(
+    db: AsyncSession, query: Select[Documents], most: int = _SHOWN
+) -> list[DocumentSummary]:
     full = (
         query.join(_subject, _subject.id == Documents.subject_id)
         .outerjoin(_signer, _signer.id == Documents.signed_by)
         .join(Organisations, Organisations.id == Documents.organisation_id)
         .with_only_columns(Documents, _subject, _signer, Organisations)
         .order_by(Documents.made_at.desc(), Documents.id.desc())
-        .limit(SHOWN)
+        .limit(most)
     )
     return [
         DocumentSummary(
@@ -369,9 +384,9 @@ async def _summaries(db: AsyncSession, query: Select[Documents]) -> list[Documen
             state=DocumentState(row.state),
             version=row.version,
             number=row.number,
-            subject=_ref(subject),
+            subject=person_ref(subject),
             organisation=Ref(place.id, place.name),
-            signer=_ref(signer) if signer is not None else None,
+            signer=person_ref(signer) if signer is not None else None,
             made_at=row.made_at,
             signed_at=row.signed_at,
             ended_at=row.ended_at,
@@ -380,5 +395,6 @@ async def _summaries(db: AsyncSession, query: Select[Documents]) -> list[Documen
     ]
 
 
-def _ref(person: Persons) -> Ref:
+def person_ref(person: Persons) -> Ref:
+    """The person by name, as lists name somebody."""
     return Ref(person.id, full_name(person.given_name, person.family_name))

@@ -34,6 +34,8 @@ class OrganisationKeys(Base):
     sealed: Mapped[bytes]
     made_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
+    # Since when somebody else may have signed with it.
+    compromised_since: Mapped[datetime | None]
 
     __table_args__ = (
         Index(

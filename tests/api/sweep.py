@@ -236,6 +236,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     # The clinic's administrator revokes what he does not see; here for no reason at all.
     "revokeDocument": _of_document({409, 422}) | {ADMINISTRATOR: {422}},
     "issuedDocument": at_desk({200}),
+    "issuedDocuments": at_desk({200}),
     "nextDocumentVersion": _of_document({201, 409}),
     "documentFile": _of_document({200, 404}, {200}),
     "listDeliveries": _of_document({200}, {200}),

@@ -40,7 +40,6 @@ from people.document_deliveries import (
     answer,
     deliveries,
     give_to_school,
-    received,
 )
 from people.document_files import Form, own_file, school_file
 from people.document_prints import DocumentPrinting, object_key, printed
@@ -51,6 +50,7 @@ from people.organisation_keys import public_keys, raw_keys
 from people.organisations import Organisations
 from people.persons import Persons
 from people.policy import Actor, Kind, Right
+from people.received_documents import received
 from people.refused import Forbidden, NotFound, OutOfRange
 from people.relations import grant
 from storage import pdf_signing, signing
@@ -359,11 +359,11 @@ async def test_a_school_is_given_its_own_form_by_the_persons_word_and_answers(
     clerk, teacher = cast["clerk"], cast["teacher"]
     with pytest.raises(Forbidden):  # the doctor has no say in where it goes
         await give_to_school(db, doctor, done.id, new, now)
-    assert await received(db, clerk, new.organisation_id, now) == []
+    assert (await received(db, clerk, new.organisation_id, now)).documents == []
     desk = await give_to_school(db, patient, done.id, new, now)
     assert desk == await give_to_school(db, patient, done.id, new, now)
     assert desk.schools == []
-    there = await received(db, clerk, new.organisation_id, now)
+    there = (await received(db, clerk, new.organisation_id, now)).documents
     assert [one.number for one in there] == [done.number]
     with pytest.raises(Forbidden):
         await received(db, teacher, new.organisation_id, now)

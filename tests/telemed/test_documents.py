@@ -28,6 +28,7 @@ from people.document_drafts import (
     next_version,
 )
 from people.document_files import own_file
+from people.document_register import issued
 from people.document_signing import Revocation, SignDocument, revoke, sign
 from people.documents import (
     BadDocument,
@@ -38,7 +39,6 @@ from people.documents import (
     DocumentTexts,
     DocumentViews,
     get_document,
-    issued,
     of_person,
     of_visit,
 )
@@ -87,7 +87,9 @@ async def test_a_signed_document_has_a_number_is_told_of_and_changes_no_more(
     assert [view.audience for view in done.views] == ["full", "school"]
     patient = await house.as_(db, house.patient)
     assert (await get_document(db, patient, done.id, now)).content == ILL
-    assert [one.id for one in await of_person(db, patient, house.patient, now)] == [done.id]
+    assert [one.id for one in (await of_person(db, patient, house.patient, now)).documents] == [
+        done.id
+    ]
     told = select(Notices.code).where(Notices.person_id == house.patient)
     assert "document_signed" in (await db.scalars(told)).all()
     with pytest.raises(DocumentNotDraft):
