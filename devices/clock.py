@@ -110,10 +110,8 @@ class DeviceClock(msgspec.Struct, frozen=True):
         lines = _lines(points)
         if lines:
             true_s, doubt_s = _read_off(lines, device_s)
-        elif device.replace(tzinfo=None) >= UNSET_BEFORE:
-            true_s, doubt_s = device_s, _NO_ZONE_DOUBT_S if assumed else 0.0
         else:
-            return _of_arrival(arrived_at, live=live)
+            true_s, doubt_s = device_s, _NO_ZONE_DOUBT_S if assumed else 0.0
         if true_s < _seconds(UNSET_BEFORE):
             # Written while the clock was not set, and nobody looked at the clock then.
             return _of_arrival(arrived_at, live=live)
