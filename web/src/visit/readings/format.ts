@@ -16,7 +16,10 @@ export interface ReadingText {
   more: string | null;
   /** As sent, when that was in another unit. */
   sent: string | null;
+  /** What speaks against the reading. */
   flags: string[];
+  /** When it was taken, in the person's day. */
+  marks: string[];
 }
 
 /** The server's name for a person's own hands. */
@@ -27,15 +30,22 @@ const BY_DESK = 'desk';
 const ICON: Record<string, IconName> = {
   blood_pressure: 'heart',
   glucose: 'drop',
+  cgm_glucose: 'drop',
   cholesterol_total: 'drop',
+  cholesterol_hdl: 'drop',
+  cholesterol_ldl: 'drop',
+  triglyceride: 'drop',
   heart_rate: 'heart',
   spo2: 'drop',
   temperature: 'thermometer',
 };
 
+/** Flags that tell of the day and doubt nothing. */
+const MARKS: readonly string[] = ['fasting', 'before_meal', 'after_meal', 'bedtime', 'from_memory'];
+
 /** A unit as people read it; an unknown one as the device wrote it. */
 export function unitText(unit: string): string {
-  const name = { '/min': 'per_minute', '%': 'percent', '[degF]': 'degF' }[unit] ?? unit;
+  const name = { '/min': 'per_minute', '%': 'percent', '[degF]': 'degF', '[lb_av]': 'lb' }[unit] ?? unit;
   const key = `visit.unit_${name.replace('/', '_')}`;
   return isKey(key) ? t(key) : unit;
 }
@@ -79,7 +89,7 @@ function numbers(kind: string, values: Record<string, number>, own: boolean): st
 
 export function readingText(reading: Reading): ReadingText {
   const { kind, values, unit, sent_values: sent, sent_unit: sentUnit, flags } = reading;
-  const pulse = kind === 'blood_pressure' ? values.pulse : undefined;
+  const pulse = kind === 'blood_pressure' || kind === 'spo2' ? values.pulse : undefined;
   return {
     name: kindText(kind),
     icon: ICON[kind] ?? 'device',
@@ -90,7 +100,8 @@ export function readingText(reading: Reading): ReadingText {
       sentUnit === unit
         ? null
         : t('visit.sent_as', { value: numbers(kind, sent, false), unit: unitText(sentUnit) }),
-    flags: flags.map(flagText),
+    flags: flags.filter((flag) => !MARKS.includes(flag)).map(flagText),
+    marks: flags.filter((flag) => MARKS.includes(flag)).map(flagText),
   };
 }
 
