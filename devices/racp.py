@@ -267,6 +267,9 @@ class Racp:
             return [Ignored(bad.code)]
         if isinstance(reply, CountReply):
             return self._counted(reply.count)
+        return self._answered(reply)
+
+    def _answered(self, reply: Response) -> list[Event]:
         if reply.op == Op.ABORT:
             return self._aborted(reply.code)
         if self._state is _State.COUNTING and reply.op == Op.COUNT:

@@ -1,4 +1,4 @@
-"""The other side of devices/racp.py: a meter's memory as its control point answers. For simulators."""
+"""The other side of devices/racp.py, for simulators: a meter's memory behind its control point."""
 
 import msgspec
 
@@ -56,6 +56,9 @@ class Meter:
             return _said(Op.COUNT, ResponseCode.OP_UNSUPPORTED)
         if request.operator not in self._operators:
             return _said(request.op, ResponseCode.OPERATOR_UNSUPPORTED)
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
         found = self._found(request)
         if request.op is Op.COUNT:
             return Answer((), encode_reply(CountReply(len(found))))

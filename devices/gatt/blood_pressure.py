@@ -1,8 +1,8 @@
 """Blood Pressure Measurement 0x2A35 (indicated) and Intermediate Cuff Pressure 0x2A36 (notified).
 
-    u8 flags: 0 kPa, 1 time, 2 pulse, 3 user, 4 status
-    SFLOAT systolic, diastolic, mean | [7 time] | [SFLOAT pulse] | [u8 user] | [u16 status]
-    status: 0 movement, 1 cuff loose, 2 irregular pulse, 3-4 pulse range, 5 wrong position
+u8 flags: 0 kPa, 1 time, 2 pulse, 3 user, 4 status
+SFLOAT systolic, diastolic, mean | [7 time] | [SFLOAT pulse] | [u8 user] | [u16 status]
+status: 0 movement, 1 cuff loose, 2 irregular pulse, 3-4 pulse range, 5 wrong position
 """
 
 import struct
@@ -38,7 +38,7 @@ _FLAGS = tuple(_flags(status) for status in range(64))
 
 
 class BloodPressure(msgspec.Struct, frozen=True, gc=False):
-    """One measurement as sent, in its `unit` (mmHg or kPa); `mean` is the mean arterial pressure."""
+    """One measurement as sent, in its `unit` (mmHg or kPa); `mean` is the arterial mean."""
 
     systolic: Number
     diastolic: Number
@@ -60,6 +60,8 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> BloodPressure:
     try:
         fields = _UNPACK[data[0]](data)
     except (IndexError, struct.error):
+        if quirks.user_without_flag and data:
+            data = bytes((data[0] | _USER,)) + data[1:]
         fields = _LAYOUT.fields(data, quirks)
     table = SFLOATS if quirks is STRICT else quirks.sfloats()
     flags = fields[0]
@@ -69,13 +71,13 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> BloodPressure:
         taken_at = device_time(fields[4:10], 7)
         at = 10
     if flags & _PULSE:
-        pulse = table[fields[at]]
+        pulse = table[_swapped(fields[at]) if quirks.swapped_pulse_status else fields[at]]
         at += 1
     if flags & _USER:
         user = fields[at]
         at += 1
     if flags & _STATUS:
-        status = fields[at]
+        status = _swapped(fields[at]) if quirks.swapped_pulse_status else fields[at]
     return BloodPressure(
         table[fields[1]],
         table[fields[2]],
@@ -86,6 +88,10 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> BloodPressure:
         user,
         status,
     )
+
+
+def _swapped(raw: int) -> int:
+    return raw >> 8 | (raw & 0xFF) << 8
 
 
 def encode(reading: BloodPressure) -> bytes:

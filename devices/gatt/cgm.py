@@ -1,6 +1,7 @@
 """Continuous glucose: CGM Measurement 0x2AA7 (notified), Session Start Time 0x2AAA (read).
 
-    u8 size, with itself and the CRC | u8 flags: 0 trend, 1 quality, 5 warning, 6 calibration, 7 status
+    u8 size, with itself and the CRC
+    u8 flags: 0 trend, 1 quality, 5 warning, 6 calibration, 7 status
     SFLOAT mg/dL | u16 min since the session began | [status] | [calibration] | [warning]
     | [SFLOAT trend, mg/dL/min] | [SFLOAT quality, %] | [u16 CRC]
 
@@ -84,8 +85,13 @@ def crc16(data: bytes) -> int:
     return crc
 
 
-def decode(data: bytes, *, quirks: Quirks = STRICT) -> tuple[CgmRecord, ...]:
-    """The records of one notification, oldest first as sent; or BadPayload, of the whole of it."""
+def decode(
+    data: bytes, *, quirks: Quirks = STRICT, crc: bool | None = None
+) -> tuple[CgmRecord, ...]:
+    """The records of one notification, oldest first as sent; or BadPayload, of the whole of it.
+
+    `crc`: whether the Feature characteristic says that each carries one; None if nobody asked.
+    """
     if not data:
         raise BadPayload("too_short", 0)
     found: list[CgmRecord] = []
@@ -96,7 +102,10 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> tuple[CgmRecord, ...]:
             raise BadPayload("size", at)
         if at + size > len(data):
             raise BadPayload("too_short", len(data))
-        found.append(_record(bytes(data[at : at + size]), at, quirks))
+        record = _record(bytes(data[at : at + size]), at, quirks)
+        if crc is not None and record.checked is not crc:
+            raise BadPayload("checksum", at)
+        found.append(record)
         at += size
     return tuple(found)
 
@@ -151,6 +160,13 @@ def _encoded(record: CgmRecord) -> bytes:
     size = _HEAD.size + len(body) + (_U16.size if record.checked else 0)
     data = _HEAD.pack(size, flags, sfloat_encode(record.glucose_mg_dl), record.offset_min) + body
     return data + _U16.pack(crc16(data)) if record.checked else data
+
+
+def feature_has_crc(data: bytes) -> bool:
+    """Whether CGM Feature 0x2AA8 says that records carry a CRC (bit 12 of its 24)."""
+    if len(data) < 6:  # noqa: PLR2004 - u24 features, u8 type and place, u16 CRC
+        raise BadPayload("too_short", len(data))
+    return bool(data[1] & 0x10)
 
 
 class SessionStart(msgspec.Struct, frozen=True, gc=False):

@@ -78,15 +78,20 @@ def tolerant_sfloats() -> list[Number]:
 @cache
 def half_floats() -> list[Number]:
     """What the sixteen bits mean to a device that sends IEEE 754 halves where SFLOAT is due."""
-    table: list[Number] = []
-    for value in struct.unpack("<65536e", struct.pack("<65536H", *range(65536))):
-        if math.isnan(value):
-            table.append(Special.NAN)
-        elif math.isinf(value):
-            table.append(Special.ABOVE if value > 0 else Special.BELOW)
-        else:
-            table.append(value)
-    return table
+    return list(map(_of_ieee, struct.unpack("<65536e", struct.pack("<65536H", *range(65536)))))
+
+
+def ieee_single(raw: int) -> Number:
+    """The same thirty-two bits from a device that sends an IEEE 754 single where FLOAT is due."""
+    return _of_ieee(struct.unpack("<f", struct.pack("<I", raw))[0])
+
+
+def _of_ieee(value: float) -> Number:
+    if math.isnan(value):
+        return Special.NAN
+    if math.isinf(value):
+        return Special.ABOVE if value > 0 else Special.BELOW
+    return value
 
 
 def sfloat_decode(raw: int) -> Number:

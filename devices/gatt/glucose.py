@@ -1,7 +1,7 @@
 """Glucose Measurement 0x2A18 and its Context 0x2A34, both notified in a record download.
 
     0x2A18  u8 flags: 0 offset, 1 concentration, 2 mol/L, 3 status, 4 context follows
-            u16 sequence | 7 base time | [i16 offset, min] | [SFLOAT, u8 type and place] | [u16 status]
+            u16 sequence | 7 base time | [i16 offset, min] | [SFLOAT, u8 type, place] | [u16 status]
     0x2A34  u8 flags: 0 carbohydrate, 1 meal, 2 tester and health, 3 exercise, 4 medication,
             5 litre else kg, 6 HbA1c, 7 extended
             u16 sequence | [u8 extended] | [u8, SFLOAT] | [u8] | [u8] | [u16 s, u8 %] | [u8, SFLOAT]
@@ -106,9 +106,7 @@ class GlucoseContext(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 _OFFSET, _CONCENTRATION, _MOL_L, _STATUS, _CONTEXT = 1, 2, 4, 8, 16
-_LAYOUT = Layout(
-    "BHHBBBBB", ((_OFFSET, "h"), (_CONCENTRATION, "HB"), (_STATUS, "H")), known=0x1F
-)
+_LAYOUT = Layout("BHHBBBBB", ((_OFFSET, "h"), (_CONCENTRATION, "HB"), (_STATUS, "H")), known=0x1F)
 _CARBOHYDRATE, _MEAL, _TESTER, _EXERCISE, _MEDICATION, _LITRE, _HBA1C, _EXTENDED = (
     1 << bit for bit in range(8)
 )

@@ -1,7 +1,7 @@
 """Heart Rate Measurement 0x2A37, notified about once a second.
 
-    u8 flags: 0 rate in 16 bits, 1-2 skin contact, 3 energy, 4 RR intervals
-    u8 or u16 rate | [u16 kJ] | [u16 RR in 1/1024 s, oldest first, as many as there are]
+u8 flags: 0 rate in 16 bits, 1-2 skin contact, 3 energy, 4 RR intervals
+u8 or u16 rate | [u16 kJ] | [u16 RR in 1/1024 s, oldest first, as many as there are]
 """
 
 import struct
@@ -53,7 +53,8 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> HeartRate:
             raise BadPayload("too_long", head.size)
         rr = None
     else:
-        if rest % 2 and not quirks.trailing_bytes:
+        # Belts that felt no beat set the flag all the same; the standard wants one interval.
+        if (rest % 2 or not rest) and not quirks.trailing_bytes:
             raise BadPayload("too_short", len(data))
         rr = struct.unpack_from(f"<{rest // 2}H", data, head.size)
     energy = fields[2] if flags & _ENERGY else None
@@ -68,7 +69,7 @@ def encode(reading: HeartRate) -> bytes:
     if reading.energy_kj is not None:
         flags |= _ENERGY
         body += struct.pack("<H", reading.energy_kj)
-    if reading.rr is not None:
+    if reading.rr:
         flags |= _RR
         body += struct.pack(f"<{len(reading.rr)}H", *reading.rr)
     return bytes((flags,)) + body

@@ -1,9 +1,9 @@
 """Pulse oximeter: spot check 0x2A5E (indicated) and continuous 0x2A5F (notified).
 
-    0x2A5E  u8 flags: 0 time, 1 status, 2 sensor, 3 amplitude, 4 clock not set
-            SFLOAT SpO2, rate | [7 time] | [u16 status] | [u24 sensor] | [SFLOAT amplitude]
-    0x2A5F  u8 flags: 0 fast pair, 1 slow pair, 2 status, 3 sensor, 4 amplitude
-            SFLOAT SpO2, rate | [2 SFLOAT] | [2 SFLOAT] | [u16 status] | [u24 sensor] | [SFLOAT]
+0x2A5E  u8 flags: 0 time, 1 status, 2 sensor, 3 amplitude, 4 clock not set
+        SFLOAT SpO2, rate | [7 time] | [u16 status] | [u24 sensor] | [SFLOAT amplitude]
+0x2A5F  u8 flags: 0 fast pair, 1 slow pair, 2 status, 3 sensor, 4 amplitude
+        SFLOAT SpO2, rate | [2 SFLOAT] | [2 SFLOAT] | [u16 status] | [u24 sensor] | [SFLOAT]
 """
 
 from enum import IntFlag

@@ -31,7 +31,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     * trailing_bytes: more bytes than the flags announce are ignored (strict: too_long);
     * reserved_flags: flags nobody has defined yet are ignored (strict: reserved_flag);
     * special_any_exponent: 0xF7FF too is "not a number" (strict: 204.7);
-    * ieee_half: IEEE 754 halves where SFLOAT is due;
+    * ieee_floats: IEEE 754 halves where SFLOAT is due, and singles where FLOAT is;
+    * swapped_pulse_status: pulse and status of a cuff with the high byte first;
+    * user_without_flag: a cuff's user number is there though its flag is not set;
     * notify_for_indicate: offers notifications where the service says indications;
     * utc_clock: its date and time are UTC (the standard: the user's local time, without a zone).
     """
@@ -39,13 +41,15 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     trailing_bytes: bool = False
     reserved_flags: bool = False
     special_any_exponent: bool = False
-    ieee_half: bool = False
+    ieee_floats: bool = False
+    swapped_pulse_status: bool = False
+    user_without_flag: bool = False
     notify_for_indicate: bool = False
     utc_clock: bool = False
 
     def sfloats(self) -> list[Number]:
         """The number each of the 65,536 SFLOATs is, to this model."""
-        if self.ieee_half:
+        if self.ieee_floats:
             return half_floats()
         return tolerant_sfloats() if self.special_any_exponent else SFLOATS
 
@@ -71,7 +75,7 @@ TIME = struct.Struct("<HBBBBB")
 
 
 def device_time(parts: Sequence[int], offset: int) -> DeviceTime:
-    """Date and time of the six numbers; midnight is a time, a year, month or day of 0 is unknown."""
+    """Date and time of the six numbers; midnight is a time, a date part of 0 is unknown."""
     try:
         found = datetime(*parts)  # type: ignore[arg-type, misc]  # noqa: DTZ001 - sent without zone
     except (ValueError, TypeError):

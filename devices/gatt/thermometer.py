@@ -1,12 +1,12 @@
 """Temperature Measurement 0x2A1C (indicated) and Intermediate Temperature 0x2A1E (notified).
 
-    u8 flags: 0 Fahrenheit, 1 time, 2 place | FLOAT | [7 time] | [u8 place]
-    place: 1 armpit, 2 body, 3 ear, 4 finger, 5 gut, 6 mouth, 7 rectum, 8 toe, 9 eardrum
+u8 flags: 0 Fahrenheit, 1 time, 2 place | FLOAT | [7 time] | [u8 place]
+place: 1 armpit, 2 body, 3 ear, 4 finger, 5 gut, 6 mouth, 7 rectum, 8 toe, 9 eardrum
 """
 
 import msgspec
 
-from devices.gatt.floats import Number, float_decode, float_encode
+from devices.gatt.floats import Number, float_decode, float_encode, ieee_single
 from devices.gatt.payload import STRICT, DeviceTime, Layout, Quirks, device_time, time_parts
 from devices.units import CELSIUS, FAHRENHEIT
 
@@ -27,8 +27,12 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> Temperature:
     """The measurement in the payload, or BadPayload."""
     fields = _LAYOUT.fields(data, quirks)
     flags = fields[0]
+    if quirks.ieee_floats:
+        temperature = ieee_single(fields[1])
+    else:
+        temperature = float_decode(fields[1], any_exponent=quirks.special_any_exponent)
     return Temperature(
-        float_decode(fields[1], any_exponent=quirks.special_any_exponent),
+        temperature,
         FAHRENHEIT if flags & _FAHRENHEIT else CELSIUS,
         device_time(fields[2:8], 5) if flags & _TIME else None,
         fields[-1] if flags & _PLACE else None,

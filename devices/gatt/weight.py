@@ -1,8 +1,8 @@
 """Weight Measurement 0x2A9D, indicated.
 
-    u8 flags: 0 pounds and inches, 1 time, 2 user, 3 BMI and height
-    u16 weight, 0.005 kg or 0.01 lb, 0xFFFF = not measured | [7 time] | [u8 user]
-    | [u16 BMI x 10, u16 height, 0.001 m or 0.1 in]
+u8 flags: 0 pounds and inches, 1 time, 2 user, 3 BMI and height
+u16 weight, 0.005 kg or 0.01 lb, 0xFFFF = not measured | [7 time] | [u8 user]
+| [u16 BMI x 10, u16 height, 0.001 m or 0.1 in]
 """
 
 from decimal import Decimal

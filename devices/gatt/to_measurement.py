@@ -1,0 +1,403 @@
+"""From what a characteristic said to readings of the patient, or to a reason why it is none.
+
+One notification may hold good and bad records: each gives a Measurement or a Refusal, nothing is
+dropped in silence, and no bytes raise. A reading with a doubt is kept with the device's flag; what
+NoReading names (control solution, a failed measurement, test data …) is never a patient's reading.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+import msgspec
+
+from devices.clock import DeviceClock, Repaired
+from devices.gatt import (
+    blood_pressure,
+    cgm,
+    glucose,
+    heart_rate,
+    oximeter,
+    thermometer,
+    weight,
+)
+from devices.gatt.floats import Special
+from devices.gatt.models import Model
+from devices.gatt.payload import BadPayload, DeviceTime, PartialTime
+from devices.measurement import DeviceFlag, Kind, Measurement, NoReading
+from devices.order import number
+from devices.units import MG_DL, MMOL_L, PER_MINUTE, PERCENT
+
+PRESSURE, CUFF_INTERIM = 0x2A35, 0x2A36
+GLUCOSE, GLUCOSE_CONTEXT = 0x2A18, 0x2A34
+CGM, CGM_FEATURE, CGM_SESSION_START = 0x2AA7, 0x2AA8, 0x2AAA
+HEART_RATE = 0x2A37
+TEMPERATURE, TEMPERATURE_INTERIM = 0x2A1C, 0x2A1E
+SPOT_CHECK, CONTINUOUS = 0x2A5E, 0x2A5F
+WEIGHT = 0x2A9D
+
+NOTHING_READ: Mapping[int, bytes] = MappingProxyType({})
+
+
+class Why(StrEnum):
+    """Why a message is no reading, beside NoReading and the codes of BadPayload."""
+
+    INTERIM = "interim"
+    SESSION_UNKNOWN = "session_unknown"
+    OTHER_USER = "other_user"
+    NOT_SUPPORTED = "not_supported"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A message that gives no reading: `reason` is a Why, a NoReading or a code of BadPayload.
+
+    `offset`: of the bad bytes; `sequence`: the device's own number of the record.
+    """
+
+    characteristic: int
+    reason: str
+    offset: int | None = None
+    sequence: int | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What came, from what, and what is known beside it."""
+
+    characteristic: int
+    data: bytes
+    model: Model
+    clock: DeviceClock
+    received_at: datetime
+    read: Mapping[int, bytes]
+    user: int | None
+
+    def refuse(self, reason: str, sequence: int | None = None) -> Refusal:
+        """This message gives no reading, and why."""
+        return Refusal(self.characteristic, reason, None, sequence)
+
+    def reading(
+        self,
+        kind: Kind,
+        unit: str,
+        values: dict[str, float],
+        flags: set[DeviceFlag],
+        *,
+        local: datetime | None = None,
+        live: bool = False,
+        stored_as: int | None = None,
+        repaired: Repaired | None = None,
+    ) -> Measurement:
+        """A reading the device dates `local`; without a date it was taken when it came.
+
+        `stored_as`: its number, when that comes from more than this date and these values.
+        """
+        moment = repaired or self.clock.repair(local, self.received_at, live=live)
+        if stored_as is None:
+            stored_as = number(None, local or self.received_at, values)
+        return Measurement(
+            kind=kind,
+            sequence=stored_as,
+            taken_at=moment.taken_at,
+            values=values,
+            unit=unit,
+            flags=tuple(sorted(flags.union(moment.flags))),
+        )
+
+
+Outcome = list[Measurement | Refusal]
+
+
+def measurements(  # noqa: PLR0917 - a payload, and what is known beside it
+    characteristic: int,
+    data: bytes,
+    model: Model,
+    zone: tzinfo | None,
+    received_at: datetime,
+    read: Mapping[int, bytes] = NOTHING_READ,
+    *,
+    user: int | None = None,
+    clock: DeviceClock | None = None,
+) -> Outcome:
+    """The readings in a payload, and a Refusal for each record that is none.
+
+    `read` holds values heard before from the same device: 0x2AAA and 0x2AA8 for a sensor, 0x2A34
+    for a record of the same sequence. `user`: whose readings are wanted of a device that knows
+    users. `clock`: what is known of the device's clock; without it only the home's `zone`.
+    """
+    decode = _DECODERS.get(characteristic)
+    if decode is None:
+        return [Refusal(characteristic, Why.NOT_SUPPORTED)]
+    if model.quirks.utc_clock:
+        clock = DeviceClock(UTC, clock.moments if clock else ())
+    message = Message(
+        characteristic, data, model, clock or DeviceClock(zone), received_at, read, user
+    )
+    try:
+        return decode(message)
+    except BadPayload as bad:
+        return [Refusal(characteristic, bad.code, bad.offset)]
+
+
+_WORDS = {Special.ABOVE: NoReading.ABOVE_SCALE, Special.BELOW: NoReading.BELOW_SCALE}
+
+
+def _failed(value: Special) -> NoReading:
+    return _WORDS.get(value, NoReading.MEASUREMENT_FAILED)
+
+
+def _local(time: DeviceTime | None) -> datetime | None:
+    return None if isinstance(time, PartialTime) else time
+
+
+def _named(bits: int, table: Mapping[int, DeviceFlag]) -> set[DeviceFlag]:
+    return {flag for bit, flag in table.items() if bits & bit}
+
+
+def _another(message: Message, user: int | None) -> bool:
+    """A reading of another user of a shared device; one without a user is everybody's."""
+    return message.user is not None and user not in (
+        None,
+        blood_pressure.UNKNOWN_USER,
+        message.user,
+    )
+
+
+def _pressure(message: Message) -> Outcome:
+    said = blood_pressure.decode(message.data, quirks=message.model.quirks)
+    if _another(message, said.user):
+        return [message.refuse(Why.OTHER_USER)]
+    values: dict[str, float] = {}
+    for name, value in (("systolic", said.systolic), ("diastolic", said.diastolic)):
+        if isinstance(value, Special):
+            return [message.refuse(_failed(value))]
+        values[name] = value
+    # A cuff that does not compute the mean sends "not a number", or 0.
+    if not isinstance(said.mean, Special) and said.mean > 0:
+        values["mean"] = said.mean
+    if said.pulse is not None and not isinstance(said.pulse, Special) and said.pulse > 0:
+        values["pulse"] = said.pulse
+    local = _local(said.taken_at)
+    return [message.reading(Kind.BLOOD_PRESSURE, said.unit, values, set(said.flags), local=local)]
+
+
+_METER = {
+    glucose.GlucoseStatus.BATTERY_LOW: DeviceFlag.BATTERY_LOW,
+    glucose.GlucoseStatus.SENSOR_FAULT: DeviceFlag.SENSOR_FAULT,
+    glucose.GlucoseStatus.SAMPLE_TOO_SMALL: DeviceFlag.SAMPLE_TOO_SMALL,
+    glucose.GlucoseStatus.STRIP_INSERTION: DeviceFlag.STRIP_FAULT,
+    glucose.GlucoseStatus.STRIP_TYPE: DeviceFlag.STRIP_FAULT,
+    glucose.GlucoseStatus.STRIP_PULLED: DeviceFlag.STRIP_FAULT,
+    glucose.GlucoseStatus.RESULT_TOO_HIGH: DeviceFlag.ABOVE_SCALE,
+    glucose.GlucoseStatus.RESULT_TOO_LOW: DeviceFlag.BELOW_SCALE,
+    glucose.GlucoseStatus.TOO_HOT: DeviceFlag.TOO_HOT,
+    glucose.GlucoseStatus.TOO_COLD: DeviceFlag.TOO_COLD,
+    glucose.GlucoseStatus.GENERAL_FAULT: DeviceFlag.DEVICE_FAULT,
+    glucose.GlucoseStatus.TIME_FAULT: DeviceFlag.TIME_FAULT,
+}
+_MEALS = {
+    1: DeviceFlag.BEFORE_MEAL,
+    2: DeviceFlag.AFTER_MEAL,
+    3: DeviceFlag.FASTING,
+    5: DeviceFlag.BEDTIME,
+}
+# The unit the meter shows, and by how many places its SFLOAT is away from it.
+_SHOWN = {glucose.KG_L: (MG_DL, 5), glucose.MOL_L: (MMOL_L, 3)}
+
+
+def _glucose(message: Message) -> Outcome:
+    said = glucose.decode(message.data, quirks=message.model.quirks)
+    if said.control:
+        return [message.refuse(NoReading.CONTROL_SOLUTION, said.sequence)]
+    value = said.concentration
+    if value is None:
+        return [message.refuse(NoReading.NO_VALUE, said.sequence)]
+    if isinstance(value, Special):
+        return [message.refuse(_failed(value), said.sequence)]
+    unit, places = _SHOWN[said.unit]
+    flags = _named(said.status or 0, _METER) | _meal(message, said.sequence)
+    interstitial = said.sample == glucose.INTERSTITIAL
+    if not 1 <= (said.sample or 0) <= glucose.INTERSTITIAL:
+        flags.add(DeviceFlag.QUESTIONABLE)
+    kind = Kind.CGM_GLUCOSE if interstitial else Kind.GLUCOSE
+    shown = float(Decimal(repr(value)).scaleb(places))
+    # Of the base time: setting the clock changes the offset, and the record keeps its number.
+    stored_as = number(said.sequence, _local(said.base_time), {})
+    values = {"glucose": shown}
+    return [message.reading(kind, unit, values, flags, local=said.taken_at, stored_as=stored_as)]
+
+
+def _meal(message: Message, sequence: int) -> set[DeviceFlag]:
+    """What the user noted beside this record, if it was heard; a damaged note is no note."""
+    heard = message.read.get(GLUCOSE_CONTEXT)
+    if heard is None:
+        return set()
+    try:
+        context = glucose.decode_context(heard, quirks=message.model.quirks)
+    except BadPayload:
+        return set()
+    flag = _MEALS.get(context.meal or 0)
+    return {flag} if flag and context.sequence == sequence else set()
+
+
+_SENSOR = {
+    cgm.SensorStatus.SESSION_STOPPED: DeviceFlag.SESSION_STOPPED,
+    cgm.SensorStatus.BATTERY_LOW: DeviceFlag.BATTERY_LOW,
+    cgm.SensorStatus.WRONG_SENSOR_TYPE: DeviceFlag.SENSOR_FAULT,
+    cgm.SensorStatus.MALFUNCTION: DeviceFlag.SENSOR_FAULT,
+    cgm.SensorStatus.DEVICE_ALERT: DeviceFlag.DEVICE_FAULT,
+    cgm.SensorStatus.GENERAL_FAULT: DeviceFlag.DEVICE_FAULT,
+    cgm.SensorStatus.TIME_SYNC_NEEDED: DeviceFlag.TIME_FAULT,
+    cgm.SensorStatus.CALIBRATION_REQUIRED: DeviceFlag.CALIBRATION_NEEDED,
+    cgm.SensorStatus.TOO_HOT: DeviceFlag.TOO_HOT,
+    cgm.SensorStatus.TOO_COLD: DeviceFlag.TOO_COLD,
+    cgm.SensorStatus.BELOW_RANGE: DeviceFlag.BELOW_SCALE,
+    cgm.SensorStatus.ABOVE_RANGE: DeviceFlag.ABOVE_SCALE,
+}
+
+
+def _cgm(message: Message) -> Outcome:
+    quirks = message.model.quirks
+    feature = message.read.get(CGM_FEATURE)
+    crc = None if feature is None else cgm.feature_has_crc(feature)
+    records = cgm.decode(message.data, quirks=quirks, crc=crc)
+    began = message.read.get(CGM_SESSION_START)
+    start = None if began is None else cgm.decode_session_start(began, quirks=quirks)
+    local = None if start is None else _local(start.local)
+    if start is None or local is None:
+        return [message.refuse(Why.SESSION_UNKNOWN, record.offset_min) for record in records]
+    clock = message.clock
+    if start.started_at is not None:
+        clock = DeviceClock(start.started_at.tzinfo, clock.moments)
+    return [_sensor_value(message, record, local, clock) for record in records]
+
+
+def _sensor_value(
+    message: Message, record: cgm.CgmRecord, start: datetime, clock: DeviceClock
+) -> Measurement | Refusal:
+    value = record.glucose_mg_dl
+    if isinstance(value, Special):
+        return message.refuse(_failed(value), record.offset_min)
+    try:
+        local = start + timedelta(minutes=record.offset_min)
+    except OverflowError:
+        return message.refuse("time_invalid", record.offset_min)
+    return message.reading(
+        Kind.CGM_GLUCOSE,
+        MG_DL,
+        {"glucose": value},
+        _named(record.status, _SENSOR),
+        local=local,
+        stored_as=number(record.offset_min, local, {}),
+        repaired=clock.repair(local, message.received_at),
+    )
+
+
+def _heart_rate(message: Message) -> Outcome:
+    said = heart_rate.decode(message.data, quirks=message.model.quirks)
+    if said.rate_bpm == 0:
+        return [message.refuse(NoReading.NO_VALUE)]
+    flags = {DeviceFlag.NO_CONTACT} if said.contact is heart_rate.Contact.NONE else set()
+    values = {"rate": float(said.rate_bpm)}
+    return [message.reading(Kind.HEART_RATE, PER_MINUTE, values, flags, live=True)]
+
+
+def _temperature(message: Message) -> Outcome:
+    said = thermometer.decode(message.data, quirks=message.model.quirks)
+    value = said.temperature
+    if isinstance(value, Special):
+        return [message.refuse(_failed(value))]
+    local = _local(said.taken_at)
+    return [
+        message.reading(Kind.TEMPERATURE, said.unit, {"temperature": value}, set(), local=local)
+    ]
+
+
+_NEVER = (
+    (oximeter.Status.DEMONSTRATION | oximeter.Status.TEST, NoReading.TEST_DATA),
+    (oximeter.Status.CALIBRATING, NoReading.CALIBRATING),
+    (oximeter.Status.UNAVAILABLE, NoReading.NOT_AVAILABLE),
+    (oximeter.Status.INVALID, NoReading.INVALID),
+)
+_OFF = oximeter.Sensor.OFF_BODY | oximeter.Sensor.DISCONNECTED
+_MEASURING = {
+    oximeter.Status.EARLY_ESTIMATE: DeviceFlag.EARLY_ESTIMATE,
+    oximeter.Status.FROM_STORAGE: DeviceFlag.FROM_MEMORY,
+    oximeter.Status.QUESTIONABLE: DeviceFlag.QUESTIONABLE,
+}
+_PROBE = {
+    oximeter.Sensor.MALFUNCTION: DeviceFlag.DEVICE_FAULT,
+    oximeter.Sensor.SENSOR_FAULT: DeviceFlag.SENSOR_FAULT,
+    oximeter.Sensor.SIGNAL_INADEQUATE: DeviceFlag.WEAK_SIGNAL,
+    oximeter.Sensor.SIGNAL_POOR: DeviceFlag.WEAK_SIGNAL,
+    oximeter.Sensor.PERFUSION_LOW: DeviceFlag.WEAK_SIGNAL,
+    oximeter.Sensor.ERRATIC: DeviceFlag.WEAK_SIGNAL,
+    oximeter.Sensor.NOT_PULSATILE: DeviceFlag.WEAK_SIGNAL,
+    oximeter.Sensor.PROCESSING_IRREGULAR: DeviceFlag.QUESTIONABLE,
+    oximeter.Sensor.PULSE_QUESTIONABLE: DeviceFlag.QUESTIONABLE,
+    oximeter.Sensor.INTERFERENCE: DeviceFlag.QUESTIONABLE,
+    oximeter.Sensor.UNKNOWN_SENSOR: DeviceFlag.QUESTIONABLE,
+    oximeter.Sensor.DISPLACED: DeviceFlag.QUESTIONABLE,
+}
+
+
+def _spot_check(message: Message) -> Outcome:
+    said = oximeter.decode_spot(message.data, quirks=message.model.quirks)
+    return _saturation(message, said, None if said.clock_unset else _local(said.taken_at))
+
+
+def _continuous(message: Message) -> Outcome:
+    return _saturation(
+        message, oximeter.decode_continuous(message.data, quirks=message.model.quirks), None
+    )
+
+
+def _saturation(
+    message: Message, said: oximeter.SpotCheck | oximeter.Continuous, local: datetime | None
+) -> Outcome:
+    status, sensor = said.status or 0, said.sensor or 0
+    for bits, reason in _NEVER:
+        if status & bits:
+            return [message.refuse(reason)]
+    if sensor & _OFF:
+        return [message.refuse(NoReading.NOT_AVAILABLE)]
+    value = said.spo2_percent
+    if isinstance(value, Special):
+        return [message.refuse(_failed(value))]
+    values = {"spo2": value}
+    if not isinstance(said.rate_bpm, Special) and said.rate_bpm > 0:
+        values["pulse"] = said.rate_bpm
+    flags = _named(status, _MEASURING) | _named(sensor, _PROBE)
+    # Without a time it is of now, unless it comes from the oximeter's memory.
+    live = DeviceFlag.FROM_MEMORY not in flags
+    return [message.reading(Kind.SPO2, PERCENT, values, flags, local=local, live=live)]
+
+
+def _weight(message: Message) -> Outcome:
+    said = weight.decode(message.data, quirks=message.model.quirks)
+    if _another(message, said.user):
+        return [message.refuse(Why.OTHER_USER)]
+    if said.weight is None:
+        return [message.refuse(NoReading.MEASUREMENT_FAILED)]
+    local = _local(said.taken_at)
+    return [message.reading(Kind.WEIGHT, said.unit, {"weight": said.weight}, set(), local=local)]
+
+
+def _interim(message: Message) -> Outcome:
+    """A value on the way to the reading; the reading follows."""
+    return [message.refuse(Why.INTERIM)]
+
+
+_DECODERS: dict[int, Callable[[Message], Outcome]] = {
+    PRESSURE: _pressure,
+    CUFF_INTERIM: _interim,
+    GLUCOSE: _glucose,
+    CGM: _cgm,
+    HEART_RATE: _heart_rate,
+    TEMPERATURE: _temperature,
+    TEMPERATURE_INTERIM: _interim,
+    SPOT_CHECK: _spot_check,
+    CONTINUOUS: _continuous,
+    WEIGHT: _weight,
+}
