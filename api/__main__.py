@@ -1,5 +1,6 @@
 """The HTTP server: `python -m api`."""
 
+import gc
 from typing import Any
 
 import uvicorn
@@ -39,7 +40,12 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings.from_env()
-    uvicorn.run(create_app(settings), **uvicorn_options(settings))
+    app = create_app(settings)
+    # What is loaded by now lives as long as the process. Looking through it for garbage again and
+    # again costs a quarter of a second each time, in which nobody is answered.
+    gc.collect()
+    gc.freeze()
+    uvicorn.run(app, **uvicorn_options(settings))
 
 
 if __name__ == "__main__":

@@ -109,8 +109,17 @@ class StrictRequest(Request[Any, Any, Any]):
         return read_json(await self.body(), field.annotation if field else Any)
 
 
-def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard of every route: what changes something must come from our own pages, or no page."""
+async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of every route. Raises OriginRefused, NotSignedIn.
+
+    One, and a coroutine: Litestar copies the handler for each, and runs plain ones in a thread.
+    """
+    same_origin(connection)
+    shows_something(connection, handler)
+
+
+def same_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Let in what comes from our own pages, or no page, where it changes something."""
     house: House = connection.app.state.house
     unsafe = dict(connection.scope).get("method") in UNSAFE
     if unsafe and not origin_allowed(connection.scope, house.settings.origins):
@@ -120,7 +129,7 @@ def same_origin(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 def shows_something(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """Guard of every route: no body is read from somebody who shows neither cookie nor token.
+    """Read no body from somebody who shows neither cookie nor token.
 
     Whose they are, and what he may do, is judged in the request's transaction.
     """
@@ -197,7 +206,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ],
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: answer},
-        guards=[same_origin, shows_something],
+        guards=[let_in],
         lifespan=[life],
         logging_config=None,
         openapi_config=None,

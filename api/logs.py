@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import structlog
 
 FIELDS = frozenset(
@@ -104,7 +105,7 @@ def configure(stream: TextIO | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             allow_listed,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_line),
         ],
         logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
         cache_logger_on_first_use=False,
@@ -116,6 +117,10 @@ def configure(stream: TextIO | None = None) -> None:
     # uvicorn's access line and its line for each accepted socket quote the path; ours does not.
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _line(event: Any, **_: Any) -> str:
+    return msgspec.json.encode(event).decode()
 
 
 log: Any = structlog.get_logger()

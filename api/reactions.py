@@ -16,7 +16,7 @@ from people.facts import (
     LessonOpened,
     NoticeMade,
     NoticesRead,
-    ReadingStored,
+    ReadingsStored,
     RecordingChanged,
     RightsChanged,
     SessionEnded,
@@ -75,7 +75,7 @@ def _files_changed(house: House, fact: VisitFilesChanged) -> None:
     house.live.hint(live.visit(fact.visit_id), Hint.FILES)
 
 
-def _reading_stored(house: House, fact: ReadingStored) -> None:
+def _readings_stored(house: House, fact: ReadingsStored) -> None:
     house.live.hint(live.patient(fact.person_id), Hint.READINGS)
 
 
@@ -117,7 +117,7 @@ REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,
     VisitFilesChanged: _files_changed,
-    ReadingStored: _reading_stored,
+    ReadingsStored: _readings_stored,
     EcgFramesStored: _frames_stored,
     LessonOpened: _lesson_changed,
     LessonChanged: _lesson_changed,

@@ -26,6 +26,12 @@ MANUAL = "manual"  # readings typed in by hand; one such row per person, without
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
 _HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
 _SEEN_EVERY = timedelta(seconds=30)
+# In the order of their ids, so that two processes that see the same devices cannot deadlock.
+_SEEN = text("""
+    UPDATE devices SET last_seen_at = :now
+    FROM (SELECT id FROM devices WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR UPDATE) AS seen
+    WHERE devices.id = seen.id
+""")
 _ALIVE = text("SELECT id FROM devices WHERE id = ANY(:ids ::uuid[]) AND revoked_at IS NULL")
 
 
@@ -75,9 +81,12 @@ class KnownDevice(msgspec.Struct, frozen=True):
     organisation_id: UUID | None = None  # where its person is a patient; a hand is not asked
 
     @property
-    def lane(self) -> UUID:
-        """Whose readings wait for each other: an organisation's, or this person's."""
-        return self.organisation_id or self.person_id
+    def lane(self) -> tuple[UUID, int]:
+        """Whose readings wait for each other: half of an organisation's people, or this person.
+
+        Two halves keep database and process busy at once. A person's rows are in one of them only.
+        """
+        return self.organisation_id or self.person_id, self.person_id.int % 2
 
     @property
     def actor(self) -> Actor:
@@ -112,6 +121,17 @@ async def add_device(
 
 async def device_of(db: AsyncSession, token: str, now: datetime) -> KnownDevice:
     """Give the device of a token. Raises NotSignedIn for an unknown or revoked one."""
+    key = token_hash(token)
+    found = await devices_of(db, [key], now)
+    if key not in found:
+        raise NotSignedIn
+    return found[key]
+
+
+async def devices_of(
+    db: AsyncSession, hashes: Collection[bytes], now: datetime
+) -> dict[bytes, KnownDevice]:
+    """Give the devices behind tokens by their hashes, without unknown and revoked ones."""
     patient_of = (
         select(Relations.organisation_id)
         .where(
@@ -124,16 +144,18 @@ async def device_of(db: AsyncSession, token: str, now: datetime) -> KnownDevice:
         .scalar_subquery()
     )
     query = select(Devices, patient_of).where(
-        Devices.token_sha256 == token_hash(token), Devices.revoked_at.is_(None)
+        Devices.token_sha256.in_(hashes), Devices.revoked_at.is_(None)
     )
-    found = (await db.execute(query)).one_or_none()
-    if found is None:
-        raise NotSignedIn
-    row, organisation_id = found
-    if row.last_seen_at is None or now - row.last_seen_at > _SEEN_EVERY:
-        row.last_seen_at = now
-        await db.flush()
-    return _known(row, organisation_id)
+    known: dict[bytes, KnownDevice] = {}
+    seen: list[UUID] = []
+    for row, organisation_id in (await db.execute(query)).all():
+        if row.token_sha256 is not None:
+            known[row.token_sha256] = _known(row, organisation_id)
+        if row.last_seen_at is None or now - row.last_seen_at > _SEEN_EVERY:
+            seen.append(row.id)
+    if seen:
+        await db.execute(_SEEN, {"ids": seen, "now": now})
+    return known
 
 
 async def device_alive(db: AsyncSession, device_id: UUID) -> bool:

@@ -89,12 +89,10 @@ class VisitClosed(Fact, frozen=True, kw_only=True):
     visit_id: UUID
 
 
-class ReadingStored(Fact, frozen=True, kw_only=True):
-    """A new reading of a patient lies in the store."""
+class ReadingsStored(Fact, frozen=True, kw_only=True):
+    """New readings of a patient lie in the store; told once for as many as came together."""
 
-    reading_id: UUID
     person_id: UUID
-    device_id: UUID
 
 
 class EcgStreamOpened(Fact, frozen=True, kw_only=True):

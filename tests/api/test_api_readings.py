@@ -1,12 +1,13 @@
 """Readings over HTTP: from devices, by hand, and on the visit's page."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from api_world import API, Client, World, code, reading
 from litestar import Litestar
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from api.known_devices import KEPT
 from people.audit import WRITE_PATH
@@ -150,6 +151,25 @@ async def test_a_device_is_known_for_a_while_and_until_it_is_revoked(
     await as_("patient").delete(f"{API}/devices/{world['patient:cuff']}")
     with pytest.raises(NotSignedIn):
         await devices.of(token, now + KEPT)
+
+
+async def test_devices_that_come_at_once_are_looked_up_together(
+    app: Litestar, world: World
+) -> None:
+    """After an outage every device asks in the same second; an unknown token spoils no other's."""
+    looks: list[str] = []
+    event.listen(
+        app.state.house.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _link, _cursor, statement, *_: looks.append(statement),
+    )
+    devices, token = app.state.house.devices, world.device_tokens["patient:cuff"]
+    asked = [devices.of(one, datetime.now(UTC)) for one in (token, "nobody's", token)]
+    first, unknown, second = await asyncio.gather(*asked, return_exceptions=True)
+    assert first == second
+    assert first.id == world["patient:cuff"]
+    assert isinstance(unknown, NotSignedIn)
+    assert sum("FROM devices" in one and "token_sha256" in one for one in looks) == 1
 
 
 async def test_a_reading_typed_in_is_stored_once(as_: Client, world: World) -> None:

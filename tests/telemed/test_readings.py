@@ -78,11 +78,7 @@ async def test_a_reading_is_stored_as_sent_and_as_canonical(
     assert (seen.unit, seen.values) == ("mmHg", {"systolic": 128.3, "diastolic": 81.8})
     assert (seen.sent_unit, seen.sent_values) == ("kPa", kpa)
     assert (seen.taken_at, seen.received_at, seen.device.name) == (now, now, "Тонометр")
-    assert facts.take(db) == [
-        facts.ReadingStored(
-            at=now, reading_id=seen.id, person_id=house.patient, device_id=house.cuff.id
-        )
-    ]
+    assert facts.take(db) == [facts.ReadingsStored(at=now, person_id=house.patient)]
 
 
 async def test_sent_again_it_is_the_same_reading(
