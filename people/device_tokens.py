@@ -23,6 +23,7 @@ from people.relations import Relations
 from storage.engine import Base, new_id
 
 MANUAL = "manual"  # readings typed in by hand; one such row per person, without a token
+FILE = "file"  # the name of a hand that brought a file
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
 _HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
 _SEEN_EVERY = timedelta(seconds=30)
@@ -171,12 +172,15 @@ async def alive_among(db: AsyncSession, device_ids: Collection[UUID]) -> set[UUI
     return set((await db.scalars(_ALIVE, {"ids": list(device_ids)})).all())
 
 
-def hand_of(person_id: UUID, kinds: tuple[str, ...], now: datetime) -> KnownDevice:
-    """Give the hand of the person, which measures whatever the person types in.
+def hand_of(
+    person_id: UUID, kinds: tuple[str, ...], now: datetime, *, name: str = MANUAL
+) -> KnownDevice:
+    """Give the hand of the person, which measures whatever the person types in, or brings.
 
     Its id follows from the person, so that nobody has to look it up; `store_hands` writes its row.
     """
-    return KnownDevice(uuid5(_HANDS, person_id.hex), person_id, MANUAL, kinds, now)
+    what = person_id.hex if name == MANUAL else f"{person_id.hex} {name}"
+    return KnownDevice(uuid5(_HANDS, what), person_id, name, kinds, now)
 
 
 async def store_hands(db: AsyncSession, hands: Iterable[KnownDevice]) -> None:
