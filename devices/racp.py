@@ -336,6 +336,8 @@ class Racp:
     def _finish(self) -> list[Event]:
         self._state = _State.IDLE
         if self._expected is not None and len(self._came) < self._expected:
+            # Nobody knows which: what is behind the point this download began from comes again.
+            self.resume_from = self._asked_from
             return [Failed(Reason.RECORDS_LOST, again=True)]
         self._whole = True
         self._advance()

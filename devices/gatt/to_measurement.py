@@ -370,7 +370,7 @@ def _saturation(
         values["pulse"] = said.rate_bpm
     flags = _named(status, _MEASURING) | _named(sensor, _PROBE)
     # Without a time it is of now, unless it comes from the oximeter's memory.
-    live = DeviceFlag.FROM_MEMORY not in flags
+    live = local is None and DeviceFlag.FROM_MEMORY not in flags
     return [message.reading(Kind.SPO2, PERCENT, values, flags, local=local, live=live)]
 
 
