@@ -51,6 +51,7 @@ class Role(msgspec.Struct, frozen=True):
     role: RoleName
     organisation_id: UUID | None
     organisation_name: str | None
+    organisation_kind: OrganisationKind | None = None
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -93,11 +94,11 @@ async def me(db: AsyncSession, person_id: UUID, now: datetime) -> Me:
         .order_by(Organisations.name, Relations.kind)
     )
     found = (
-        (_role(Kind(kind), where), organisation_id, name)
+        (_role(Kind(kind), where), organisation_id, name, where)
         for kind, where, organisation_id, name in (await db.execute(query)).all()
     )
     # A dict keeps the order and drops repeats: a parent of two is a parent once.
-    roles = list(dict.fromkeys(Role(r, o, n) for r, o, n in found if r is not None))
+    roles = list(dict.fromkeys(Role(r, o, n, _place(k)) for r, o, n, k in found if r is not None))
     return Me(
         id=person.id,
         name=full_name(person.given_name, person.family_name),
@@ -129,6 +130,10 @@ _ROLES = {
     Kind.GUARDIANSHIP: RoleName.PARENT,
     Kind.CLASS: RoleName.PUPIL,
 }
+
+
+def _place(kind: str | None) -> OrganisationKind | None:
+    return None if kind is None else OrganisationKind(kind)
 
 
 def _role(kind: Kind, where: str | None) -> RoleName | None:

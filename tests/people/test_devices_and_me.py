@@ -18,7 +18,7 @@ from people.device_tokens import (
     revoke_device,
     store_hands,
 )
-from people.organisations import Organisations, today_of
+from people.organisations import OrganisationKind, Organisations, today_of
 from people.persons import MyChanges, Persons, RoleName, me, update_me
 from people.policy import Act, Actor, Kind, Right, Thing, may
 from people.refused import Forbidden, NotFound, NotSignedIn
@@ -114,6 +114,7 @@ async def test_me_shows_every_hat_once(
         (RoleName.DOCTOR, "Поликлиника"),
         (RoleName.PARENT, None),
     ]
+    assert {one.organisation_kind for one in found.roles} == {OrganisationKind.CLINIC, None}
     assert found.staff
     assert found.name == "Амина Хасан"
 
