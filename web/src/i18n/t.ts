@@ -8,8 +8,10 @@ import ruCommon from './ru/common.json';
 import ruDay from './ru/day.json';
 import ruSignIn from './ru/sign-in.json';
 import type ruAdmin from './ru/admin.json';
+import type ruCharts from './ru/charts.json';
 import type ruConsents from './ru/consents.json';
 import type ruDocuments from './ru/documents.json';
+import type ruErasures from './ru/erasures.json';
 import type ruEnter from './ru/enter.json';
 import type ruFamily from './ru/family.json';
 import type ruFiles from './ru/files.json';
@@ -49,7 +51,9 @@ interface Catalogues {
   notices: typeof ruNotices;
   records: typeof ruRecords;
   documents: typeof ruDocuments;
+  charts: typeof ruCharts;
   admin: typeof ruAdmin;
+  erasures: typeof ruErasures;
 }
 export type Feature = keyof Catalogues;
 export type Key = { [F in Feature]: `${F}.${keyof Catalogues[F] & string}` }[Feature];
