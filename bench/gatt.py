@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from bench.harness import Row, at_least, at_most, report
 from devices.gatt import blood_pressure, cgm, glucose, heart_rate, oximeter, thermometer, weight
@@ -132,7 +133,7 @@ def fuzz_rows(count: int = STRINGS, seed: int = 20260310) -> list[Row]:
             texts = strings(seeds, each, draw)
             fuzz.try_all(decode, texts)
             quirks = STRICT if number % 4 == 3 else TOLERANT
-            fuzz.try_all(lambda text, d=decode, q=quirks: d(text, quirks=q), texts)
+            fuzz.try_all(partial(decode, quirks=quirks), texts)
             fuzz.try_all(whole_way, texts[::WHOLE_EVERY][: each // 100])
         for decode, seeds in CONTROL.items():
             fuzz.try_all(decode, strings(seeds, each, draw))

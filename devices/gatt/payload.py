@@ -77,7 +77,7 @@ TIME = struct.Struct("<HBBBBB")
 def device_time(parts: Sequence[int], offset: int) -> DeviceTime:
     """Date and time of the six numbers; midnight is a time, a date part of 0 is unknown."""
     try:
-        found = datetime(*parts)  # type: ignore[arg-type, misc]  # noqa: DTZ001 - sent without zone
+        found = datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - sent without zone
     except (ValueError, TypeError):
         return _partial(PartialTime(*parts), offset)
     if found.year < FIRST_YEAR:

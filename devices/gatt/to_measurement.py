@@ -182,7 +182,7 @@ def _pressure(message: Message) -> Outcome:
     return [message.reading(Kind.BLOOD_PRESSURE, said.unit, values, set(said.flags), local=local)]
 
 
-_METER = {
+_METER: dict[int, DeviceFlag] = {
     glucose.GlucoseStatus.BATTERY_LOW: DeviceFlag.BATTERY_LOW,
     glucose.GlucoseStatus.SENSOR_FAULT: DeviceFlag.SENSOR_FAULT,
     glucose.GlucoseStatus.SAMPLE_TOO_SMALL: DeviceFlag.SAMPLE_TOO_SMALL,
@@ -241,7 +241,7 @@ def _meal(message: Message, sequence: int) -> set[DeviceFlag]:
     return {flag} if flag and context.sequence == sequence else set()
 
 
-_SENSOR = {
+_SENSOR: dict[int, DeviceFlag] = {
     cgm.SensorStatus.SESSION_STOPPED: DeviceFlag.SESSION_STOPPED,
     cgm.SensorStatus.BATTERY_LOW: DeviceFlag.BATTERY_LOW,
     cgm.SensorStatus.WRONG_SENSOR_TYPE: DeviceFlag.SENSOR_FAULT,
@@ -321,12 +321,12 @@ _NEVER = (
     (oximeter.Status.INVALID, NoReading.INVALID),
 )
 _OFF = oximeter.Sensor.OFF_BODY | oximeter.Sensor.DISCONNECTED
-_MEASURING = {
+_MEASURING: dict[int, DeviceFlag] = {
     oximeter.Status.EARLY_ESTIMATE: DeviceFlag.EARLY_ESTIMATE,
     oximeter.Status.FROM_STORAGE: DeviceFlag.FROM_MEMORY,
     oximeter.Status.QUESTIONABLE: DeviceFlag.QUESTIONABLE,
 }
-_PROBE = {
+_PROBE: dict[int, DeviceFlag] = {
     oximeter.Sensor.MALFUNCTION: DeviceFlag.DEVICE_FAULT,
     oximeter.Sensor.SENSOR_FAULT: DeviceFlag.SENSOR_FAULT,
     oximeter.Sensor.SIGNAL_INADEQUATE: DeviceFlag.WEAK_SIGNAL,
