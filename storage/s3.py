@@ -32,8 +32,8 @@ T = TypeVar("T")
 _THREADS = 12
 _CONNECT_S = 2.0
 _READ_S = 10.0
-# Parts of one upload that are on their way at once.
-_PARTS = 2
+# Parts of one upload that are on their way at once: the store hashes one while another arrives.
+_PARTS = 4
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _PAST_END = "InvalidRange"
