@@ -12,7 +12,9 @@ from eschool import failing_takes, lost_slides
 from people import (
     document_prints,
     erasure,
+    erasures_done,
     forgetting,
+    health_retention,
     lost_files,
     notice_ways,
     recoveries,
@@ -21,7 +23,7 @@ from people import (
 from people import erasing as erasing_people
 from storage.jobs import run_worker
 from storage.settings import Settings
-from telemed import ecg_chunks, erasing, months, notes
+from telemed import ecg_chunks, erasing, months, notes, retaining
 
 JOBS = (
     document_prints,
@@ -30,14 +32,17 @@ JOBS = (
     erasing_people,
     erasing_school,
     erasure,
+    erasures_done,
     failing_takes,
     forgetting,
+    health_retention,
     lost_files,
     lost_slides,
     months,
     notes,
     notice_ways,
     recoveries,
+    retaining,
     retention,
 )
 

@@ -188,7 +188,7 @@ class DocumentNotSigned(Refused):
 
 
 class DocumentErased(Refused):
-    """Its person's key was destroyed: what it said is gone, that it was there is not."""
+    """Its person's key was destroyed, or its time is over: what it said is gone, its number not."""
 
     status = 410
     code = "document_erased"
@@ -335,6 +335,8 @@ async def texts_of(
     )
     where = thing(row) if at is None else msgspec.structs.replace(thing(row), organisation_id=at)
     rows = await audit.read(db, actor, query, audit.Purpose(act, where, now))
+    if not rows:
+        raise DocumentErased  # past the time for which it was kept
     key = await open_key(db, row, now)
     return {part: key.open(sealed, about(row.id, part)) for part, sealed in rows}
 

@@ -1,37 +1,53 @@
-"""What the people's room takes away of an erased person's papers, when the person is gone.
+"""What the people's room takes away of a person's papers: of one who is erased, or past their time.
 
 Files go with their names and objects a day later (people/lost_files.py). Of documents the register
 stays, which anybody who verifies one is answered from; what they said, drafts, where they went and
 a day later their prints go. All of it was sealed under the destroyed key but for where they went.
 """
 
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, delete, exists, func, select, update
+from sqlalchemy import Executable, Select, delete, exists, func, select, update
 
 from people import audit
 from people.document_deliveries import DocumentDeliveries
 from people.document_prints import object_key
 from people.documents import DRAFT, Documents, DocumentTexts, DocumentViews
-from people.erasure import Erasures, forgets, keeps_elsewhere
+from people.erasure import forgets
 from people.files import Files
+from people.health_retention import dates, forgets_record
+from people.keepers import keeps
 from storage.jobs import Work, enqueue, job
 
 # A backup that runs counts on the objects of its point in time.
 PRINTS_KEPT: Final = timedelta(days=1)
 
 
-@keeps_elsewhere
-def documents_elsewhere(person_id: UUID, organisation_id: UUID) -> ColumnElement[bool]:
-    """SQL: another organisation made a document about the person."""
-    return exists().where(
-        Documents.subject_id == person_id, Documents.organisation_id != organisation_id
-    )
+@keeps
+def documents_kept(person_id: Any) -> Select[UUID, datetime]:
+    """SQL: which organisations made a document about the person, and since when."""
+    since = func.coalesce(Documents.signed_at, Documents.made_at)
+    return select(Documents.organisation_id, since).where(Documents.subject_id == person_id)
+
+
+@dates
+def filed(person_id: Any) -> Select[datetime]:
+    """SQL: when files about the person were handed in."""
+    return select(Files.at).where(Files.owner_id == person_id, Files.removed_at.is_(None))
+
+
+@dates
+def written(person_id: Any) -> Select[datetime]:
+    """SQL: when documents that still say something were made, signed, or came to their end."""
+    last = func.greatest(Documents.made_at, Documents.signed_at, Documents.ended_at)
+    says = DocumentTexts.document_id == Documents.id
+    return select(last).join(DocumentTexts, says).where(Documents.subject_id == person_id)
 
 
 @forgets
+@forgets_record
 async def forget(work: Work, person_id: UUID) -> None:
     """Take back every file about the person; take away what documents said and where they went."""
     theirs = select(Documents.id).where(Documents.subject_id == person_id)
@@ -52,9 +68,12 @@ async def forget(work: Work, person_id: UUID) -> None:
 
 @job("people.delete_prints")
 async def delete_prints(work: Work, person: str) -> None:
-    """Delete the prints of an erased person's documents, which nobody can open any more."""
-    if await work.db.get(Erasures, UUID(person)) is None:
-        return  # nobody was erased: nothing may be taken
-    query = select(DocumentViews.id).join(Documents, Documents.id == DocumentViews.document_id)
-    for view_id in (await work.db.scalars(query.where(Documents.subject_id == UUID(person)))).all():
+    """Delete the prints of a person's documents that say nothing any more."""
+    says = exists().where(DocumentTexts.document_id == Documents.id)
+    query = (
+        select(DocumentViews.id)
+        .join(Documents, Documents.id == DocumentViews.document_id)
+        .where(Documents.subject_id == UUID(person), ~says)
+    )
+    for view_id in (await work.db.scalars(query, execution_options=audit.WRITE_PATH)).all():
         await work.objects.delete(object_key(view_id))

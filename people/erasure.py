@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, ForeignKey, Index, exists, or_, select, update
+from sqlalchemy import ForeignKey, Index, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -25,6 +25,7 @@ from people import audit
 from people.administration import require_at
 from people.closed_accounts import close_account
 from people.erased_rows import forget_person
+from people.erasure_requests import open_request, unwilling
 from people.facts import RightsChanged, emit
 from people.holds import held
 from people.members import is_staff, known
@@ -42,12 +43,11 @@ from storage.jobs import Work, enqueue, job
 from storage.objects import Objects
 from storage.settings import Settings
 
+# What the other keepers' agreement takes away (people/erasure_requests.py).
+WAITS_BELONGS: Final = "elsewhere"
+WAITS_RECORDS: Final = "records_elsewhere"
 Forget = Callable[[Work, UUID], Awaitable[None]]
 _forgets: Final[list[Forget]] = []
-# SQL: this room keeps something of the person (first id) for another organisation than the second.
-KeptElsewhere = Callable[[UUID, UUID], ColumnElement[bool]]
-_kept_elsewhere: Final[list[KeptElsewhere]] = []
-_RECORDS: Final = (Kind.RECORD.value, Kind.APPOINTMENT.value)
 
 
 class Erasures(Base):
@@ -83,7 +83,7 @@ class NewErasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: ErasureReason
 
 
-class Erasure(msgspec.Struct, frozen=True):
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an erased person."""
 
     person_id: UUID
@@ -91,6 +91,12 @@ class Erasure(msgspec.Struct, frozen=True):
     erased_at: datetime
     # False while rooms are still taking away what lay plain.
     done: bool
+    # What is left of the name; all of it of somebody whose erasure is unfinished.
+    name: str = ""
+    # Whether the log of erasures has it; None when the log cannot be trusted.
+    logged: bool | None = True
+    # The log has it, and it was never done: the house does it within two hours.
+    unfinished: bool = False
 
 
 class NotErasable(Refused):
@@ -106,12 +112,6 @@ def forgets(forget: Forget) -> Forget:
     return forget
 
 
-def keeps_elsewhere(check: KeptElsewhere) -> KeptElsewhere:
-    """Decorate how a room finds what other organisations keep, sealed under the person's key."""
-    _kept_elsewhere.append(check)
-    return check
-
-
 async def erase(  # noqa: PLR0917 - stores, who, where, whom: all of them each time
     db: AsyncSession,
     settings: Settings,
@@ -121,7 +121,7 @@ async def erase(  # noqa: PLR0917 - stores, who, where, whom: all of them each t
     new: NewErasure,
     now: datetime,
 ) -> Erasure:
-    """Erase a person of the organisation; twice is once.
+    """Erase a person of the organisation, when every other keeper has agreed; twice is once.
 
     Raises NotFound, Forbidden, StepUpNeeded, NotErasable, ObjectsAway, BrokenLog.
     """
@@ -130,35 +130,55 @@ async def erase(  # noqa: PLR0917 - stores, who, where, whom: all of them each t
     done = await db.get(Erasures, new.person_id)
     if done is not None and done.organisation_id == organisation_id:
         return _erasure(done)
-    query = select(Persons.id).where(
-        Persons.id == new.person_id, known(Persons.id, organisation_id, now)
-    )
-    if await db.scalar(query.with_for_update()) is None:
-        raise NotFound
-    reasons = await _against(db, caller.person_id, new.person_id, organisation_id, now)
+    person = await known_here(db, new.person_id, organisation_id, now, lock=True)
+    done = await db.get(Erasures, person.id)
+    if done is not None:
+        return _erasure(done)
+    reasons = await against(db, caller.person_id, person.id, organisation_id, now)
     if reasons:
         raise NotErasable(reasons=reasons)
-    erased = Erased(owner=new.person_id, at=now, reason=new.reason.value)
-    row = await _erase(db, erased, organisation_id, caller.person_id, now)
-    thing = Thing(subject_id=new.person_id, organisation_id=organisation_id)
-    details = {"reason": new.reason.value}
-    await audit.acted(db, caller.person_id, "person_erased", thing, now, details=details)
-    await erasure_log.append(settings, objects, erased)
+    erased = Erased(owner=person.id, at=now, reason=new.reason.value)
+    row = await carry_out(db, settings, objects, caller.person_id, organisation_id, erased)
     return _erasure(row)
 
 
-async def list_erasures(
-    db: AsyncSession, caller: Caller, organisation_id: UUID, now: datetime
-) -> list[Erasure]:
-    """Give whom the organisation erased, newest first: ids and reasons, nothing else is left."""
-    require_at(caller.actor, Act.ERASE_PERSON, organisation_id, now)
-    query = (
-        select(Erasures)
-        .where(Erasures.organisation_id == organisation_id)
-        .order_by(Erasures.erased_at.desc(), Erasures.person_id)
-        .limit(200)
-    )
-    return [_erasure(row) for row in (await db.scalars(query)).all()]
+async def carry_out(  # noqa: PLR0917 - stores, who, where, whom
+    db: AsyncSession,
+    settings: Settings,
+    objects: Objects,
+    by: UUID,
+    organisation_id: UUID,
+    erased: Erased,
+) -> Erasures:
+    """Erase somebody against whom nothing stands, behind the person's lock.
+
+    Raises ObjectsAway, BrokenLog.
+    """
+    now = erased.at
+    row = await _erase(db, erased, organisation_id, by, now)
+    asked = await open_request(db, erased.owner, now)
+    if asked is not None:
+        asked.ended, asked.ended_at = "done", now
+        await db.flush()
+    thing = Thing(subject_id=erased.owner, organisation_id=organisation_id)
+    details = {"reason": erased.reason}
+    await audit.acted(db, by, "person_erased", thing, now, details=details)
+    await erasure_log.append(settings, objects, erased)
+    return row
+
+
+async def known_here(
+    db: AsyncSession, person_id: UUID, organisation_id: UUID, now: datetime, *, lock: bool = False
+) -> Persons:
+    """Give a person who belongs to the organisation, or did. Raises NotFound.
+
+    With `lock` holds, answers and erasures come one after the other, each seen by the next.
+    """
+    query = select(Persons).where(Persons.id == person_id, known(Persons.id, organisation_id, now))
+    person: Persons | None = await db.scalar(query.with_for_update() if lock else query)
+    if person is None:
+        raise NotFound
+    return person
 
 
 async def replay(db: AsyncSession, erased: Sequence[Erased], now: datetime) -> int:
@@ -231,7 +251,7 @@ async def _erase(
     return await db.get_one(Erasures, person_id)
 
 
-async def _against(
+async def against(
     db: AsyncSession, caller_id: UUID, person_id: UUID, organisation_id: UUID, now: datetime
 ) -> list[str]:
     """Say what stands against erasing somebody, in words."""
@@ -240,42 +260,31 @@ async def _against(
         Relations.kind == Kind.APPOINTMENT.value,
         Relations.live(now),
     )
-    elsewhere = exists().where(
-        Relations.actor_id == person_id,
-        Relations.organisation_id.is_not(None),
-        Relations.organisation_id != organisation_id,
-        Relations.live(now),
-    )
-    listed = exists().where(
-        RosterEntries.person_id == person_id,
-        RosterEntries.organisation_id != organisation_id,
-        RosterEntries.live(now),
-    )
-    # One key seals what every organisation wrote: nobody destroys it over another one's records.
-    read_elsewhere = exists().where(
-        Relations.subject_id == person_id,
-        Relations.kind.in_(_RECORDS),
-        Relations.organisation_id != organisation_id,
-        Relations.live(now),
-    )
-    kept = [check(person_id, organisation_id) for check in _kept_elsewhere]
     guards = exists().where(
         Relations.actor_id == person_id,
         Relations.kind == Kind.GUARDIANSHIP.value,
         Relations.live(now),
     )
+    query = select(held(person_id, now), is_staff(person_id, now), ahead, guards)
+    is_held, works, is_ahead, is_guardian = (await db.execute(query)).one()
+    # One key seals what every organisation wrote: nobody destroys it over another one's records.
+    others = await unwilling(db, person_id, organisation_id, now)
     words = {
-        "held": held(person_id, now),
-        "employed": is_staff(person_id, now),
-        "visit_ahead": ahead,
-        "elsewhere": or_(elsewhere, listed),
-        "records_elsewhere": or_(read_elsewhere, *kept),
-        "guardian": guards,
+        "oneself": person_id == caller_id,
+        "held": is_held,
+        "employed": works,
+        "visit_ahead": is_ahead,
+        WAITS_BELONGS: any(one.belongs for one in others),
+        WAITS_RECORDS: any(one.records for one in others),
+        "guardian": is_guardian,
     }
-    found = (await db.execute(select(*words.values()))).one()
-    reasons = [word for word, stands in zip(words, found, strict=True) if stands]
-    return [*(["oneself"] if person_id == caller_id else []), *reasons]
+    return [word for word, stands in words.items() if stands]
 
 
 def _erasure(row: Erasures) -> Erasure:
-    return Erasure(row.person_id, row.reason, row.erased_at, row.done_at is not None)
+    return Erasure(
+        person_id=row.person_id,
+        reason=row.reason,
+        erased_at=row.erased_at,
+        done=row.done_at is not None,
+    )

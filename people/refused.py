@@ -33,6 +33,10 @@ Refused
 ├── people.first_administrator.NameEmpty   422 name_empty
 ├── api.exports.ExportRunning         409 export_running
 ├── people.erasure.NotErasable        409 not_erasable   params: reasons
+├── people.erasure_answers.ErasureAsked 409 erasure_asked
+├── people.erasure_answers.NobodyToAsk  409 nobody_to_ask
+├── people.erasure_answers.RequestOver  409 erasure_request_over
+├── people.erasure_answers.BadAnswer    422 bad_answer   errors: why
 ├── people.holds.HoldInThePast        422 bad_time       errors: until
 ├── people.guardians.NotAChild        409 not_a_child
 ├── people.guardians.GuardianTooYoung 409 guardian_too_young
@@ -54,6 +58,8 @@ Refused
 ├── people.document_drafts.DocumentNotDraft 409 document_not_draft
 ├── people.document_drafts.DocumentChanged  409 document_changed    params: changes
 ├── people.document_prints.DocumentPrinting 409 document_printing
+├── people.document_outside.SignerAway      503 signer_away      params: retry_after_s
+├── people.document_outside.SignatureUnfit  503 signature_unfit
 ├── people.document_deliveries.DeliveryAnswered 409 delivery_answered
 ├── people.document_deliveries.NoSchoolView 409 no_school_view
 ├── telemed.readings.BadReadings      422 bad_measurement, errors

@@ -1,34 +1,39 @@
 """How long what is kept, and the job that deletes what is past its time; never what is held.
 
-CLASSES is the whole table, shown to operators in docs/retention.md. Where the house itself decides
-(its own tracks of sign-ins, codes, throttles) the times stand here, short. Health records, lessons'
-journals and the audit have no time here: 323-FZ art. 79 part 1 item 12 obliges a clinic to keep
-them and leaves the term to the ministry's orders (its letter of 07.12.2015 No. 13-2/1538 and later
-lists name 25 years for the outpatient card), and which order binds an installation is for its
-operator to say. They are never deleted by age, only by erasure (people/erasure.py).
+CLASSES is the table of what the house decides by itself (its own tracks of sign-ins, codes,
+throttles): short times, shown to administrators with what the operator says of health records
+(`YANASHA_KEEP_HEALTH_RECORDS_YEARS`; without a word they are kept for ever, see
+people/health_retention.py). Lessons' journals and the audit have no time. 323-FZ art. 79 part 1
+item 12 obliges a clinic to keep records and leaves the term to the ministry's orders; which order
+binds an installation is for its operator to say.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people.administration import require_at
 from people.codes import Codes
+from people.erasure_requests import ErasureRequests
 from people.first_administrator import FirstCodes
 from people.holds import held
 from people.identities import IdentityJourneys
 from people.links import EntryLinks
 from people.notices import Notices
 from people.passkeys import PasskeyChallenges
+from people.policy import Act, Actor
 from people.second_steps import SecondSteps
 from people.sessions import Sessions
 from people.throttle import SignInFailures
 from people.tickets import Tickets
 from storage.engine import Base
 from storage.jobs import Work, job
+from storage.settings import Settings
 
 # Rows of one statement and statements of one night: a table that grew for years takes some nights.
 _AT_ONCE = 2000
@@ -36,8 +41,12 @@ _TURNS = 50
 
 
 class Class(msgspec.Struct, frozen=True):
-    """Rows of a table that are deleted `kept` after `since`; `whose` says who may hold them."""
+    """Rows of a table that are deleted `kept` after `since`; `whose` says who may hold them.
 
+    `name` is the code of a sentence on the page.
+    """
+
+    name: str
     table: type[Base]
     since: Callable[[], Any]
     kept: timedelta
@@ -46,6 +55,7 @@ class Class(msgspec.Struct, frozen=True):
 
 
 NOTICES: Final = Class(
+    "notices",
     Notices,
     lambda: Notices.read_at,
     timedelta(days=365),
@@ -54,12 +64,14 @@ NOTICES: Final = Class(
 )
 CLASSES: Final = (
     Class(
+        "tickets",
         Tickets,
         lambda: Tickets.expires_at,
         timedelta(days=1),
         "a socket's ticket lives half a minute",
     ),
     Class(
+        "sessions",
         Sessions,
         lambda: func.coalesce(Sessions.ended_at, Sessions.expires_at),
         timedelta(days=90),
@@ -67,6 +79,7 @@ CLASSES: Final = (
         lambda: Sessions.person_id,
     ),
     Class(
+        "codes",
         Codes,
         lambda: Codes.expires_at,
         timedelta(days=30),
@@ -74,34 +87,75 @@ CLASSES: Final = (
         lambda: Codes.person_id,
     ),
     Class(
+        "links",
         EntryLinks,
         lambda: EntryLinks.expires_at,
         timedelta(days=90),
         "one-time links, long over",
         lambda: EntryLinks.person_id,
     ),
-    Class(SecondSteps, lambda: SecondSteps.expires_at, timedelta(days=1), "sign-ins not finished"),
     Class(
+        "second_steps",
+        SecondSteps,
+        lambda: SecondSteps.expires_at,
+        timedelta(days=1),
+        "sign-ins not finished",
+    ),
+    Class(
+        "challenges",
         PasskeyChallenges,
         lambda: PasskeyChallenges.expires_at,
         timedelta(days=1),
         "challenges not answered",
     ),
     Class(
+        "journeys",
         IdentityJourneys,
         lambda: IdentityJourneys.expires_at,
         timedelta(days=1),
         "sign-ins elsewhere not finished",
     ),
-    Class(FirstCodes, lambda: FirstCodes.expires_at, timedelta(days=1), "first codes not used"),
     Class(
+        "first_codes",
+        FirstCodes,
+        lambda: FirstCodes.expires_at,
+        timedelta(days=1),
+        "first codes not used",
+    ),
+    Class(
+        "throttles",
         SignInFailures,
         lambda: SignInFailures.last_at,
         timedelta(days=30),
         "throttles of sign-in, without effect after a day",
     ),
     NOTICES,
+    Class(
+        "erasure_requests",
+        ErasureRequests,
+        lambda: func.coalesce(ErasureRequests.ended_at, ErasureRequests.until),
+        timedelta(days=365),
+        "requests to erase somebody: the audit keeps who asked and answered",
+        lambda: ErasureRequests.person_id,
+    ),
 )
+
+
+class KeptFor(msgspec.Struct, frozen=True):
+    """A class as administrators see it: days, or years; neither: for ever."""
+
+    name: str
+    days: int | None = None
+    years: int | None = None
+
+
+def kept_for(
+    settings: Settings, actor: Actor, organisation_id: UUID, now: datetime
+) -> list[KeptFor]:
+    """Say how long what is kept; health records first. Raises NotFound, Forbidden."""
+    require_at(actor, Act.ERASE_PERSON, organisation_id, now)
+    health = KeptFor("health", years=settings.keep_health_records_years)
+    return [health, KeptFor("audit"), *(KeptFor(one.name, one.kept.days) for one in CLASSES)]
 
 
 @job("people.retain", cron="50 9 * * *")  # noon in the region: a house may be off at night

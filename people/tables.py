@@ -14,6 +14,7 @@ from people.document_deliveries import DocumentDeliveries
 from people.document_signing import DocumentNumbers
 from people.documents import Documents, DocumentTexts, DocumentViews
 from people.erasure import Erasures
+from people.erasure_requests import ErasureAnswers, ErasureRequests
 from people.files import Files
 from people.first_administrator import FirstCodes
 from people.guardians import GuardianLimits, Guardianships, HealthShares
@@ -63,6 +64,8 @@ __all__ = [
     "DocumentViews",
     "Documents",
     "EntryLinks",
+    "ErasureAnswers",
+    "ErasureRequests",
     "Erasures",
     "Files",
     "FirstCodes",

@@ -16,8 +16,10 @@ from urllib.parse import quote, unquote, urlsplit
 from storage.addresses import draw_ports, is_host_name, lan_addresses, lan_names, socket_place
 from storage.bad_setting import BadSetting as BadSetting  # noqa: PLC0414 - also ours to give
 from storage.outside_provider import OutsideProvider
+from storage.outside_signer import OutsideSigner
 from storage.secrets import secret
 
+_YEARS = (3, 100)
 _PORT_MAX = 65535
 # sockaddr_un holds 108 bytes with the closing zero (unix(7)).
 _SOCKET_PATH_MAX = 107
@@ -67,11 +69,13 @@ class Settings:
     lan: bool = False
     more_origins: tuple[str, ...] = ()
     oidc: OutsideProvider | None = None
+    signer: OutsideSigner | None = None
     staff_second_factor: str = "required"
     smtp: SmtpPlace | None = None
     mail_from: str = "yanasha@localhost"
     clamd: str | None = None
     backups: str | None = field(default=None, repr=False)  # a folder, or a bucket with its keys
+    keep_health_records_years: int | None = None  # None: for ever
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -99,6 +103,7 @@ class Settings:
             lan=_switch(environ, "YANASHA_LAN"),
             more_origins=tuple(_origins(environ)),
             oidc=OutsideProvider.from_env(environ),
+            signer=OutsideSigner.from_env(environ),
             staff_second_factor=_word(
                 environ, "YANASHA_STAFF_SECOND_FACTOR", ("required", "offered")
             ),
@@ -106,6 +111,7 @@ class Settings:
             mail_from=_mail_from(environ, domain),
             clamd=_clamd(environ),
             backups=_text(environ, "YANASHA_BACKUPS"),
+            keep_health_records_years=_years(environ, "YANASHA_KEEP_HEALTH_RECORDS_YEARS"),
         )
         if settings.domain is not None and settings.lan:
             raise BadSetting("YANASHA_LAN", "cannot be used together with YANASHA_DOMAIN.")
@@ -134,11 +140,13 @@ class Settings:
             "YANASHA_LAN": "1" if self.lan else "",
             "YANASHA_ORIGINS": ",".join(self.more_origins),
             **(self.oidc.to_env() if self.oidc else {}),
+            **(self.signer.to_env() if self.signer else {}),
             "YANASHA_STAFF_SECOND_FACTOR": self.staff_second_factor,
             "YANASHA_SMTP_URL": self.smtp.url if self.smtp else "",
             "YANASHA_MAIL_FROM": self.mail_from,
             "YANASHA_CLAMD": self.clamd or "",
             "YANASHA_BACKUPS": self.backups or "",
+            "YANASHA_KEEP_HEALTH_RECORDS_YEARS": str(self.keep_health_records_years or ""),
         }
         return {name: value for name, value in values.items() if value}
 
@@ -431,3 +439,13 @@ def _clamd(environ: Mapping[str, str]) -> str | None:
         wrong = f"is neither a socket's path nor host:port: {given!r}."
         raise BadSetting("YANASHA_CLAMD", wrong) from None
     return given
+
+
+def _years(environ: Mapping[str, str], name: str) -> int | None:
+    """After what time something is deleted; so short a time that it must be a slip is refused."""
+    given = _text(environ, name)
+    if given is None:
+        return None
+    if not given.isascii() or not given.isdigit() or not _YEARS[0] <= int(given) <= _YEARS[1]:
+        raise BadSetting(name, f"is not a number from {_YEARS[0]} to {_YEARS[1]}: {given!r}.")
+    return int(given)

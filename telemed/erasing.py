@@ -1,17 +1,21 @@
 """What this room takes away of an erased person: what was measured, and whatever else lies plain.
 
 Notes and ECG objects are sealed under the destroyed key, but for those from before there were keys:
-these are taken away too. Visits stay as ids and times, and keep other organisations' administrators
-from erasing the person.
+these are taken away too. Visits stay as ids and times, and no erasure comes without the word of
+the organisation where one was.
 """
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, select, update
+from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
 from people.device_tokens import Devices
-from people.erasure import forgets, keeps_elsewhere
+from people.erasure import forgets
+from people.keepers import keeps
 from storage.jobs import Work
 from telemed.ecg import EcgFrames, EcgStreams
 from telemed.ecg_chunks import forget_plain_chunks
@@ -20,10 +24,11 @@ from telemed.reading_tables import ReadingDays, ReadingHours, ReadingKeys, Readi
 from telemed.visits import Visits
 
 
-@keeps_elsewhere
-def visits_elsewhere(person_id: UUID, organisation_id: UUID) -> ColumnElement[bool]:
-    """SQL: the person was, or will be, a patient of another organisation."""
-    return exists().where(Visits.patient_id == person_id, Visits.organisation_id != organisation_id)
+@keeps
+def visits_kept(person_id: Any) -> Select[UUID, datetime]:
+    """SQL: where the person was, or will be, a patient, and since when."""
+    since = func.coalesce(Visits.closed_at, Visits.starts_at)
+    return select(Visits.organisation_id, since).where(Visits.patient_id == person_id)
 
 
 @forgets
@@ -32,13 +37,23 @@ async def forget(work: Work, person_id: UUID) -> None:
 
     Raises ObjectsAway: the erasure is not done before plain objects are gone.
     """
-    streams = select(EcgStreams.stream).where(EcgStreams.person_id == person_id)
-    devices = select(Devices.id).where(Devices.person_id == person_id)
     visits = select(Visits.id).where(Visits.patient_id == person_id)
-    for statement in (
+    plain = (
         update(VisitNotes)
         .where(VisitNotes.visit_id.in_(visits), VisitNotes.sealed.is_(None))
-        .values(text=None, sealed=b""),
+        .values(text=None, sealed=b"")
+    )
+    quietly = plain.execution_options(synchronize_session=False, **audit.WRITE_PATH)
+    await work.db.execute(quietly)
+    await forget_measured(work.db, person_id)
+    await forget_plain_chunks(work, person_id)
+
+
+async def forget_measured(db: AsyncSession, person_id: UUID) -> None:
+    """Delete readings, what hours and days came to, and loose frames."""
+    streams = select(EcgStreams.stream).where(EcgStreams.person_id == person_id)
+    devices = select(Devices.id).where(Devices.person_id == person_id)
+    for statement in (
         delete(ReadingKeys).where(ReadingKeys.device_id.in_(devices)),
         delete(ReadingHours).where(ReadingHours.person_id == person_id),
         delete(ReadingDays).where(ReadingDays.person_id == person_id),
@@ -46,5 +61,4 @@ async def forget(work: Work, person_id: UUID) -> None:
         delete(EcgFrames).where(EcgFrames.stream.in_(streams)),
     ):
         quietly = statement.execution_options(synchronize_session=False, **audit.WRITE_PATH)
-        await work.db.execute(quietly)
-    await forget_plain_chunks(work, person_id)
+        await db.execute(quietly)

@@ -148,6 +148,12 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     # Of nobody here: the body names somebody who is not, the path no hold there is.
     "erasePerson": at_desk({404}),
     "listErasures": at_desk({200}),
+    "planErasure": at_desk({200}),
+    "listErasureRequests": at_desk({200}),
+    "askErasure": at_desk({404}),
+    "answerErasure": at_desk({404}),
+    "withdrawErasure": at_desk({404}),
+    "listRetention": at_desk({200}),
     "setHold": at_desk({404}),
     "listHolds": at_desk({200}),
     "liftHold": at_desk({404}),
@@ -340,7 +346,9 @@ MATRIX: dict[str, dict[str, set[int]]] = {
 }
 
 # Of an organisation's operations those that name one of its people, in the path or the body.
-NAMES_PERSON = frozenset({"issueLink", "giveHat", "takeHat", "takeBack", "letGo", "resetFactors"})
+NAMES_PERSON = frozenset(
+    {"issueLink", "giveHat", "takeHat", "takeBack", "letGo", "resetFactors", "planErasure"}
+)
 # What an administrator is asked to do to himself: to others it would end what is asked later.
 OF_ONESELF = frozenset({"giveHat", "takeHat", "takeBack", "letGo", "resetFactors"})
 

@@ -65,6 +65,8 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "answerDelivery": {"accepted": True},
     "breakGlass": {"reason": "-"},
     "erasePerson": {"person_id": str(uuid4()), "reason": "asked"},
+    "askErasure": {"person_id": str(uuid4()), "reason": "asked"},
+    "answerErasure": {"answer": "agreed"},
     "setHold": {"person_id": str(uuid4()), "reason": "-"},
     "reviewBreakGlass": {"justified": True},
     "issueCards": {"person_ids": []},

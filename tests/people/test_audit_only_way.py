@@ -63,6 +63,9 @@ WRITE_PATH = frozenset(
     {
         ("people/document_prints.py", "print_document"),  # the job prints, nobody sees it
         ("people/erasing.py", "forget"),  # deletes what is an erased person's
+        ("people/erasing.py", "delete_prints"),  # a job deletes objects, nobody sees them
+        ("people/health_retention.py", "over"),  # jobs compare days, nobody sees them
+        ("people/health_retention.py", "_is_over"),
         ("people/files.py", "there"),  # a repeat is answered with the file that is there
         ("people/files.py", "require_room"),  # sums of bytes, for quotas
         ("people/lost_files.py", "reconcile"),  # the job compares ids, nobody sees them
@@ -71,6 +74,9 @@ WRITE_PATH = frozenset(
         ("storage/migrations/versions/2026_11_22_rollups.py", "downgrade"),  # rows go back
         ("telemed/reading_tables.py", "_with_trigger"),  # a trigger is made
         ("telemed/erasing.py", "forget"),  # deletes what is an erased person's
+        ("telemed/erasing.py", "forget_measured"),
+        ("telemed/retaining.py", "forget_record"),  # deletes what is past its time
+        ("telemed/retaining.py", "delete_recordings"),
         ("telemed/months.py", "move_readings"),  # a job moves rows, nobody sees them
         ("telemed/readings.py", "_there"),  # a repeat is answered with the row that is there
         ("telemed/ecg.py", "open_stream"),  # a recorder is told how far it is stored

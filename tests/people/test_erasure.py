@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 import pytest
 from card_world import person_with
 from sqlalchemy import func, select
@@ -23,9 +24,9 @@ from people.erasure import (
     NotErasable,
     erase,
     forget_erased,
-    list_erasures,
     replay,
 )
+from people.erasures_done import finish_erasures, list_erasures
 from people.facts import RightsChanged, take
 from people.holds import NewHold, lift_hold, list_holds, set_hold
 from people.notices import Notices, notify
@@ -129,7 +130,9 @@ async def test_an_erased_person_is_a_tombstone(world: World, now: datetime) -> N
     again = await world.erase(caller(admin, now), patient.id, now)
     assert again == done
     assert len(erasure_log.read(home)) == 1
-    assert await list_erasures(db, caller(admin, now), clinic.id, now) == [done]
+    (shown,) = await list_erasures(db, home, caller(admin, now), clinic.id, now)
+    assert (shown.person_id, shown.logged, shown.done) == (patient.id, True, False)
+    assert "Хасан" not in shown.name
 
 
 async def test_what_stands_against_it_is_said_in_words(world: World, now: datetime) -> None:
@@ -244,3 +247,42 @@ async def test_rooms_forget_whom_was_erased_and_nobody_else(
         await forget_erased(work, str(person))
     assert asked == [patient.id]
     assert (await db.get_one(Erasures, patient.id)).done_at == now
+
+
+async def test_what_broke_off_is_shown_and_then_done(world: World, now: datetime) -> None:
+    """A line of the log without its commit; not done while somebody holds the person."""
+    db, home, objects, admin, clinic, patient, doctor = world
+    await key_of(db, patient.id, now)
+    await erasure_log.append(home, objects, Erased(owner=patient.id, at=now, reason="court"))
+    who, later = caller(admin, now), now + timedelta(hours=1)
+    assert await list_erasures(db, home, who, clinic.id, now) == []  # it may be being done
+    fresh = msgspec.structs.replace(who, proved_at=later)
+    (left,) = await list_erasures(db, home, fresh, clinic.id, later)
+    assert (left.unfinished, left.done, left.reason) == (True, False, "court")
+    assert "Хасан" in left.name
+
+    hold = await set_hold(db, fresh, clinic.id, NewHold(person_id=patient.id, reason="суд"), later)
+    work = Work(db, objects, home, later)
+    await finish_erasures(work)
+    assert await db.get(Erasures, patient.id) is None
+    await lift_hold(db, fresh, clinic.id, hold.id, later)
+    await finish_erasures(work)
+    await finish_erasures(work)
+
+    with pytest.raises(KeyGone):
+        await key_of(db, patient.id, later)
+    (shown,) = await list_erasures(db, home, fresh, clinic.id, later)
+    assert (shown.person_id, shown.unfinished, shown.erased_at) == (patient.id, False, now)
+    assert (await key_of(db, doctor.id, later)).owner == doctor.id
+
+
+async def test_a_log_that_was_changed_is_not_believed(world: World, now: datetime) -> None:
+    """The page says so of every row, and nothing is finished by it."""
+    db, home, objects, admin, clinic, patient, _ = world
+    await world.erase(caller(admin, now), patient.id, now)
+    path = erasure_log.log_path(home)
+    path.write_bytes(path.read_bytes().replace(b"asked", b"court"))
+    (shown,) = await list_erasures(db, home, caller(admin, now), clinic.id, now)
+    assert shown.logged is None
+    with pytest.raises(erasure_log.BrokenLog):
+        await finish_erasures(Work(db, objects, home, now + timedelta(hours=1)))

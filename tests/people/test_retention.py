@@ -1,6 +1,7 @@
 """Retention: what is past its time goes, what is held or still needed stays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,9 +12,12 @@ from people.holds import LegalHolds
 from people.notices import Notices, notify
 from people.organisations import Organisations
 from people.persons import Persons
-from people.retention import CLASSES, retain
+from people.policy import Actor
+from people.refused import NotFound
+from people.retention import CLASSES, KeptFor, kept_for, retain
 from people.sessions import Sessions, start_session
-from storage.engine import Base
+from storage.bad_setting import BadSetting
+from storage.engine import Base, new_id
 from storage.jobs import Work
 from storage.objects import Objects
 from storage.settings import Settings
@@ -78,8 +82,34 @@ async def test_a_live_session_and_an_unread_notice_stay_however_old(
 
 
 def test_every_class_says_why_and_none_is_of_health() -> None:
-    """Health records are never deleted for their age."""
+    """Health records go as whole records, when an operator says so, and never row by row."""
     assert all(one.why and one.kept >= timedelta(days=1) for one in CLASSES)
     tables = {one.table.__tablename__ for one in CLASSES}
     assert not tables & {"readings", "visit_notes", "visits", "ecg_chunks", "audit_acts"}
-    assert len(tables) == len(CLASSES)
+    assert len(tables) == len({one.name for one in CLASSES}) == len(CLASSES)
+
+
+def test_administrators_are_shown_every_class(
+    stores: Settings, admin: Actor, clinic: Organisations, now: datetime
+) -> None:
+    """What an operator says of health records too; strangers are shown nothing."""
+    kept = kept_for(replace(stores, keep_health_records_years=25), admin, clinic.id, now)
+    assert kept[0] == KeptFor("health", years=25)
+    assert {one.name for one in kept} == {"health", "audit", *(one.name for one in CLASSES)}
+    assert kept_for(stores, admin, clinic.id, now)[0] == KeptFor("health")
+    with pytest.raises(NotFound):
+        kept_for(stores, Actor(new_id()), clinic.id, now)
+
+
+@pytest.mark.parametrize("wrong", ["0", "2", "101", "-5", "25 лет", "2.5"])
+def test_a_time_that_must_be_a_slip_is_refused(wrong: str) -> None:
+    """What is deleted by mistake comes back from no setting."""
+    with pytest.raises(BadSetting, match="YANASHA_KEEP_HEALTH_RECORDS_YEARS"):
+        Settings.from_env({"YANASHA_KEEP_HEALTH_RECORDS_YEARS": wrong})
+
+
+def test_without_a_word_of_the_operator_health_records_stay_for_ever() -> None:
+    """And with one, programs that are started by others are told the same."""
+    assert Settings.from_env({}).keep_health_records_years is None
+    said = Settings.from_env({"YANASHA_KEEP_HEALTH_RECORDS_YEARS": "25"})
+    assert Settings.from_env(said.to_env()).keep_health_records_years == 25
