@@ -55,11 +55,12 @@ def decode_rows(count: int = 200_000, rounds: int = 5) -> list[Row]:
     messages = said * (count // len(said))
     best = float("inf")
     for _ in range(rounds):
-        started = time.perf_counter()
+        # Of the processor, not of the clock: a core is what the bar is for.
+        started = time.process_time()
         for message in messages:
             reading = decode(message)
             _ = reading.flags
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     assert reading.systolic == 138
     assert reading.taken_at is not None
     return [at_least("gatt.decode", len(messages) / best, "messages/s a core", bar=1_000_000)]
