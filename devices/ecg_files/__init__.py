@@ -1,0 +1,11 @@
+"""ECG recordings in the files that recorders and telephones make.
+
+`read` knows a file by what is in it, never by its name; `write_wfdb` and `write_edf` write what was
+read. The libraries that read EDF+ and DICOM are loaded when they are needed, and only a confined
+child should need them (telemed/file_child.py).
+"""
+
+from devices.ecg_files.model import BadFile, EcgRecording, Fault, Lead, Mark
+from devices.ecg_files.reading import Format, format_of, read
+
+__all__ = ["BadFile", "EcgRecording", "Fault", "Format", "Lead", "Mark", "format_of", "read"]
