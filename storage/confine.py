@@ -32,6 +32,8 @@ _FORBIDDEN: dict[str, tuple[int, int]] = {  # x86_64, aarch64
     "kill": (62, 129),
     "tkill": (200, 130),
     "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -74,11 +76,22 @@ def confine(limits: Limits, *, reads: Iterable[Path], writes: Path) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     _landlock(libc, [*reads, *_libraries()], writes)
     _seccomp(libc)
+
+
+def end_with_parent(parent: int) -> None:
+    """Be killed when this parent ends; end at once when it has already."""
+    _prctl(_libc(), _PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _prctl(libc: ctypes.CDLL, what: int, value: int, more: object = 0) -> None:

@@ -1,4 +1,4 @@
-"""The child: `python -I -m storage.file_checks.child FILE FOLDER KIND`, confined, then looking."""
+"""The child of storage/child_server.py: FILE FOLDER KIND; it confines itself, then looks."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ import msgspec
 from storage.confine import confine
 from storage.file_checks.faults import NO_ROOM, BadFile, Fault
 from storage.file_checks.judge import KEPT, LIMITS, PREVIEW, VERDICT, Verdict
-from storage.file_checks.kinds import IMAGES, TEXTS, ZIPS, Kind
+from storage.file_checks.kinds import IMAGES, SOUNDS, TEXTS, ZIPS, Kind
 from storage.limited_child import READY
 
 _MARKS = (
@@ -19,15 +19,22 @@ _MARKS = (
     (b"\x89PNG\r\n\x1a\n", frozenset({Kind.PNG})),
     (b"%PDF-", frozenset({Kind.PDF})),
     (b"PK\x03\x04", ZIPS),
+    (b"OggS", frozenset({Kind.OGG})),
+    (b"ID3", frozenset({Kind.MP3})),
 )
 _MARKUP = (b"<!doctype", b"<html", b"<script", b"<svg", b"<?xml", b"<?php", b"<body", b"<iframe")
 _HEAD = 4096
+_LAYER_3 = 0xE2  # of a frame's second byte: the rest of its mark, layer III
 
 
 def found_kinds(head: bytes) -> frozenset[Kind]:
     """The kinds a file can be by its first bytes; texts have no mark."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return frozenset({Kind.WEBP})
+    if head[4:8] == b"ftyp":
+        return frozenset({Kind.M4A})
+    if head[:1] == b"\xff" and head[1:2] and head[1] & 0xE6 == _LAYER_3:
+        return frozenset({Kind.MP3})
     for mark, kinds in _MARKS:
         if head.startswith(mark):
             return kinds
@@ -36,7 +43,7 @@ def found_kinds(head: bytes) -> frozenset[Kind]:
 
 def check(file: Path, folder: Path, said: Kind) -> Verdict:
     """Judge the file. Raises BadFile, and whatever a parser may raise."""
-    from storage.file_checks import images, office, pdfs, texts  # noqa: PLC0415
+    from storage.file_checks import images, office, pdfs, sounds, texts  # noqa: PLC0415
 
     with file.open("rb") as opened:
         head = opened.read(_HEAD)
@@ -51,13 +58,15 @@ def check(file: Path, folder: Path, said: Kind) -> Verdict:
     if said in ZIPS:
         return office.check(file, said)
     _alone(file, head)
+    if said in SOUNDS:
+        return sounds.check(file, said, folder / KEPT)
     if said in IMAGES:
         return images.check(file, said, folder / KEPT, folder / PREVIEW)
     return pdfs.check(file, folder / PREVIEW)
 
 
 def _alone(file: Path, head: bytes) -> None:
-    """Refuse a picture or a PDF that is something else as well, for who reads it otherwise."""
+    """Refuse a picture, sound or PDF that is something else as well, for who reads it otherwise."""
     low = head.lower()
     if any(mark in low for mark in _MARKUP[:3]) or b"%pdf-" in low[1:1024]:
         raise BadFile(Fault.POLYGLOT)
@@ -83,20 +92,18 @@ def _run(file: Path, folder: Path, said: Kind) -> int:
     return 0
 
 
-def main() -> None:
-    """Confine, then look."""
-    # What is loaded later than this has to be a library that lies beside Python.
+def load() -> None:
+    """Load what parses; whatever is loaded later has to be a library that lies beside Python."""
     import PIL.Image  # noqa: F401, PLC0415
     import pypdfium2  # noqa: F401, PLC0415
 
-    from storage.file_checks import images, office, pdfs, texts  # noqa: F401, PLC0415
+    from storage.file_checks import images, office, pdfs, sounds, texts  # noqa: F401, PLC0415
 
+
+def main() -> None:
+    """Confine, then look."""
     file, folder = Path(sys.argv[1]), Path(sys.argv[2])
     confine(LIMITS, reads=[file], writes=folder)
     (folder / READY).touch()
     # No tidying up: a damaged document may crash there, and the verdict is written.
     os._exit(_run(file, folder, Kind(sys.argv[3])))
-
-
-if __name__ == "__main__":
-    main()

@@ -23,6 +23,7 @@ class Fault(IntEnum):
     TOO_MANY_PAGES = 23
     NOT_TEXT = 24
     INFECTED = 25
+    TOO_LONG = 26
 
     @property
     def code(self) -> str:

@@ -11,14 +11,15 @@ from storage import limited_child
 from storage.confine import Limits
 from storage.file_checks.faults import NO_ROOM, BadFile, DiskFull, Fault
 from storage.file_checks.kinds import (
-    IMAGES,
     KINDS,
     MAX_BYTES,
     MAX_ENTRIES,
     MAX_PDF_PAGES,
     MAX_PIXELS,
     MAX_PREVIEW_BYTES,
+    MAX_SOUND_S,
     MAX_UNPACKED_BYTES,
+    REWRITTEN,
     Kind,
     kind_of,
 )
@@ -30,10 +31,18 @@ WALL_S: Final = 60.0
 MAX_KEPT_BYTES: Final = 2 * MAX_BYTES
 LIMITS: Final = Limits(cpu_s=30, memory_bytes=1536 << 20, file_bytes=MAX_KEPT_BYTES)
 KEPT, PREVIEW, VERDICT = "kept", "preview", "verdict"
-_HEADS = {Kind.JPEG: b"\xff\xd8\xff", Kind.PNG: b"\x89PNG\r\n\x1a\n", Kind.WEBP: b"RIFF"}
+_HEADS = {
+    Kind.JPEG: b"\xff\xd8\xff",
+    Kind.PNG: b"\x89PNG\r\n\x1a\n",
+    Kind.WEBP: b"RIFF",
+    Kind.M4A: b"\0\0\0",  # the length of its first box
+    Kind.MP3: b"\xff",
+    Kind.OGG: b"OggS",
+}
 _PARAMS = {
     Fault.TOO_MANY_PIXELS: {"max": MAX_PIXELS // 1_000_000},
     Fault.TOO_MANY_PAGES: {"max": MAX_PDF_PAGES},
+    Fault.TOO_LONG: {"max_minutes": MAX_SOUND_S // 60},
     Fault.UNPACKS_TOO_LARGE: {"max_mb": MAX_UNPACKED_BYTES >> 20, "max_parts": MAX_ENTRIES},
 }
 
@@ -66,7 +75,7 @@ async def judge(file: Path, name: str, folder: Path, *, wall_s: float = WALL_S) 
     """
     said = await asyncio.to_thread(_before, file, name)
     arguments = (str(file), str(folder), said.value)
-    code = await limited_child.run(
+    code = await limited_child.run_forked(
         "storage.file_checks.child", *arguments, folder=folder, wall_s=wall_s
     )
     return await asyncio.to_thread(_taken, file, folder, code)
@@ -107,7 +116,7 @@ def _taken(file: Path, folder: Path, code: int) -> Judged:
 
 def _judged(verdict: Verdict, file: Path, folder: Path) -> Judged:
     """The files of a verdict, if they are what it says. Raises OSError, ValueError."""
-    if verdict.rewritten is not (verdict.kind in IMAGES):
+    if verdict.rewritten is not (verdict.kind in REWRITTEN):
         raise ValueError(verdict.kind)
     kept = folder / KEPT if verdict.rewritten else file
     if verdict.rewritten:

@@ -1,7 +1,7 @@
 """The list of kinds that are taken, and their limits; what is not here is refused.
 
 No HEIC: nothing of ours decodes it, and a phone that is offered JPEG converts it. No SVG, HTML or
-GIF, no formats of before 2007, no archives, no sound.
+GIF, no formats of before 2007, no archives, no films.
 """
 
 from enum import StrEnum
@@ -21,6 +21,9 @@ class Kind(StrEnum):
     ODT = "odt"
     TEXT = "text"
     CSV = "csv"
+    M4A = "m4a"
+    MP3 = "mp3"
+    OGG = "ogg"
 
 
 class About(NamedTuple):
@@ -35,6 +38,8 @@ _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 IMAGES: Final = frozenset({Kind.JPEG, Kind.PNG, Kind.WEBP})
 ZIPS: Final = frozenset({Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODT})
 TEXTS: Final = frozenset({Kind.TEXT, Kind.CSV})
+SOUNDS: Final = frozenset({Kind.M4A, Kind.MP3, Kind.OGG})
+REWRITTEN: Final = IMAGES | SOUNDS
 
 KINDS: Final[dict[Kind, About]] = {
     Kind.JPEG: About(("jpg", "jpeg", "jfif"), "image/jpeg", 20 << 20),
@@ -47,6 +52,9 @@ KINDS: Final[dict[Kind, About]] = {
     Kind.ODT: About(("odt",), "application/vnd.oasis.opendocument.text", 25 << 20),
     Kind.TEXT: About(("txt",), "text/plain; charset=utf-8", 2 << 20),
     Kind.CSV: About(("csv",), "text/csv; charset=utf-8", 2 << 20),
+    Kind.M4A: About(("m4a",), "audio/mp4", 20 << 20),
+    Kind.MP3: About(("mp3",), "audio/mpeg", 20 << 20),
+    Kind.OGG: About(("ogg", "oga", "opus"), "audio/ogg", 20 << 20),
 }
 MAX_BYTES: Final = max(about.max_bytes for about in KINDS.values())
 
@@ -57,6 +65,7 @@ MAX_PREVIEW_BYTES: Final = 2 << 20
 MAX_PDF_PAGES: Final = 500
 MAX_UNPACKED_BYTES: Final = 100 << 20
 MAX_ENTRIES: Final = 2000
+MAX_SOUND_S: Final = 30 * 60
 
 
 def kind_of(name: str) -> Kind | None:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import av
 import PIL.Image
 
 Pack = Callable[[bytes], bytes]
@@ -223,6 +224,51 @@ def bomb() -> bytes:
 SCRIPTS = b"urn:oasis:names:tc:opendocument:xmlns:script:1.0"
 
 
+def sound(codec: str = "aac", writes: str = "ipod", *, seconds: float = 0.5) -> bytes:
+    """A recording of silence that says where and by what it was made."""
+    out = io.BytesIO()
+    with av.open(out, "w", format=writes, options={"fflags": "+bitexact"}) as file:
+        file.metadata.update({"title": "canary", "location": "+55.7900+049.1200/"})
+        stream = file.add_stream(codec, rate=48_000, layout="mono")
+        for at in range(0, int(seconds * 48_000), 960):
+            file.mux(stream.encode(_silence("flt" if codec == "libopus" else "fltp", 960, at)))
+        file.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def _silence(form: str, samples: int, at: int = 0) -> av.AudioFrame:
+    frame = av.AudioFrame(format=form, layout="mono", samples=samples)
+    frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+    frame.sample_rate, frame.pts = 48_000, at
+    return frame
+
+
+def long_silence() -> bytes:
+    """A small file that takes long to listen to: packets of nothing, 60 ms each."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="ogg") as file:
+        options = {"frame_duration": "60"}
+        stream = file.add_stream("libopus", rate=48_000, layout="mono", options=options)
+        data = bytes((stream.encode(_silence("flt", 2880)) + stream.encode(None))[0])
+        for at in range(0, 31 * 60 * 48_000, 2880):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts, packet.duration = stream, at, at, 2880
+            file.mux(packet)
+    return out.getvalue()
+
+
+def film() -> bytes:
+    """Moving pictures in what a sound is packed in."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="ipod") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        for _ in range(3):
+            file.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        file.mux(stream.encode(None))
+    return out.getvalue()
+
+
 def refers(what: bytes, where: bytes) -> bytes:
     """A text of LibreOffice with something that is elsewhere."""
     spaces = b"xmlns:d='urn:d' xmlns:xlink='http://www.w3.org/1999/xlink'"
@@ -377,6 +423,16 @@ ZOO: dict[str, Hostile] = {
     "a table that computes behind a comma": Hostile(
         "a.csv", lambda: b"a;b\n-2,5+1,5+(cmd|' /C calc'!A0);1\n", "file_active"
     ),
+    "a sound cut in the middle": Hostile("a.m4a", lambda: sound()[:400], "file_broken"),
+    "a film by a sound's name": Hostile("a.m4a", film, "file_mismatch"),
+    "a sound by another's name": Hostile("a.mp3", sound, "file_mismatch"),
+    "a sound that is an archive too": Hostile(
+        "a.mp3", lambda: sound("libmp3lame", "mp3") + office(), "file_polyglot"
+    ),
+    "garbage with a sound's first letters": Hostile(
+        "a.ogg", lambda: b"OggS" + bytes(range(256)) * 40, "file_broken"
+    ),
+    "half an hour of silence and more": Hostile("a.ogg", long_silence, "file_too_long"),
     "a table with lines of old": Hostile("a.csv", lambda: b"a\r=cmd()\r", "file_active"),
 }
 
@@ -404,6 +460,9 @@ GOOD: dict[str, tuple[str, Callable[[], bytes]]] = {
         ),
     ),
     "a report of packed objects": ("a.pdf", lambda: packed_script(script=b"")),
+    "a cough": ("Йөткерү.m4a", sound),
+    "a voice": ("a.mp3", lambda: sound("libmp3lame", "mp3")),
+    "a voice of a messenger": ("a.ogg", lambda: sound("libopus", "ogg")),
     "numbers as text": (
         "a.csv",
         lambda: b"a,b\n-5,+7 (900) 123-45-67\n-5,4;-1.5e-3\n-5,2026-03-01,x (y)\n-;-\n",

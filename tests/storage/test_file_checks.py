@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import PIL.Image
 import pytest
 from file_zoo import GOOD, ZOO, Hostile, bomb, photo, picture
@@ -15,6 +16,7 @@ from storage import limited_child
 from storage.file_checks import BadFile, DiskFull, Fault, Kind, judge
 from storage.file_checks.child import check
 from storage.file_checks.faults import NO_ROOM
+from storage.file_checks.kinds import REWRITTEN
 
 judging = sys.modules[judge.__module__]
 # What a child has to give up, tried by a program in its place; each line is one that got through.
@@ -71,11 +73,11 @@ def test_every_hostile_file_has_its_verdict(tmp_path: Path, hostile: Hostile) ->
 
 @pytest.mark.parametrize(("name", "make"), GOOD.values(), ids=GOOD.keys())
 def test_what_people_hand_in_is_kept(tmp_path: Path, name: str, make: Callable[[], bytes]) -> None:
-    """By its content's kind; pictures are written anew, everything else stays as it came."""
+    """By its content's kind; pictures and sounds are written anew, all else stays as it came."""
     file, folder = laid(tmp_path, make())
     verdict = check(file, folder, judging._before(file, name))
     judged = judging._judged(verdict, file, folder)
-    assert (judged.kept == file) is not (judged.kind in {Kind.JPEG, Kind.PNG, Kind.WEBP})
+    assert (judged.kept == file) is not (judged.kind in REWRITTEN)
     assert judged.size == judged.kept.stat().st_size > 0
     assert file.read_bytes() == make()
 
@@ -93,6 +95,21 @@ def test_a_photo_is_turned_and_tells_nothing_but_its_pixels(tmp_path: Path) -> N
             top, bottom = (image.convert("RGB").getpixel((24, y)) for y in (5, 60))
         assert top == pytest.approx((254, 0, 0), abs=12), "its left side is up now"
         assert bottom == pytest.approx((255, 255, 255), abs=12)
+
+
+@pytest.mark.parametrize("sound", ["a cough", "a voice", "a voice of a messenger"])
+def test_a_sound_is_the_same_bit_for_bit_and_tells_nothing_else(tmp_path: Path, sound: str) -> None:
+    """Neither its title nor where it was made."""
+    name, make = GOOD[sound]
+    file, folder = laid(tmp_path, make())
+    assert b"canary" in file.read_bytes()
+    check(file, folder, judging._before(file, name))
+    assert b"canary" not in (folder / "kept").read_bytes()
+    heard = []
+    for path in (file, folder / "kept"):
+        with av.open(str(path)) as opened:
+            heard.append([bytes(packet) for packet in opened.demux() if packet.size])
+    assert heard[0] == heard[1] != []
 
 
 def test_a_large_picture_is_scaled_down(tmp_path: Path) -> None:
@@ -189,6 +206,7 @@ async def test_a_child_that_does_not_start_is_our_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is told that a good file is broken."""
+    limited_child.end_servers()
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(limited_child.ChildAway):
         await judge(*(laid(tmp_path, photo())[0], "a.jpg", tmp_path / "made"))
