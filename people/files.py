@@ -3,7 +3,7 @@
 A room attaches a file to a thing of its own by (kind, id) and judges who may; here lie the rows,
 the quotas and the names of the objects. Objects first, row second: a row always had its objects,
 and what lost its row is taken out by people/lost_files.py. Names are sealed: they tell as much as
-what is in the file.
+what is in the file; so are the digests that whatever is read back is held against.
 
 FileRefused             422 file_…   errors: file; one of storage/file_checks' faults, or infected
 FileTooLarge            413 file_too_large         params: max_mb
@@ -12,7 +12,10 @@ FileIdUsed              409 file_id_used
 FileLost                410 file_lost
 """
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +35,7 @@ from storage.data_keys import DataKey, row
 from storage.engine import Base, new_id
 from storage.file_checks import KINDS, BadFile, Fault, Judged, Kind
 from storage.objects import Objects, ObjectsError
-from storage.sealed_objects import put_sealed, read_sealed
+from storage.sealed_objects import DamagedObject, put_sealed, read_sealed
 
 OBJECTS: Final = "files/"  # where all of them lie in the object store
 MAX_NAME: Final = 200
@@ -42,6 +45,7 @@ ORGANISATION_BYTES: Final = 50 << 30
 ABOUT_FILES: Final = 50  # of one thing: a list of them is read whole
 PREVIEW_TYPE: Final = "image/webp"
 _PIECE: Final = 1 << 20
+_SHA256: Final = 32
 
 
 class FileRefused(Refused):
@@ -109,6 +113,8 @@ class Files(Base):
     received: Mapped[int]  # bytes as they came; `size` as they are kept
     size: Mapped[int]
     preview_size: Mapped[int | None]
+    # SHA-256 of the plain bytes, of the file and then of its small picture; of older rows unknown.
+    sealed_digest: Mapped[bytes | None]
     at: Mapped[datetime]
     lost_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
@@ -146,10 +152,11 @@ class Stored(msgspec.Struct, frozen=True):
     kind: Kind
     size: int
     preview_size: int | None
+    digest: bytes | None = None
 
 
 class FoundFile(msgspec.Struct, frozen=True):
-    """One object that may be read: where, under which key, and what a browser is told of it."""
+    """One object that may be read: where, under which key, what it is, what a browser is told."""
 
     object_key: str
     data_key: DataKey
@@ -157,6 +164,7 @@ class FoundFile(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     size: int
+    sha256: bytes | None
     picture: bool
 
 
@@ -185,6 +193,7 @@ async def put(objects: Objects, data_key: DataKey, judged: Judged) -> Stored:
     Raises ObjectsAway.
     """
     object_id = new_id()
+    digest = await asyncio.to_thread(_digest, judged)
     try:
         await put_sealed(objects, *_sealed(object_id, "whole", judged.kept, data_key))
         if judged.preview is not None:
@@ -192,7 +201,7 @@ async def put(objects: Objects, data_key: DataKey, judged: Judged) -> Stored:
     except BaseException:
         await take_back(objects, object_id)
         raise
-    return Stored(object_id, judged.kind, judged.size, judged.preview_size)
+    return Stored(object_id, judged.kind, judged.size, judged.preview_size, digest)
 
 
 async def take_back(objects: Objects, object_id: UUID) -> None:
@@ -205,9 +214,25 @@ async def take_back(objects: Objects, object_id: UUID) -> None:
                 return
 
 
-def read(objects: Objects, found: FoundFile, start: int, length: int) -> AsyncIterator[bytes]:
-    """Give some of a file's bytes. Raises ObjectMissing, ObjectsAway, DamagedObject."""
-    return read_sealed(objects, found.object_key, found.data_key, found.about, start, length)
+async def read(objects: Objects, found: FoundFile, start: int, length: int) -> AsyncIterator[bytes]:
+    """Give some of a file's bytes; of a whole file not the last before its digest proved true.
+
+    Raises ObjectMissing, ObjectsAway, DamagedObject.
+    """
+    pieces = read_sealed(objects, found.object_key, found.data_key, found.about, start, length)
+    whole = (start, length) == (0, found.size)
+    digest, held, left = hashlib.sha256(), b"", length
+    async with aclosing(pieces):
+        async for piece in pieces:
+            left -= len(piece)
+            if whole:
+                digest.update(piece)
+            if held:
+                yield held
+            held = piece
+    if left != 0 or (whole and found.sha256 not in {None, digest.digest()}):
+        raise DamagedObject(f"{found.object_key} is not what was handed in")
+    yield held
 
 
 async def there(db: AsyncSession, person_id: UUID, place: Place, new: NewFile) -> Files | None:
@@ -280,6 +305,7 @@ async def hand_in(  # noqa: PLR0917 - who, where, what came and what is kept of 
         received=new.received,
         size=stored.size,
         preview_size=stored.preview_size,
+        sealed_digest=_sealed_digest(stored, data_key, new.id),
         at=now,
     )
     db.add(made)
@@ -320,6 +346,7 @@ def found(file: Files, data_key: DataKey, *, preview: bool = False) -> FoundFile
         name=name_of(file, data_key),
         media_type=media_type,
         size=size,
+        sha256=_sha256(file, data_key, part),
         picture=media_type.startswith("image/"),
     )
 
@@ -333,6 +360,30 @@ async def remove(db: AsyncSession, file: Files, now: datetime) -> None:
 def object_key(object_id: UUID, part: str) -> str:
     """Key of one object of a file."""
     return f"{OBJECTS}{object_id}/{part}"
+
+
+def _digest(judged: Judged) -> bytes:
+    """SHA-256 of the file, and behind it of its small picture."""
+    digest = b""
+    for path in (judged.kept, judged.preview):
+        if path is not None:
+            with path.open("rb") as file:
+                digest += hashlib.file_digest(file, "sha256").digest()
+    return digest
+
+
+def _sealed_digest(stored: Stored, data_key: DataKey, file_id: UUID) -> bytes | None:
+    if stored.digest is None:
+        return None
+    return data_key.seal(stored.digest, row("files", "digest", file_id))
+
+
+def _sha256(file: Files, data_key: DataKey, part: str) -> bytes | None:
+    """What the row says of an object, if it is not older than that. Raises CannotOpen."""
+    if file.sealed_digest is None:
+        return None
+    both = data_key.open(file.sealed_digest, row("files", "digest", file.id))
+    return both[:_SHA256] if part == "whole" else both[_SHA256:]
 
 
 def _about(object_id: UUID, part: str) -> bytes:

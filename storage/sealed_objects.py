@@ -89,7 +89,7 @@ async def read_sealed(  # noqa: PLR0917 - what, whose, from where: all of them e
     about: bytes,
     start: int = 0,
     length: int | None = None,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Give `length` plain bytes from `start` (to the end without it), fewer past the end.
 
     The first piece is not given before the header and that piece proved true. Raises ObjectMissing,

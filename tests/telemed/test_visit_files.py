@@ -1,6 +1,7 @@
 """Files of a visit: quotas that hold at once, rows and objects that lost each other."""
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from people import files, lost_files
 from people.audit import WRITE_PATH
 from people.files import FileIdUsed, Files, FilesFull, NewFile, Stored, plain_name
 from people.holds import LegalHolds
+from people.kept_files import kept_files
 from people.notices import Notices
 from people.refused import Forbidden, NotFound
 from storage.data_keys import destroy, key_of
@@ -21,6 +23,7 @@ from storage.engine import new_id
 from storage.file_checks import Judged, Kind
 from storage.jobs import Work
 from storage.objects import Objects
+from storage.sealed_objects import DamagedObject, put_sealed
 from storage.settings import Settings
 from telemed import visit_files
 from tests.telemed.clinic_house import House, furnish
@@ -209,6 +212,35 @@ async def kept(  # noqa: PLR0917 - what a file is made of
     query = select(Files.object_id).where(Files.id == file)
     (object_id,) = await db.scalars(query, execution_options=WRITE_PATH)
     return Kept(file, object_id)
+
+
+async def test_what_is_read_back_is_what_was_handed_in_or_nothing(
+    kept: Kept, house: House, objects: Objects, db: AsyncSession, now: datetime
+) -> None:
+    """Held against the digest that its row keeps sealed; a part of it against its length only."""
+    row = await db.get_one(Files, kept.id, execution_options=WRITE_PATH)
+    key = await key_of(db, house.patient, now)
+    whole, small = files.found(row, key), files.found(row, key, preview=True)
+    assert whole.sha256 == small.sha256 == hashlib.sha256(b"0123456789").digest()
+    assert whole.sha256 not in (row.sealed_digest or b""), "it tells what somebody has"
+    assert await _read(objects, whole) == await _read(objects, small) == b"0123456789"
+    assert [one async for one in kept_files(db, objects)] == [(kept.id, True)]
+    for other, part in ((b"9876543210", b"987"), (b"0", None)):
+        await put_sealed(objects, whole.object_key, other, key, whole.about)
+        with pytest.raises(DamagedObject):
+            await _read(objects, whole)
+        if part is not None:
+            assert await _read(objects, whole, 3) == part
+        assert [one async for one in kept_files(db, objects)] == [(kept.id, False)]
+    row.sealed_digest = None  # of before there were any
+    await put_sealed(objects, whole.object_key, b"9876543210", key, whole.about)
+    assert await _read(objects, files.found(row, key)) == b"9876543210"
+
+
+async def _read(objects: Objects, found: files.FoundFile, length: int | None = None) -> bytes:
+    """Its first bytes, or all of them."""
+    pieces = files.read(objects, found, 0, found.size if length is None else length)
+    return b"".join([piece async for piece in pieces])
 
 
 class Night:
