@@ -20,7 +20,7 @@ from api.db import asked
 from api.house import House
 from api.problems import refuses
 from people import files
-from people.files import MAX_NAME, FileRefused, FileTooLarge, FoundFile, NewFile
+from people.files import MAX_NAME, FileLost, FileRefused, FileTooLarge, FoundFile, NewFile
 from people.policy import Act
 from people.refused import Refused
 from people.relations import actor_of
@@ -36,6 +36,8 @@ from storage.file_checks import (
     judge,
     kind_of,
 )
+from storage.objects import ObjectMissing
+from storage.sealed_objects import DamagedObject
 from storage.settings import Settings
 from telemed import visit_files
 from telemed.visit_files import VisitFile
@@ -86,17 +88,21 @@ async def add_visit_file(
     ):
         judged = await _judged(house.settings, body, folder, name)
         stored = await files.put(house.objects, begun.data_key, judged)
+        committing = False
         try:
             later = house.clock()  # minutes may have passed: rights are judged as they are now
             async with house.transaction() as db:
                 actor = await actor_of(db, sender.person_id, later)
             async with house.transaction(asked(request)) as db:
-                return await visit_files.add(db, actor, visit_id, new, stored, later)
-        except Refused:
-            # Certainly rolled back. After anything else there may be a row that counts on them:
+                added = await visit_files.add(db, actor, visit_id, new, stored, later)
+                committing = True
+        except BaseException as error:
+            # Certainly rolled back. Once a commit was begun there may be a row that counts on them:
             # people/lost_files.py finds out.
-            await files.take_back(house.objects, stored.object_id)
+            if not committing or isinstance(error, Refused):
+                await files.take_back(house.objects, stored.object_id)
             raise
+        return added
 
 
 @get(
@@ -211,13 +217,16 @@ async def _judged(settings: Settings, body: Any, folder: Any, name: str) -> Judg
 async def _given(
     request: Request[Any, Any, Any], house: House, found: FoundFile, etag: str
 ) -> Response[Any]:
-    answer = await ranges.answer(
-        request,
-        lambda start, length: files.read(house.objects, found, start, length),
-        size=found.size,
-        etag=etag,
-        media_type=found.media_type,
-    )
+    try:
+        answer = await ranges.answer(
+            request,
+            lambda start, length: files.read(house.objects, found, start, length),
+            size=found.size,
+            etag=etag,
+            media_type=found.media_type,
+        )
+    except (ObjectMissing, DamagedObject) as gone:  # of a large file, its end breaks the answer off
+        raise FileLost from gone
     way = "inline" if found.picture else "attachment"
     answer.set_header(
         "Content-Disposition", f"{way}; filename*=UTF-8''{quote(found.name, safe='')}"

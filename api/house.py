@@ -21,7 +21,7 @@ from api.live import Live
 from api.logs import error_fields, log
 from api.media import Media
 from api.pages import Pages
-from api.provider import provider_of
+from api.provider import outside_of, provider_of
 from api.reactions import react
 from api.socket_messages import Vitals
 from api.watch import Watch
@@ -39,6 +39,9 @@ from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame
 from telemed.readings import Applied, Incoming
 
+# A stopped server is told from a slow one by then; no statement of a request takes as long.
+DATABASE_SILENT_S = 15.0
+
 
 def utc_now() -> datetime:
     """The clock of the edge; domain code is told the time."""
@@ -51,7 +54,7 @@ class House:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self.settings = settings
         self.clock = clock
-        self.engine = make_engine(settings.database_url)
+        self.engine = make_engine(settings.database_url, silent_s=DATABASE_SILENT_S)
         self.masters = data_keys.unlock(settings.home)
         self.hearing = Hearing(self)
         self.sessions = sessions(self.engine)
@@ -68,6 +71,7 @@ class House:
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.provider = provider_of(settings)
+        self.outside = outside_of(settings)
         self.watch = Watch(self.engine, self.live)
         self.readings: IngestWriter[Incoming, Applied] = IngestWriter(
             self.sessions, readings.apply, after_commit=self._stored

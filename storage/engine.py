@@ -4,17 +4,22 @@ Relations between tables are declared with `lazy="raise"`: a query says what it 
 accidental query a row fails in a test instead of being slow in a clinic.
 """
 
+import asyncio
+import os
 import select
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from time import monotonic
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import msgspec
 import psycopg
 import uuid_utils.compat
+from psycopg.abc import PQGen
 from sqlalchemy import (
     BigInteger,
     Date,
@@ -39,6 +44,8 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
+
+T = TypeVar("T")
 
 # Constraints need names that do not depend on the order of creation: a migration refers to them.
 NAMING = {
@@ -89,16 +96,24 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def make_engine(url: str, *, pool_size: int = 16) -> AsyncEngine:
+def make_engine(url: str, *, pool_size: int = 16, silent_s: float | None = None) -> AsyncEngine:
     """Engine on the PostgreSQL at `url` (libpq or SQLAlchemy form).
 
     Times come back in UTC. A connection that died while idle is replaced unseen, with all others of
     the pool; a server that does not answer fails a connection within 5 s, a full pool within 10 s.
+    With `silent_s` a connection fails on which the server says nothing for so long when asked; the
+    longest statement has to be shorter.
     """
     full = sqlalchemy_url(url)
     options = full.query.get("options", "")
     if not isinstance(options, str):
         options = " ".join(options)
+    connect_args: dict[str, Any] = {
+        "connect_timeout": 5,
+        "options": f"{options} -c timezone=UTC".strip(),
+    }
+    if silent_s is not None:
+        connect_args["async_creator_fn"] = _watched(silent_s).connect
     engine = create_async_engine(
         full.difference_update_query(["options"]),
         pool_size=pool_size,
@@ -110,11 +125,37 @@ def make_engine(url: str, *, pool_size: int = 16) -> AsyncEngine:
         hide_parameters=True,  # they are people's data, and errors end in logs
         json_serializer=_json,
         json_deserializer=msgspec.json.decode,
-        connect_args={"connect_timeout": 5, "options": f"{options} -c timezone=UTC".strip()},
+        connect_args=connect_args,
     )
     listen(engine.sync_engine, "checkin", _came_back)
     listen(engine.sync_engine, "checkout", _require_alive)
     return engine
+
+
+class _Watched(psycopg.AsyncConnection[Any]):
+    """Cut when the server is silent for too long: one that is stopped closes nothing itself."""
+
+    silent_s: ClassVar[float]
+
+    async def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """See psycopg; every question to the server waits here for its answer."""
+        cut = asyncio.get_running_loop().call_later(self.silent_s, self._cut)
+        try:
+            return await super().wait(gen, *args, **kwargs)
+        finally:
+            cut.cancel()
+
+    def _cut(self) -> None:
+        # Not closed: libpq reads the end, says that the server has gone, and tidies up after it.
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def _watched(for_s: float) -> type[_Watched]:
+    class Watched(_Watched):
+        silent_s = for_s
+
+    return Watched
 
 
 def _came_back(_: Any, record: ConnectionPoolEntry) -> None:

@@ -18,7 +18,10 @@ AUTHORITIES = httpx.create_ssl_context()
 
 
 class Gate:
-    """A unix socket in front of PostgreSQL's, in a folder of its own, that can be shut."""
+    """A unix socket in front of PostgreSQL's, in a folder of its own, that can be shut.
+
+    While `flows` is clear it hangs, as in front of a server that was stopped: nothing is closed.
+    """
 
     def __init__(self, folder: Path, real: Path) -> None:
         self.folder = folder
@@ -26,6 +29,8 @@ class Gate:
         self._real = next(real.glob(".s.PGSQL.*[0-9]"))
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self.flows = asyncio.Event()
+        self.flows.set()
 
     async def open(self) -> None:
         """Let connections through."""
@@ -44,18 +49,18 @@ class Gate:
         self._writers |= {writer, downstream}
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(_pump(reader, downstream))
-                both.create_task(_pump(upstream, writer))
+                both.create_task(self._pump(reader, downstream))
+                both.create_task(self._pump(upstream, writer))
         finally:
             self._writers -= {writer, downstream}
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self.flows.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Files while a store hangs or our own disk is full: told soon, nothing half-stored, then it goes on."""
+"""Files while a store hangs or our disk is full: told soon, nothing half-stored, then it goes on."""
 
 import asyncio
 import os
@@ -7,20 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from api_faults import ROOT, until_healthy
+from api_faults import ROOT, Gate, until_healthy
 from api_server import Server, free_port
 from api_world import API, World, code
 from litestar import Litestar
 from sqlalchemy import select
 
+from api import uploads
 from api.house import House
 from people.audit import WRITE_PATH
-from people.files import Files
+from people.files import OBJECTS, Files
 from storage.s3 import S3Objects
 from storage.settings import S3Place, Settings
 
@@ -89,16 +90,43 @@ async def way(
         await asyncio.gather(*way.talks, return_exceptions=True)
 
 
+@pytest.fixture
+async def gate(  # noqa: PLR0917 - fixtures
+    routes: tuple[Litestar, Litestar],
+    settings: Settings,
+    stores: Settings,
+    world: World,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Gate]:
+    """The application behind a gate to its database; half a second is long."""
+    monkeypatch.setattr("api.house.DATABASE_SILENT_S", 0.5)
+    assert world.ids
+    gate = Gate(tmp_path_factory.mktemp("pg"), stores.postgres_socket_dir)
+    await gate.open()
+    real = quote(str(stores.postgres_socket_dir), safe="/")
+    url = settings.database_url.replace(real, quote(str(gate.folder), safe="/"))
+    house = routes[0].state.house = House(settings.with_database(url))
+    async with house.open():
+        yield gate
+        gate.flows.set()
+    house.objects.close()
+    await gate.shut()
+
+
 async def rows(world: World) -> int:
     """How many files there are."""
     async with world.sessions() as db:
         return len((await db.scalars(select(Files.id), execution_options=WRITE_PATH)).all())
 
 
-async def put(client: httpx.AsyncClient, world: World, data: bytes, one: UUID) -> httpx.Response:
-    """Hand a file in."""
+async def put(
+    client: httpx.AsyncClient, world: World, data: bytes | AsyncIterator[bytes], one: UUID
+) -> httpx.Response:
+    """Hand a file in; a stream is as long as the one that is handed in otherwise."""
     url = f"{API}/visits/{world['visit']}/files/{one}"
-    return await client.put(url, params={"name": "a.pdf"}, content=data, headers=BODY)
+    headers = BODY if isinstance(data, bytes) else BODY | {"Content-Length": str(len(pdf()))}
+    return await client.put(url, params={"name": "a.pdf"}, content=data, headers=headers)
 
 
 async def test_a_store_that_hangs_is_told_soon_and_the_same_file_goes_in_when_it_is_back(
@@ -126,6 +154,37 @@ async def test_a_store_that_hangs_is_told_soon_and_the_same_file_goes_in_when_it
         way.flows.set()
         assert (await put(client, world, pdf(), one)).status_code == 200
         assert await rows(world) == 2
+
+
+async def test_a_database_that_hangs_in_the_middle_of_an_upload_leaves_nothing_of_it(
+    routes: tuple[Litestar, Litestar], gate: Gate, world: World, settings: Settings
+) -> None:
+    """Neither a row nor an object nor a file of ours; told soon, and it goes in when it is back."""
+    house: House = routes[0].state.house
+    transport = httpx.ASGITransport(routes[0], raise_app_exceptions=False)
+    cookies, one = {"yanasha": world.cookies["patient"]}, uuid4()
+    base = "http://127.0.0.1:8000"
+
+    async def body() -> AsyncIterator[bytes]:
+        yield pdf()[:100]
+        gate.flows.clear()
+        yield pdf()[100:]
+
+    async with httpx.AsyncClient(transport=transport, base_url=base, cookies=cookies) as client:
+        made = await put(client, world, pdf(), uuid4())
+        assert made.status_code == 200, made.text
+        before = set(await house.objects.keys(OBJECTS))
+        async with asyncio.timeout(8):
+            lost = await put(client, world, body(), one)
+        assert code(lost) == (503, "stores_away")
+        assert int(lost.headers["Retry-After"]) > 0
+        assert set(await house.objects.keys(OBJECTS)) == before
+        assert list(uploads.folder_of(settings).iterdir()) == []
+        assert await rows(world) == 1
+        gate.flows.set()
+        assert (await put(client, world, pdf(), one)).status_code == 200
+        assert await rows(world) == 2
+        assert len(set(await house.objects.keys(OBJECTS)) - before) == 2
 
 
 async def test_a_full_disk_is_507_and_has_room_again_without_a_restart(
