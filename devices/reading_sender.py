@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from devices.measurement import KINDS, Kind, Measurement
-from devices.recorder import FIRST_WAIT_S, LONGEST_WAIT_S, DeviceRefused
+from devices.refused import FIRST_WAIT_S, LONGEST_WAIT_S, DeviceRefused
 
 READINGS_PATH = "/api/v1/readings"
 BATCH = 500
@@ -96,6 +96,10 @@ class ReadingSender:
     def queue(self, *readings: Measurement) -> None:
         """Take readings to be sent by the next `flush`."""
         self._waiting.extend(readings)
+
+    def forget(self) -> None:
+        """Drop what is queued: who keeps readings elsewhere queues them again."""
+        self._waiting.clear()
 
     async def flush(self) -> None:
         """Return when every queued reading is stored or refused; DeviceRefused for a bad token."""

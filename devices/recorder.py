@@ -19,6 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from devices.frames import MISSING, StreamHeader, encode, frame_of
+from devices.refused import FIRST_WAIT_S, LONGEST_WAIT_S, DeviceRefused
+
+__all__ = ["DeviceRefused", "EcgRecorder", "device_socket"]
 
 FRAME_S = 0.2
 # Refusals a second attempt cannot mend: not signed in, forbidden, unknown, a measurement that
@@ -28,17 +31,8 @@ FATAL_CLOSE = frozenset({4401, 4403, 4404, 4422})
 _FATAL_PROBLEM = "sequence_reused"
 # The server cannot read what it got: the same bytes again would be no better.
 _UNREADABLE = "malformed_body"
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # Whatever ends a link, a message nobody understands included: the next attempt may do better.
 _LINK_ERRORS = (OSError, ConnectionClosed, InvalidHandshake, TimeoutError, msgspec.DecodeError)
-
-
-class DeviceRefused(Exception):  # noqa: N818 - a fact the server stated
-    """The server will not have this device; `code` is its reason."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 def device_socket(server: str) -> str:

@@ -93,16 +93,22 @@ async def ward() -> AsyncIterator[Ward]:
 
 
 class Desk:
-    """Takes readings over HTTP; `answers` are given first, in turn, then everything is stored."""
+    """Takes readings over HTTP; `answers` are given first, in turn, then everything is stored.
+
+    An answer of text is somebody else's page; `retry_after` goes with whatever is no success.
+    """
 
     def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, Any]] | None] = []
+        self.answers: list[tuple[int, dict[str, Any] | str] | None] = []
+        self.retry_after = ""
         self.bodies: list[dict[str, Any]] = []
         self.tokens: list[str | None] = []
         self.refuse_values_above: float = float("inf")
         self.url = ""
 
-    def answer(self, body: dict[str, Any], token: str | None) -> tuple[int, dict[str, Any]] | None:
+    def answer(
+        self, body: dict[str, Any], token: str | None
+    ) -> tuple[int, dict[str, Any] | str] | None:
         """What this request gets; None ends the connection without a word."""
         self.bodies.append(body)
         self.tokens.append(token)
@@ -127,8 +133,11 @@ def desk() -> Iterator[Desk]:
             if answer is None:
                 self.connection.close()
                 return
-            content = json.dumps(answer[1]).encode()
+            told = answer[1]
+            content = (told if isinstance(told, str) else json.dumps(told)).encode()
             self.send_response(answer[0])
+            if one.retry_after and answer[0] >= 300:
+                self.send_header("retry-after", one.retry_after)
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
