@@ -1,4 +1,4 @@
-"""Devices: beats against annotations, delay, cost, noise, frames (`python -m bench.devices`).
+"""Devices: beats against annotations, delay, cost, noise, frames, FHIR (`python -m bench.devices`).
 
 Beats are judged on every recording of the set at YANASHA_DATA (its mitdb/ and noise/ folders);
 without it on the two minutes that come with the product, and the row `ecg.records` says so.
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import devices
+from bench.fhir import fhir_rows
 from bench.harness import Row, at_least, at_most, percentile, report
 from devices.ecg.quality import Quality
 from devices.ecg.score import Score, match
@@ -195,7 +196,9 @@ def _rate(work: Callable[[], object], count: int = 50_000) -> float:
 
 
 def main() -> int:
-    return report("devices", [*beats_rows(), *pace_rows(), *noise_rows(), *frame_rows()])
+    return report(
+        "devices", [*beats_rows(), *pace_rows(), *noise_rows(), *frame_rows(), *fhir_rows()]
+    )
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ class DeviceClock(msgspec.Struct, frozen=True):
                 flags.add(DeviceFlag.CLOCK_REPAIRED)
                 doubt_s = max(doubt_s, true_s - arrived_s)
             true_s = arrived_s
-        taken_at = datetime.fromtimestamp(true_s, UTC)
+        # Float seconds are good to some microseconds only: never one of them after arrival.
+        taken_at = min(datetime.fromtimestamp(true_s, UTC), arrived_at.astimezone(UTC))
         return Repaired(taken_at, tuple(sorted(flags)), doubt_s)
 
     def _offset(self, device: datetime, moments: tuple[Moment, ...]) -> tuple[float, bool]:

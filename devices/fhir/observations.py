@@ -99,15 +99,14 @@ def observation(
         for name, value in values.items()
         if name != main
     )
-    identifiers = (Identifier(system=NUMBER_SYSTEM, value=str(reading.sequence)),)
+    identifiers = [Identifier(system=NUMBER_SYSTEM, value=str(reading.sequence))]
     if reading_id is not None:
-        uuid = Identifier(system=UUIDS, value=f"urn:uuid:{reading_id}")
-        identifiers = (uuid, *identifiers)
+        identifiers.insert(0, Identifier(system=UUIDS, value=f"urn:uuid:{reading_id}"))
     return Observation(
         id=None if reading_id is None else str(reading_id),
         meta=_PROFILES[kind],
         extension=tuple(Extension(url=FLAG_URL, value_code=flag) for flag in flags),
-        identifier=identifiers,
+        identifier=tuple(identifiers),
         status="final",
         category=_CATEGORIES[kind],
         code=concept(kind, main, unit),
