@@ -164,8 +164,15 @@ async def sign_document(  # noqa: PLR0917 - called by name
     now: NamedDependency[datetime],
 ) -> Document:
     """Sign a draft as it was read, number it, and give it to its person."""
-    home = house.settings.home
-    return await document_signing.sign(db, caller, document_id, data, now, home=home)
+    return await document_signing.sign(
+        db,
+        caller,
+        document_id,
+        data,
+        now,
+        home=house.settings.home,
+        outside=house.outside,
+    )
 
 
 @post(

@@ -111,15 +111,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("file", metavar="FILE", type=Path, help="PDF, signed JSON, or a QR's text")
     one.add_argument("--key", metavar="PUBLIC", type=Path, required=True, help="public key (PEM)")
-    one = add(
-        "keys",
-        "make a new master key and wrap every person's key under it; restartable",
-        "yanasha keys rotate",
-    )
-    one.add_argument("what", choices=["rotate"], help="while everything runs; backs nothing up")
+    _key_words(add)
     one = add("status", "show what runs, since when, how often restarted", "yanasha status --json")
     one.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _key_words(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    one = add(
+        "keys",
+        "rotate: make a new master key and wrap every person's key under it, restartable; "
+        "retire: give an organisation a new key to sign documents with",
+        "yanasha keys rotate",
+    )
+    one.add_argument(
+        "what", choices=["rotate", "retire"], help="while everything runs; backs nothing up"
+    )
+    one.add_argument(
+        "organisation", metavar="ORGANISATION", nargs="?", help="retire: its name or id"
+    )
+    one.add_argument("--key", metavar="ID", help="retire: this key, which may be retired already")
+    one.add_argument(
+        "--compromised-since",
+        metavar="TIME",
+        help="retire: somebody else may hold the old key since then (2026-03-02T14:00+03:00)",
+    )
 
 
 def _backup_words(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
@@ -220,6 +236,12 @@ async def _command(settings: Settings, asked: argparse.Namespace) -> int:
                 key=asked.recovery_key,
                 erasures=asked.erasures,
                 scratch=asked.scratch,
+            )
+        case "keys" if asked.what == "retire":
+            if asked.organisation is None:
+                raise Cannot("Say of which organisation: yanasha keys retire ORGANISATION.")
+            code = await keys.retire(
+                settings, asked.organisation, key=asked.key, since=asked.compromised_since
             )
         case "seed":
             code = await commands.seed_demo(settings, as_json=asked.json)

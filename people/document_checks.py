@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import throttle
 from people.document_contents import Audience, DocumentKind
-from people.documents import DocumentViews
-from people.organisation_keys import raw_keys
+from people.documents import Documents, DocumentViews
+from people.organisation_keys import compromised_since, raw_keys
 from people.organisations import Organisations
 from storage import pdf_signing, signing
 
@@ -29,6 +29,8 @@ class CheckState(StrEnum):
     REVOKED = "revoked"
     # Signed with a key of ours, but the register does not know it: it was restored to before that.
     UNREGISTERED = "unregistered"
+    # Signed when somebody else may have held the key; or with such a key, and not in the register.
+    UNTRUSTED = "untrusted"
     FORGED = "forged"
 
 
@@ -46,17 +48,18 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 _FORGED = Checked(state=CheckState.FORGED)
 _UNREGISTERED = Checked(state=CheckState.UNREGISTERED)
+_UNTRUSTED = Checked(state=CheckState.UNTRUSTED)
 
 
 async def check_line(db: AsyncSession, line: str, network: str, now: datetime) -> Checked:
     """Judge what a QR code holds. Raises TooManyAttempts."""
     await throttle.asked(db, "verify", network, now)
     verdict = signing.verify_line(await raw_keys(db), line)
-    if verdict.body is None:
+    if verdict.body is None or verdict.key is None:
         return _FORGED
     await throttle.answered(db, "verify", network)
     row = _named(verdict.body.get("c"))
-    return await _registered(db, row, DocumentViews.line == line) or _UNREGISTERED
+    return await _registered(db, verdict.key, row, DocumentViews.line == line)
 
 
 async def check_file(db: AsyncSession, file: bytes, network: str, now: datetime) -> Checked:
@@ -70,18 +73,17 @@ async def check_file(db: AsyncSession, file: bytes, network: str, now: datetime)
 
 async def _check_json(db: AsyncSession, file: bytes) -> Checked:
     verdict = signing.verify(await raw_keys(db), file)
-    if verdict.body is None:
+    if verdict.body is None or verdict.key is None:
         return _FORGED
     row, digest = _named(verdict.body.get("id")), signing.digest(verdict.body)
-    return await _registered(db, row, DocumentViews.body_sha256 == digest) or _UNREGISTERED
+    return await _registered(db, verdict.key, row, DocumentViews.body_sha256 == digest)
 
 
 async def _check_pdf(db: AsyncSession, file: bytes) -> Checked:
     verdict = pdf_signing.verify(await raw_keys(db), file)
-    if verdict.digest is None:
+    if verdict.digest is None or verdict.key is None:
         return _FORGED
-    row = DocumentViews.pdf_sha256 == verdict.digest
-    return await _registered(db, row) or _UNREGISTERED
+    return await _registered(db, verdict.key, DocumentViews.pdf_sha256 == verdict.digest)
 
 
 def _named(code: object) -> ColumnElement[bool]:
@@ -89,19 +91,26 @@ def _named(code: object) -> ColumnElement[bool]:
     return DocumentViews.code == str(code)
 
 
-async def _registered(db: AsyncSession, *which: ColumnElement[bool]) -> Checked | None:
+async def _registered(db: AsyncSession, key: str, *which: ColumnElement[bool]) -> Checked:
+    """Give what the register says of it; `key`: that signed it, or by which its print is known."""
     query = (
-        select(DocumentViews, Organisations.name)
+        select(DocumentViews, Documents.signed_at, Organisations.name)
+        .join(Documents, Documents.id == DocumentViews.document_id)
         .join(Organisations, Organisations.id == DocumentViews.organisation_id)
         .where(*which)
         .limit(1)
     )
     found = (await db.execute(query)).one_or_none()
+    since = await compromised_since(db, key)
     if found is None:
-        return None
-    row, organisation = found
+        return _UNREGISTERED if since is None else _UNTRUSTED
+    row, signed_at, organisation = found
+    state = CheckState(row.ended) if row.ended else CheckState.GENUINE
+    # Not by the date on the paper: whoever holds the key writes any.
+    if since is not None and signed_at >= since and state is not CheckState.REVOKED:
+        state = CheckState.UNTRUSTED
     return Checked(
-        state=CheckState(row.ended) if row.ended else CheckState.GENUINE,
+        state=state,
         kind=DocumentKind(row.kind),
         audience=Audience(row.audience),
         number=row.number,

@@ -115,13 +115,24 @@ class NoSchoolView(Refused):
 
 
 async def give_to_person(
-    db: AsyncSession, row: Documents, given_by: UUID, organisation: str, now: datetime
+    db: AsyncSession,
+    row: Documents,
+    given_by: UUID,
+    organisation: str,
+    now: datetime,
+    *,
+    instead_of: Documents | None,
 ) -> None:
-    """Give a signed document to its person, and tell whoever may see the person's health."""
+    """Give a signed document to its person, and tell whoever may see the person's health.
+
+    `instead_of` is the version that holds no longer since.
+    """
     await _give(db, row, None, given_by, now)
-    params = {"organisation": organisation, "number": row.number or ""}
+    code, params = "document_signed", {"organisation": organisation, "number": row.number or ""}
+    if instead_of is not None:
+        code, params = "document_superseded", _replaced(instead_of, row)
     for told in await _keepers(db, row, now):
-        await notify(db, told, "document_signed", params, now, about=row.id)
+        await notify(db, told, code, params, now, about=row.id)
 
 
 async def give_to_school(
@@ -144,7 +155,9 @@ async def give_to_school(
         await audit.acted(db, actor.id, Act.GIVE_DOCUMENT, thing(row), now, details=details)
         for told in await _desk(db, new.organisation_id, now):
             params = {"number": row.number or ""}
-            await notify(db, told, "document_received", params, now, about=row.id)
+            await notify(
+                db, told, "school_document_received", params, now, about=new.organisation_id
+            )
     return await deliveries(db, actor, document_id, now)
 
 
@@ -223,16 +236,36 @@ async def to_school(
     return row, one.organisation_id
 
 
-async def tell_receivers(db: AsyncSession, row: Documents, code: str, now: datetime) -> None:
-    """Tell everybody who was given a document that it holds no longer."""
+async def tell_receivers(db: AsyncSession, row: Documents, now: datetime) -> None:
+    """Tell everybody who was given a document that it was revoked."""
+    params = {"number": row.number or ""}
+    for person_id in await _keepers(db, row, now):
+        await notify(db, person_id, "document_revoked", params, now, about=row.id)
+    await _tell_schools(db, row, "school_document_revoked", params, now)
+
+
+async def tell_schools(db: AsyncSession, row: Documents, newer: Documents, now: datetime) -> None:
+    """Tell every school that was given a document that it was replaced.
+
+    The newer one it is not given: that is the person's to say.
+    """
+    await _tell_schools(db, row, "school_document_superseded", _replaced(row, newer), now)
+
+
+async def _tell_schools(
+    db: AsyncSession, row: Documents, code: str, params: dict[str, str | int], now: datetime
+) -> None:
     query = select(DocumentDeliveries.organisation_id).where(
         DocumentDeliveries.document_id == row.id, DocumentDeliveries.organisation_id.is_not(None)
     )
-    told = set(await _keepers(db, row, now))
-    for organisation_id in filter(None, await db.scalars(query)):
-        told |= set(await _desk(db, organisation_id, now))
-    for person_id in sorted(told):
-        await notify(db, person_id, code, {"number": row.number or ""}, now, about=row.id)
+    for organisation_id in filter(None, (await db.scalars(query)).all()):
+        for person_id in await _desk(db, organisation_id, now):
+            # Its page is the office's list: the document itself is not the school's to open.
+            await notify(db, person_id, code, params, now, about=organisation_id)
+
+
+def _replaced(row: Documents, newer: Documents) -> dict[str, str | int]:
+    return {"number": row.number or "", "by": newer.number or ""}
 
 
 def visible_to(person_id: UUID, now: datetime) -> Select[DocumentDeliveries, Documents]:

@@ -1,44 +1,32 @@
-"""Printing: a signed body as PDF/A-3b with its QR code, the signed JSON inside, signed as PAdES.
+"""Prints: the page of a signed body (people/document_pages.py) with a PAdES signature over it.
 
 The job runs after the signing has committed, once for each reader; the print is kept as an object
-sealed under the person's key, and only its digest is written beside the register's row. What a
-document says goes into the page as data: nothing typed by anybody is read as markup.
+sealed under the person's key, and only its digest is written beside the register's row. Where a
+service outside signs, it did so before (people/document_outside.py): the print then waits among
+the document's sealed texts, and the job carries it to the store.
 """
 
 import asyncio
-import io
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-import segno
-import typst
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
-from people.document_contents import Audience, printable
+from people.document_contents import Audience
+from people.document_outside import address_of, print_part
+from people.document_pages import page_of
 from people.document_signing import PRINT
 from people.documents import Documents, DocumentTexts, DocumentViews, about
 from people.organisation_keys import seed_of
 from people.organisations import Organisations
 from people.refused import Refused
-from people.sentences import sentence
-from storage import data_keys, signing
+from storage import data_keys
 from storage.data_keys import DataKey, KeyGone
 from storage.jobs import Work, job
 from storage.objects import Objects
-from storage.pdf_signing import OwnSigner, PdfSigner, covered
+from storage.pdf_signing import OwnSigner, covered
 from storage.sealed_objects import put_sealed, read_whole
-
-_PAGE: Final = Path(__file__).with_name("document.typ")
-_ORDER: Final = (
-    *("to", "absent_from", "absent_until", "sports_until"),
-    *("diagnosis", "icd10", "text", "reason", "advice"),
-    *("purpose", "version", "given_by", "given_at"),
-)
 
 
 class DocumentPrinting(Refused):
@@ -60,15 +48,16 @@ async def print_document(work: Work, view_id: UUID) -> None:
         key = await data_keys.key_of(work.db, row.subject_id, work.now)
     except KeyGone:
         return  # erased between signing and printing: there is nothing left to print
-    query = select(DocumentTexts.sealed).where(
-        DocumentTexts.document_id == row.id, DocumentTexts.part == view.audience
-    )
-    sealed = (await work.db.scalars(query, execution_options=audit.WRITE_PATH)).one()
-    file = key.open(sealed, about(row.id, view.audience))
-    seed = await seed_of(work.db, work.settings.home, place.id, work.now)
-    address = f"{work.settings.urls[0]}/#/verify/{view.line}"
-    signer = OwnSigner(seed, place.name)
-    pdf = await asyncio.to_thread(printed, file, address, signer, work.now)
+    texts = await _texts(work.db, row, key)
+    waiting = print_part(Audience(view.audience))
+    pdf = texts.get(waiting)
+    if view.audience not in texts:
+        return  # past the time for which it is kept
+    if pdf is None:
+        seed = await seed_of(work.db, work.settings.home, place.id, work.now)
+        address = address_of(work.settings.urls[0], view.line)
+        page = await asyncio.to_thread(page_of, texts[view.audience], address)
+        pdf = await OwnSigner(seed, place.name).sign(page, work.now)
     await put_sealed(work.objects, object_key(view.id), pdf, key, object_about(view.id))
     await work.db.execute(
         update(DocumentViews)
@@ -76,27 +65,10 @@ async def print_document(work: Work, view_id: UUID) -> None:
         .values(pdf_sha256=covered(pdf))
         .execution_options(synchronize_session=False)
     )
-
-
-def printed(file: bytes, address: str, signer: PdfSigner, now: datetime) -> bytes:
-    """Print a signed file. The same file, address and time give the same page."""
-    signed = msgspec.json.decode(file, type=signing.Signed)
-    qr = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(
-        qr, kind="svg", xmldecl=False, border=4, omitsize=True
+    there = delete(DocumentTexts).where(
+        DocumentTexts.document_id == row.id, DocumentTexts.part == waiting
     )
-    page = typst.compile(
-        _PAGE.read_bytes(),
-        format="pdf",
-        pdf_standards="a-3b",
-        ignore_system_fonts=True,
-        sys_inputs={
-            "said": msgspec.json.encode(_said(signed)).decode(),
-            "qr": qr.getvalue().decode(),
-            "file": file.decode(),
-        },
-    )
-    return signer.sign(page, now)
+    await work.db.execute(there, execution_options={"synchronize_session": False})
 
 
 async def read_print(
@@ -122,50 +94,9 @@ def object_about(view_id: UUID) -> bytes:
     return f"document_views.pdf:{view_id}".encode()
 
 
-def _said(signed: signing.Signed) -> dict[str, Any]:
-    """Give the page's words, in the language of the document."""
-    body = signed.body
-    language = body["language"]
-
-    def say(name: str, **params: str) -> str:
-        return printable(sentence(language, f"documents.print_{name}", params))
-
-    day = date.fromisoformat(body["date"])
-    person = body["person"]
-    fields = [(say("person"), person["name"])]
-    if "born_on" in person:
-        fields.append((say("born_on"), _day(person["born_on"])))
-    content = body["content"]
-    said = (name for name in _ORDER if name in content)
-    fields += [(say(name), _words(say, name, content[name])) for name in said]
-    if body["supersedes"]:
-        fields.append((say("version_of"), str(body["version"])))
-    return {
-        "title": say(f"title_{body['kind']}"),
-        "organisation": printable(body["organisation"]["name"]),
-        "numbered": say("numbered", number=body["number"], date=_day(body["date"])),
-        "language": language,
-        "fields": [(label, printable(words)) for label, words in fields],
-        "signed": say("signed", signer=body["signer"]["name"]),
-        "verify": say("verify"),
-        "key": say("key", key=signed.key),
-        "footer": f"{body['number']} · {body['id']}",
-        "year": day.year,
-        "month": day.month,
-        "day": day.day,
-    }
-
-
-def _words(say: Any, name: str, value: Any) -> str:
-    if name in {"absent_from", "absent_until", "sports_until"}:
-        return _day(value)
-    if name == "given_at":
-        return _day(value[:10])
-    if name == "purpose":
-        return str(say(f"purpose_{value}"))
-    return str(value)
-
-
-def _day(iso: str) -> str:
-    """A date as all three languages write it in figures."""
-    return date.fromisoformat(iso).strftime("%d.%m.%Y")
+async def _texts(db: AsyncSession, row: Documents, key: DataKey) -> dict[str, bytes]:
+    query = select(DocumentTexts.part, DocumentTexts.sealed).where(
+        DocumentTexts.document_id == row.id
+    )
+    rows = await db.execute(query, execution_options=audit.WRITE_PATH)
+    return {part: key.open(sealed, about(row.id, part)) for part, sealed in rows}

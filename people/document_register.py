@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
@@ -107,3 +107,15 @@ async def issued(
         return []
     await audit.acted(db, actor.id, Act.REVOKE_DOCUMENT, thing(row), now)
     return [await summary(db, row)]
+
+
+async def signed_between(
+    db: AsyncSession, organisation_id: UUID, since: datetime, until: datetime
+) -> int:
+    """Count what was signed in an organisation in this time, both ends included."""
+    query = select(func.count()).where(
+        Documents.organisation_id == organisation_id,
+        Documents.signed_at >= since,
+        Documents.signed_at <= until,
+    )
+    return await db.scalar(query) or 0

@@ -27,8 +27,9 @@ from people.document_contents import (
     said_to,
     wrong,
 )
-from people.document_deliveries import give_to_person, tell_receivers
+from people.document_deliveries import give_to_person, tell_receivers, tell_schools
 from people.document_drafts import content_of, drafted
+from people.document_outside import Outside, print_part
 from people.documents import (
     BadDocument,
     Document,
@@ -54,6 +55,7 @@ from people.step_up import require_fresh
 from storage import signing
 from storage.engine import Base, new_id
 from storage.jobs import enqueue
+from storage.pdf_outside import Asked
 
 PRINT = "people.print_document"
 REASON_MIN, REASON_MAX = 10, 1000
@@ -92,10 +94,12 @@ async def sign(
     now: datetime,
     *,
     home: Path,
+    outside: Outside | None = None,
 ) -> Document:
     """Sign a draft with the organisation's key, number it and give it to its person.
 
-    Raises NotFound, Forbidden, StepUpNeeded, DocumentNotDraft, DocumentChanged, BadDocument.
+    Its prints are signed by the service `outside`, if there is one. Raises NotFound, Forbidden,
+    StepUpNeeded, DocumentNotDraft, DocumentChanged, BadDocument, SignerAway, SignatureUnfit.
     """
     row = await drafted(db, caller.actor, document_id, asked.changes, now)
     require_fresh(caller, now)
@@ -104,12 +108,13 @@ async def sign(
         raise BadDocument(errors)
     place = await db.get_one(Organisations, row.organisation_id)
     today = local_day(now, place.timezone)
-    before = await _superseded(db, row, now)
+    before, codes = await _superseded(db, row, now)
     seed = await seed_of(db, home, place.id, now)
     key = await open_key(db, row, now)
     row.number = f"{today.year}-{await _next_number(db, place.id, today.year):06d}"
     row.state, row.signed_by, row.signed_at = DocumentState.SIGNED.value, caller.person_id, now
     head = await _head(db, row, place, now)
+    bodies: dict[Audience, tuple[bytes, str]] = {}
     for audience, said in (await _said(db, row, content, now)).items():
         code = signing.b64(secrets.token_bytes(_CODE_BYTES))
         body = head | {
@@ -117,7 +122,7 @@ async def sign(
             "audience": audience.value,
             "date": today.isoformat(),
             "content": said,
-            "supersedes": before.get(audience.value),
+            "supersedes": codes.get(audience.value),
         }
         digest = signing.digest(body)
         line = {
@@ -128,7 +133,6 @@ async def sign(
             "n": row.number,
             "o": place.name[:_NAME_IN_QR],
         }
-        await put_text(db, key, row.id, audience.value, signing.encode(signing.sign(seed, body)))
         view = DocumentViews(
             id=new_id(),
             document_id=row.id,
@@ -141,12 +145,21 @@ async def sign(
             body_sha256=digest,
             line=signing.line(seed, line),
         )
+        bodies[audience] = signing.encode(signing.sign(seed, body)), view.line
+        await put_text(db, key, row.id, audience.value, bodies[audience][0])
         db.add(view)
         await db.flush()
         await enqueue(db, PRINT, view_id=view.id, owners=[place.id])
+    if outside is not None:
+        wanted = Asked(place.id, caller.person_id, row.number)
+        prints = await outside.prints(bodies, seed, place.name, wanted, now=now)
+        for audience, pdf in prints.items():
+            await put_text(db, key, row.id, print_part(audience), pdf)
     details = {"kind": row.kind, "version": str(row.version), "number": row.number}
     await audit.acted(db, caller.person_id, Act.WRITE_DOCUMENT, thing(row), now, details=details)
-    await give_to_person(db, row, caller.person_id, place.name, now)
+    await give_to_person(db, row, caller.person_id, place.name, now, instead_of=before)
+    if before is not None:
+        await tell_schools(db, before, row, now)
     return await get_document(db, caller.actor, row.id, now)
 
 
@@ -171,22 +184,26 @@ async def revoke(
     await _end(db, row, DocumentState.REVOKED, now)
     details = {"kind": row.kind, "number": row.number or ""}
     await audit.acted(db, caller.person_id, "document_revoked", thing(row), now, details=details)
-    await tell_receivers(db, row, "document_revoked", now)
+    await tell_receivers(db, row, now)
     return await summary(db, row)
 
 
-async def _superseded(db: AsyncSession, row: Documents, now: datetime) -> dict[str, str]:
-    """End the version before, if it still holds; give the codes of its bodies by reader."""
+async def _superseded(
+    db: AsyncSession, row: Documents, now: datetime
+) -> tuple[Documents | None, dict[str, str]]:
+    """End the version before and give it, if it still held; and its bodies' codes by reader."""
     query = select(Documents).where(
         Documents.series_id == row.series_id, Documents.version == row.version - 1
     )
     before = await db.scalar(query.with_for_update())
     if before is None:
-        return {}
-    if before.state == DocumentState.SIGNED:
-        await _end(db, before, DocumentState.SUPERSEDED, now)
+        return None, {}
     views = select(DocumentViews).where(DocumentViews.document_id == before.id)
-    return {view.audience: view.code for view in await db.scalars(views)}
+    codes = {view.audience: view.code for view in await db.scalars(views)}
+    if before.state != DocumentState.SIGNED:
+        return None, codes
+    await _end(db, before, DocumentState.SUPERSEDED, now)
+    return before, codes
 
 
 async def _end(db: AsyncSession, row: Documents, state: DocumentState, now: datetime) -> None:

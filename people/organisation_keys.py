@@ -1,7 +1,9 @@
 """Keys that organisations sign documents with: Ed25519, one at a time, made at first use.
 
 The private half lies sealed under the installation's secret `signing-keys`, so the database alone
-signs nothing. Public halves are for everybody; a retired one still verifies what it signed.
+signs nothing. Public halves are for everybody; a retired one still verifies what it signed. Of one
+that somebody else may hold since a time, what was signed from then on is not trusted any more: the
+register knows what was signed before, whatever date a paper gives itself.
 """
 
 import secrets
@@ -15,7 +17,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from people import audit
 from people.organisations import Organisations, Ref
+from people.policy import Thing
 from storage import sealing, signing
 from storage.engine import Base
 from storage.secrets import secret
@@ -56,6 +60,21 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
     pem: str
     made_at: datetime
     retired_at: datetime | None
+    compromised_since: datetime | None
+
+
+class Retired(msgspec.Struct, frozen=True):
+    """A key that signs no more, when it did, and the one that signs now."""
+
+    key: str
+    made_at: datetime
+    retired_at: datetime
+    compromised_since: datetime | None
+    current: str
+
+
+class KeyUnknown(Exception):  # noqa: N818 - states a fact
+    """The organisation has no such key."""
 
 
 async def seed_of(db: AsyncSession, home: Path, organisation_id: UUID, now: datetime) -> bytes:
@@ -68,8 +87,7 @@ async def seed_of(db: AsyncSession, home: Path, organisation_id: UUID, now: date
     )
     row = await db.scalar(current)
     if row is None:
-        new = insert(OrganisationKeys).values(_made(home, organisation_id, now))
-        await db.execute(new.on_conflict_do_nothing())
+        await _make(db, home, organisation_id, now)
         row = (await db.scalars(current)).one()
     return sealing.unseal(_sealer(home), row.sealed, _about(organisation_id, row.id))
 
@@ -86,20 +104,72 @@ async def public_keys(db: AsyncSession) -> list[PublicKey]:
             id=row.id,
             organisation=Ref(row.organisation_id, name),
             public=signing.b64(row.public),
-            pem=signing.pem(row.public),
+            pem=signing.pem(row.public, row.compromised_since),
             made_at=row.made_at,
             retired_at=row.retired_at,
+            compromised_since=row.compromised_since,
         )
         for row, name in (await db.execute(query)).all()
     ]
 
 
-async def raw_keys(db: AsyncSession, key_id: str | None = None) -> list[bytes]:
-    """Give the raw public keys; only the one of this id when one is named."""
-    query = select(OrganisationKeys.public)
-    if key_id is not None:
-        query = query.where(OrganisationKeys.id == key_id)
-    return list(await db.scalars(query))
+async def raw_keys(db: AsyncSession) -> list[bytes]:
+    """Give the raw public keys."""
+    return list(await db.scalars(select(OrganisationKeys.public)))
+
+
+async def compromised_since(db: AsyncSession, key_id: str) -> datetime | None:
+    """Since when somebody else may have signed with this key; None when nobody could."""
+    query = select(OrganisationKeys.compromised_since).where(OrganisationKeys.id == key_id)
+    found: datetime | None = await db.scalar(query)
+    return found
+
+
+async def retire(
+    db: AsyncSession,
+    home: Path,
+    organisation_id: UUID,
+    now: datetime,
+    *,
+    key_id: str | None = None,
+    since: datetime | None = None,
+) -> Retired:
+    """Sign with a new key from now on; `since`: somebody else may hold the old one since then.
+
+    `key_id` names one that may be retired already; else it is the one that signs now. An earlier
+    `since` that was said before stands. For the operator alone. Raises KeyUnknown, UnsafeSecret.
+    """
+    which = OrganisationKeys.id == key_id if key_id else OrganisationKeys.retired_at.is_(None)
+    query = select(OrganisationKeys).where(
+        OrganisationKeys.organisation_id == organisation_id, which
+    )
+    row = await db.scalar(query.with_for_update())
+    if row is None:
+        raise KeyUnknown
+    if since is not None:
+        row.compromised_since = min(since, row.compromised_since or since)
+    if row.retired_at is None:
+        row.retired_at = now
+        await db.flush()
+        await _make(db, home, organisation_id, now)
+    current = select(OrganisationKeys.id).where(
+        OrganisationKeys.organisation_id == organisation_id, OrganisationKeys.retired_at.is_(None)
+    )
+    details = {"key": row.id} | ({"reason": "compromised"} if since else {})
+    place = Thing(organisation_id=organisation_id)
+    await audit.acted(db, None, "signing_key_retired", place, now, details=details)
+    return Retired(
+        row.id,
+        row.made_at,
+        row.retired_at,
+        row.compromised_since,
+        (await db.scalars(current)).one(),
+    )
+
+
+async def _make(db: AsyncSession, home: Path, organisation_id: UUID, now: datetime) -> None:
+    new = insert(OrganisationKeys).values(_made(home, organisation_id, now))
+    await db.execute(new.on_conflict_do_nothing())
 
 
 def _made(home: Path, organisation_id: UUID, now: datetime) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """PAdES signatures of printed documents, and their verification with one Ed25519 public key.
 
 Readers of PDF hardly know Ed25519, so each print is signed (PAdES B-B, ECDSA P-256, by pyHanko)
-with a key that is used once; its certificate is issued by the organisation's Ed25519 key; nothing
-else is believed. Whoever holds that public key verifies prints and signed JSON alike.
+with a key that is used once; its certificate is issued by the organisation's Ed25519 key. Where a
+service outside signs, that key seals the service's signature (storage/pdf_seals.py). Nothing else
+is believed: whoever holds the public key verifies prints and signed JSON alike.
 
 `verify` reads no PDF: a stranger's file is searched for one signature that covers all of it, byte
 by byte, and whose container has one possible spelling. What was changed, or added behind the
@@ -10,6 +11,7 @@ signature as PDF allows, counts as forged. A print is known by the digest of wha
 covers: whatever may be done to the signature itself, it stays the same print.
 """
 
+import asyncio
 import hashlib
 import io
 import re
@@ -37,6 +39,7 @@ from pyhanko.sign import signers
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from storage import pdf_seals
 from storage.signing import Why, key_id, public_of
 
 FIELD: Final = "Signature"
@@ -50,7 +53,7 @@ _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC6325
 
 
 # Whatever parsers of ASN.1 and certificates make of a stranger's bytes.
-_BROKEN: Final = (
+BROKEN: Final = (
     *(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError),
     *(InvalidSignature, UnsupportedAlgorithm),
 )
@@ -70,9 +73,9 @@ class PdfVerdict(msgspec.Struct, frozen=True):
 
 
 class PdfSigner(Protocol):
-    """Who signs prints: the organisation itself, or an outside (qualified) signature service."""
+    """Who signs prints: the organisation itself, or a service outside (storage/pdf_outside.py)."""
 
-    def sign(self, pdf: bytes, now: datetime) -> bytes:
+    async def sign(self, pdf: bytes, now: datetime) -> bytes:
         """Give the print with a signature over all of it."""
         ...
 
@@ -84,8 +87,11 @@ class OwnSigner:
         self._seed = seed
         self._organisation = organisation
 
-    def sign(self, pdf: bytes, now: datetime) -> bytes:
+    async def sign(self, pdf: bytes, now: datetime) -> bytes:
         """Give the print with a signature over all of it."""
+        return await asyncio.to_thread(self._sign, pdf, now)
+
+    def _sign(self, pdf: bytes, now: datetime) -> bytes:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _issue(self._seed, self._organisation, key.public_key(), now)
         signer = _LowSigner(
@@ -119,16 +125,25 @@ class _AsItIs(IncrementalPdfFileWriter):
 
 def put_signature(pdf: bytes, signer: signers.Signer, name: str) -> bytes:
     """Sign a PDF with any of pyHanko's signers: PAdES, invisible, over the whole file."""
-    meta = signers.PdfSignatureMetadata(
+    out = io.BytesIO()
+    signers.PdfSigner(metadata(name), signer).sign_pdf(as_it_is(pdf), output=out)
+    return out.getvalue()
+
+
+def metadata(name: str) -> signers.PdfSignatureMetadata:
+    """What a print's signature is like, whoever makes it."""
+    return signers.PdfSignatureMetadata(
         field_name=FIELD,
         md_algorithm="sha256",
         name=name,
         subfilter=SigSeedSubFilter.PADES,
         certify=False,
     )
-    out = io.BytesIO()
-    signers.PdfSigner(meta, signer).sign_pdf(_AsItIs(io.BytesIO(pdf)), output=out)
-    return out.getvalue()
+
+
+def as_it_is(pdf: bytes) -> IncrementalPdfFileWriter:
+    """A writer that puts a signature behind a print and leaves the rest."""
+    return _AsItIs(io.BytesIO(pdf))
 
 
 def verify(public_keys: Iterable[bytes], file: bytes) -> PdfVerdict:
@@ -136,7 +151,7 @@ def verify(public_keys: Iterable[bytes], file: bytes) -> PdfVerdict:
     try:
         digest, container = _covered(file)
         return _judge(list(public_keys), digest, container)
-    except _BROKEN:
+    except BROKEN:
         return PdfVerdict(why=Why.CHANGED)
 
 
@@ -168,6 +183,11 @@ def _covered(file: bytes) -> tuple[bytes, bytes]:
 
 
 def _judge(public_keys: list[bytes], digest: bytes, container: bytes) -> PdfVerdict:
+    if pdf_seals.is_sealed(container):
+        named = pdf_seals.judge(public_keys, digest, container)
+        if named is None:
+            return PdfVerdict(why=Why.OTHER_KEY)
+        return PdfVerdict(key=named, digest=digest)
     signed = cms.ContentInfo.load(container, strict=True)["content"]
     signer = signed["signer_infos"][0]
     certificate = signed["certificates"][0].chosen

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -27,10 +28,19 @@ _DOCUMENT: Final = b"yanasha document 1\n"
 _LINE: Final = b"yanasha qr 1\n"
 _KEY_ID_CHARS: Final = 16
 _PEM_BEGIN: Final = "-----BEGIN PUBLIC KEY-----"
+_PEM_END: Final = "-----END PUBLIC KEY-----"
+_COMPROMISED: Final = "Compromised-Since: "
 
 
 class BadKey(ValueError):  # noqa: N818 - states a fact
     """This is no Ed25519 public key."""
+
+
+class HandedKey(msgspec.Struct, frozen=True):
+    """A public key as somebody was handed it, and since when it may be somebody else's."""
+
+    public: bytes
+    compromised_since: str | None = None
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -119,25 +129,41 @@ def verify_line(public_keys: Iterable[bytes], text: str) -> Verdict:
     return _judge(public_keys, named, _LINE + written, signature, body)
 
 
-def pem(public: bytes) -> str:
-    """A public key as the file that people keep and hand on."""
+def pem(public: bytes, compromised_since: datetime | None = None) -> str:
+    """A public key as the file that people keep and hand on.
+
+    What is to be known of it stands before it, where RFC 7468 has room for words.
+    """
     key = Ed25519PublicKey.from_public_bytes(public)
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
+    words = f"{_COMPROMISED}{compromised_since.isoformat()}\n" if compromised_since else ""
+    return words + (
+        key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode()
+    )
 
 
 def public_keys_in(file: str) -> list[bytes]:
     """Every key of a PEM file with one or several. Raises BadKey."""
+    return [one.public for one in handed_keys_in(file)]
+
+
+def handed_keys_in(file: str) -> list[HandedKey]:
+    """Every key of a PEM file, with what stands before each. Raises BadKey."""
     found = []
-    for part in file.split(_PEM_BEGIN)[1:]:
+    before, *parts = file.split(_PEM_BEGIN)
+    for part in parts:
+        written, end, after = part.partition(_PEM_END)
         try:
-            key = serialization.load_pem_public_key((_PEM_BEGIN + part).encode())
+            key = serialization.load_pem_public_key((_PEM_BEGIN + written + end).encode())
         except ValueError as error:
             raise BadKey("a public key that cannot be read") from error
         if not isinstance(key, Ed25519PublicKey):
             raise BadKey("not an Ed25519 key")
-        found.append(key.public_bytes_raw())
+        words = [line for line in before.splitlines() if line.startswith(_COMPROMISED)]
+        since = words[-1].removeprefix(_COMPROMISED).strip() if words else None
+        found.append(HandedKey(key.public_bytes_raw(), since))
+        before = after
     if not found:
         raise BadKey("no public key in it")
     return found

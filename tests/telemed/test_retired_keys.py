@@ -1,0 +1,154 @@
+"""`yanasha keys retire`: a new key to sign with, and what becomes of what the old one signed."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ops.children import Cannot
+from ops.keys import moment, retire_in
+from ops.verify import verify_file
+from people import document_checks
+from people.audit import AuditActs
+from people.document_checks import CheckState
+from people.document_contents import Audience, Conclusion
+from people.document_files import own_file
+from people.document_signing import Revocation, revoke
+from people.organisation_keys import PublicKey, public_keys, seed_of
+from storage import signing
+from storage.objects import Objects
+from storage.settings import Settings
+from tests.telemed.clinic_house import House
+from tests.telemed.document_desk import caller, print_all, signed
+
+HEALTHY = Conclusion(text="Здоров.")
+NETWORK = "192.0.2.0/24"
+HOUR = timedelta(hours=1)
+
+
+async def _keys(db: AsyncSession) -> dict[str, PublicKey]:
+    return {one.id: one for one in await public_keys(db)}
+
+
+async def _state(db: AsyncSession, line: str, now: datetime) -> CheckState:
+    return (await document_checks.check_line(db, line, NETWORK, now)).state
+
+
+async def test_what_a_retired_key_signed_stays_genuine_and_the_next_is_signed_by_another(
+    db: AsyncSession, house: House, now: datetime, settings: Settings
+) -> None:
+    """Whose key it is, is said by the organisation's name or id; the deed is in the audit."""
+    with pytest.raises(Cannot, match="signed nothing yet"):
+        await retire_in(db, settings, str(house.clinic), now)
+    old = await signed(db, house, settings, now, HEALTHY)
+    (first,) = await _keys(db)
+    said = await retire_in(db, settings, str(house.clinic), now + HOUR)
+    assert "verifies as before" in said[-1]
+    new = await signed(db, house, settings, now + 2 * HOUR, HEALTHY)
+    keys = await _keys(db)
+    assert keys[first].retired_at == now + HOUR
+    assert keys[first].pem == signing.pem(signing.unb64(keys[first].public))
+    (second,) = set(keys) - {first}
+    for document, key in ((old, first), (new, second)):
+        line = document.views[0].line
+        public = signing.unb64(keys[key].public)
+        assert signing.verify_line([public], line).key == key
+        assert await _state(db, line, now) is CheckState.GENUINE
+    acts = select(AuditActs.actor_id, AuditActs.organisation_id).where(
+        AuditActs.act == "signing_key_retired"
+    )
+    assert (await db.execute(acts)).all() == [(None, house.clinic)]
+
+
+async def test_what_a_stolen_key_may_have_signed_is_not_to_be_trusted(
+    db: AsyncSession, house: House, now: datetime, settings: Settings, objects: Objects
+) -> None:
+    """By line, signed JSON and print; what the register has from before is genuine as it was."""
+    before = await signed(db, house, settings, now, HEALTHY)
+    after = await signed(db, house, settings, now + 2 * HOUR, HEALTHY)
+    gone = await signed(db, house, settings, now + 2 * HOUR, HEALTHY)
+    doctor = await caller(db, house, house.doctor, now + 2 * HOUR)
+    await revoke(db, doctor, gone.id, Revocation("Ошибка в датах"), now + 2 * HOUR)
+    stolen = await seed_of(db, settings.home, house.clinic, now)
+    (key,) = await _keys(db)
+    for document in (before, after):
+        await print_all(db, objects, settings, document, now + 2 * HOUR)
+    # First only retired: the theft came to light the day after.
+    await retire_in(db, settings, str(house.clinic), now + 3 * HOUR)
+    said = await retire_in(
+        db, settings, str(house.clinic), now + 4 * HOUR, key=key, since=now + HOUR
+    )
+    assert "2 documents" in "\n".join(said)
+    since = (await _keys(db))[key].compromised_since
+    assert since == now + HOUR
+    assert len(await _keys(db)) == 2  # one that was retired already is followed by no third
+    patient = await house.as_(db, house.patient)
+    for document, state in (
+        (before, CheckState.GENUINE),
+        (after, CheckState.UNTRUSTED),
+        (gone, CheckState.REVOKED),
+    ):
+        assert await _state(db, document.views[0].line, now) is state
+        wanted = (Audience.FULL, "json")
+        json = (await own_file(db, objects, patient, document.id, wanted, now=now)).content
+        found = await document_checks.check_file(db, json, NETWORK, now)
+        assert (found.state, found.number) == (state, document.number)
+    for document, state in ((before, CheckState.GENUINE), (after, CheckState.UNTRUSTED)):
+        pdf = await own_file(db, objects, patient, document.id, (Audience.FULL, "pdf"), now=now)
+        assert (await document_checks.check_file(db, pdf.content, NETWORK, now)).state is state
+    # The thief dates it back, but no register knows it.
+    forged = signing.line(stolen, {"c": "x", "d": "2026-01-01", "k": "conclusion", "n": "1"})
+    found = await document_checks.check_line(db, forged, NETWORK, now)
+    assert found == document_checks.Checked(state=CheckState.UNTRUSTED)
+    fresh = await signed(db, house, settings, now + 5 * HOUR, HEALTHY)
+    assert await _state(db, fresh.views[0].line, now) is CheckState.GENUINE
+
+
+async def test_a_later_word_makes_no_theft_younger(
+    db: AsyncSession, house: House, now: datetime, settings: Settings
+) -> None:
+    """What was not to be trusted once is not trusted again by a second command."""
+    await signed(db, house, settings, now, HEALTHY)
+    (key,) = await _keys(db)
+    for since in (now + 2 * HOUR, now + HOUR, now + 3 * HOUR):
+        await retire_in(db, settings, str(house.clinic), now + 4 * HOUR, key=key, since=since)
+    assert (await _keys(db))[key].compromised_since == now + HOUR
+
+
+async def test_offline_a_key_that_was_handed_out_anew_says_that_it_is_not_to_be_trusted(
+    tmp_path: Path, now: datetime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that was handed out before cannot know; another key beside it is none the worse."""
+    stolen, sound = bytes(range(32)), bytes(32)
+    told = signing.pem(signing.public_of(stolen), now) + signing.pem(signing.public_of(sound))
+    (tmp_path / "new.pem").write_text(told)
+    (tmp_path / "old.pem").write_text(signing.pem(signing.public_of(stolen)))
+    paper = tmp_path / "paper"
+    for seed, key, code, word in (
+        (stolen, "old", 0, "GENUINE"),
+        (stolen, "new", 1, "NOT TO BE TRUSTED"),
+        (sound, "new", 0, "GENUINE"),
+    ):
+        for content in (
+            signing.encode(signing.sign(seed, {"number": "2026-000007"})),
+            signing.line(seed, {"c": "x"}).encode(),
+        ):
+            paper.write_bytes(content)
+            assert verify_file(paper, tmp_path / f"{key}.pem") == code
+            assert capsys.readouterr().out.startswith(word)
+
+
+async def test_what_cannot_be_meant_is_refused_in_a_sentence(
+    db: AsyncSession, house: House, now: datetime, settings: Settings
+) -> None:
+    """No such organisation, no such key, no time, none in a zone, none that was."""
+    await signed(db, house, settings, now, HEALTHY)
+    for name, key in (("Нет такой", None), (str(house.other_clinic), None), (None, "0" * 16)):
+        with pytest.raises(Cannot):
+            await retire_in(db, settings, name or str(house.clinic), now, key=key)
+    for text in ("yesterday", "2026-03-02T14:00", "2126-03-02T14:00+03:00"):
+        with pytest.raises(Cannot):
+            moment(text, now)
+    assert [one.retired_at for one in await public_keys(db)] == [None]
