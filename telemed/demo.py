@@ -1,7 +1,8 @@
 """Demo visits: for each doctor one that is about to begin, and one two hours later.
 
 `python -m telemed.demo --json`, after people.demo. A run finds the visits of this hour or books new
-ones: whenever it runs, there is a visit to walk into.
+ones: whenever it runs, there is a visit to walk into. Documents come from visits of the day before
+the first run (telemed/demo_documents.py).
 """
 
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.demo import AIBOLIT, CLINIC_7, demo_id, program, rounded
 from people.relations import actor_of
+from storage.settings import Settings
+from telemed.demo_documents import seed_documents
 from telemed.visits import NewVisit, Visits, VisitState, book
 
 CLINICS = {
@@ -87,5 +90,11 @@ async def _visit(
     }
 
 
+async def _whole(db: AsyncSession, key: bytes, now: datetime) -> dict[str, Any]:
+    made = await seed(db, key, now)
+    await seed_documents(db, Settings.from_env().home, now)
+    return made
+
+
 if __name__ == "__main__":
-    program(seed, "Book the demo visits around now.")
+    program(_whole, "Book the demo visits around now, and sign the demo documents.")
