@@ -14,7 +14,7 @@ from api.problems import refuses
 from people import erasing as erasing_people
 from people import erasure, erasure_answers, erasure_requests, erasures_done, holds, retention
 from people.erasure import Erasure, NewErasure
-from people.erasure_answers import ErasurePlan, NewAnswer
+from people.erasure_answers import ErasurePlan, NewErasureAnswer
 from people.erasure_requests import ErasureRequest
 from people.holds import Hold, NewHold
 from people.policy import Act
@@ -121,7 +121,7 @@ async def ask_erasure(
 async def answer_erasure(  # noqa: PLR0917 - Litestar gives them by name
     organisation_id: FromPath[UUID],
     request_id: FromPath[UUID],
-    data: JSONBody[NewAnswer],
+    data: JSONBody[NewErasureAnswer],
     house: NamedDependency[House],
     caller: NamedDependency[Caller],
     db: NamedDependency[AsyncSession],

@@ -57,17 +57,17 @@ _TOLD: Final = 20
 _WAITS: Final = frozenset({WAITS_BELONGS, WAITS_RECORDS})
 
 
-class Answer(StrEnum):
+class ErasureWord(StrEnum):
     """What a keeper says."""
 
     AGREED = AGREED
     REFUSED = REFUSED
 
 
-class NewAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NewErasureAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Agreed, or refused and why."""
 
-    answer: Answer
+    answer: ErasureWord
     why: KeepReason | None = None
 
 
@@ -192,7 +192,7 @@ async def answer(  # noqa: PLR0917 - stores, who, where, what
     caller: Caller,
     organisation_id: UUID,
     request_id: UUID,
-    new: NewAnswer,
+    new: NewErasureAnswer,
     now: datetime,
 ) -> ErasureRequest:
     """Say an organisation's word about another one's request; the last agreement erases.
@@ -202,7 +202,7 @@ async def answer(  # noqa: PLR0917 - stores, who, where, what
     """
     require_at(caller.actor, Act.ERASE_PERSON, organisation_id, now)
     require_fresh(caller, now)
-    if (new.answer is Answer.REFUSED) != (new.why is not None):
+    if (new.answer is ErasureWord.REFUSED) != (new.why is not None):
         raise BadAnswer((FieldError("why", BadAnswer.code),))
     row = await _locked(db, request_id)
     keepers = {one.organisation_id for one in await keepers_of(db, row.person_id, now)}
@@ -223,7 +223,7 @@ async def answer(  # noqa: PLR0917 - stores, who, where, what
             index_elements=[ErasureAnswers.request_id, ErasureAnswers.organisation_id], set_=said
         )
     )
-    refused = new.answer is Answer.REFUSED
+    refused = new.answer is ErasureWord.REFUSED
     if refused:
         await _kept(db, caller, "erasure_refused", row, organisation_id, now)
         row.ended, row.ended_at = "refused", now

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.erasure import ErasureReason, Erasures, NewErasure, NotErasable, erase
 from people.erasure_answers import (
-    Answer,
     BadAnswer,
     ErasureAsked,
-    NewAnswer,
+    ErasureWord,
+    NewErasureAnswer,
     NobodyToAsk,
     RequestOver,
     answer,
@@ -52,7 +52,7 @@ from telemed.visits import NewVisit, book, close_visit
 from tests.telemed.clinic_house import House
 from tests.telemed.document_desk import caller
 
-AGREED = NewAnswer(Answer.AGREED)
+AGREED = NewErasureAnswer(ErasureWord.AGREED)
 
 
 class Two(NamedTuple):
@@ -79,7 +79,7 @@ class Two(NamedTuple):
         return await ask(self.db, await self.as_asker(now), self.house.other_clinic, new, now)
 
     async def answer(
-        self, request: ErasureRequest, now: datetime, word: NewAnswer = AGREED
+        self, request: ErasureRequest, now: datetime, word: NewErasureAnswer = AGREED
     ) -> ErasureRequest:
         """The first one answers."""
         who, where = await self.as_keeper(now), self.house.clinic
@@ -162,7 +162,10 @@ async def test_the_last_agreement_is_the_erasure(two: Two, now: datetime) -> Non
 async def test_a_refusal_says_why_and_an_agreement_does_not(two: Two, now: datetime) -> None:
     """Anything else is no answer."""
     request = await two.ask(now)
-    for word in (NewAnswer(Answer.REFUSED), NewAnswer(Answer.AGREED, KeepReason.DISPUTE)):
+    for word in (
+        NewErasureAnswer(ErasureWord.REFUSED),
+        NewErasureAnswer(ErasureWord.AGREED, KeepReason.DISPUTE),
+    ):
         with pytest.raises(BadAnswer):
             await two.answer(request, now, word)
     assert erasure_log.read(two.home) == []
@@ -172,7 +175,7 @@ async def test_refused_with_a_reason(two: Two, now: datetime) -> None:
     """The reason is shown to whoever asked; who it was is not."""
     db, house = two.db, two.house
     request = await two.ask(now)
-    await two.answer(request, now, NewAnswer(Answer.REFUSED, KeepReason.MUST_KEEP))
+    await two.answer(request, now, NewErasureAnswer(ErasureWord.REFUSED, KeepReason.MUST_KEEP))
     (seen,) = await list_requests(db, (await two.as_asker(now)).actor, house.other_clinic, now)
     assert (seen.state, seen.why, seen.answer) == ("refused", "must_keep", None)
     with pytest.raises(RequestOver):
@@ -340,7 +343,7 @@ async def test_a_clinic_that_keeps_nothing_more_need_not_agree(two: Two, now: da
 async def test_requests_go_a_year_after_their_end(two: Two, now: datetime) -> None:
     """With their answers; the audit keeps who asked and who answered what."""
     request = await two.ask(now)
-    await two.answer(request, now, NewAnswer(Answer.REFUSED, KeepReason.IN_CARE))
+    await two.answer(request, now, NewErasureAnswer(ErasureWord.REFUSED, KeepReason.IN_CARE))
     count = select(func.count()).select_from(ErasureRequests)
     for days, left in ((364, 1), (366, 0)):
         await retain(Work(two.db, two.objects, two.home, now + timedelta(days=days)))

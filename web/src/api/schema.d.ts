@@ -1552,10 +1552,79 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** @description What an organisation was given, newest first, for its desk. */
+    /** @description What an organisation was given, newest first, 50 at a time, for its desk. */
     get: operations['receivedDocuments'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/documents/issued': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description What the organisation signed, newest first, 50 at a time: neither whose nor what it says. */
+    get: operations['issuedDocuments'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/erasure-requests': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Requests that the organisation made, and those that it is asked to agree to. */
+    get: operations['listErasureRequests'];
+    put?: never;
+    /** @description Ask the other organisations that keep something of a person to let it be erased. */
+    post: operations['askErasure'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/erasure-requests/{request_id}/answer': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Agree to another organisation's request, or refuse it; the last agreement erases. */
+    post: operations['answerErasure'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/erasure-requests/{request_id}/withdraw': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Take the organisation's own request back. */
+    post: operations['withdrawErasure'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1569,7 +1638,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** @description Whom the organisation erased. */
+    /** @description Whom the organisation erased, and what of the log was never done. */
     get: operations['listErasures'];
     put?: never;
     /** @description Destroy a person's key and leave a tombstone; there is no way back. */
@@ -1826,6 +1895,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/organisations/{organisation_id}/people/{person_id}/erasure': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description What stands against erasing somebody, told beforehand. */
+    get: operations['planErasure'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/organisations/{organisation_id}/people/{person_id}/hats/{hat}': {
     parameters: {
       query?: never;
@@ -1887,6 +1973,23 @@ export interface paths {
     };
     /** @description The document that the organisation signed with this number, to revoke it; not its words. */
     get: operations['issuedDocument'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/organisations/{organisation_id}/retention': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description How long what is kept before it is deleted for its age. */
+    get: operations['listRetention'];
     put?: never;
     post?: never;
     delete?: never;
@@ -1987,7 +2090,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** @description One's own signed documents or a child's, newest first. */
+    /** @description One's own signed documents or a child's, newest first, 50 at a time. */
     get: operations['listDocuments'];
     put?: never;
     post?: never;
@@ -2851,7 +2954,7 @@ export interface components {
      * @description Readings of a kind from `since` on and before `until`.
      */
     Chart: {
-      kind: components['schemas']['devices.measurement.Kind'];
+      kind: components['schemas']['devices.kinds.Kind'];
       level: components['schemas']['Level'];
       lines: components['schemas']['Line'][];
       since: string;
@@ -2892,7 +2995,7 @@ export interface components {
      * @description What became of a paper.
      * @enum {unknown}
      */
-    CheckState: 'forged' | 'genuine' | 'revoked' | 'superseded' | 'unregistered';
+    CheckState: 'forged' | 'genuine' | 'revoked' | 'superseded' | 'unregistered' | 'untrusted';
     /**
      * Checked
      * @description The answer; of a forged paper nothing is said.
@@ -3132,10 +3235,42 @@ export interface components {
     };
     /**
      * DeviceFlag
-     * @description What the device itself said against its reading (bits of the cuff's status, 0x2A35).
+     * @description What the device, or the gateway or page beside it, says about the reading.
      * @enum {unknown}
      */
-    DeviceFlag: 'cuff_loose' | 'irregular_pulse' | 'movement' | 'position' | 'pulse_out_of_range';
+    DeviceFlag:
+      | 'above_scale'
+      | 'after_meal'
+      | 'battery_low'
+      | 'bedtime'
+      | 'before_meal'
+      | 'below_scale'
+      | 'calibration_needed'
+      | 'clock_repaired'
+      | 'cuff_loose'
+      | 'device_fault'
+      | 'early_estimate'
+      | 'fasting'
+      | 'from_memory'
+      | 'gap_before'
+      | 'irregular_pulse'
+      | 'late'
+      | 'movement'
+      | 'no_contact'
+      | 'number_reused'
+      | 'position'
+      | 'pulse_out_of_range'
+      | 'questionable'
+      | 'sample_too_small'
+      | 'sensor_fault'
+      | 'session_stopped'
+      | 'strip_fault'
+      | 'time_fault'
+      | 'time_of_arrival'
+      | 'too_cold'
+      | 'too_hot'
+      | 'weak_signal'
+      | 'zone_assumed';
     /**
      * DeviceHello
      * @description First message of a recorder: its token and how to read its samples.
@@ -3202,6 +3337,14 @@ export interface components {
      * @enum {unknown}
      */
     DocumentKind: 'certificate' | 'conclusion' | 'consent' | 'referral';
+    /**
+     * DocumentPage
+     * @description Some documents, newest first, and whether there are older ones.
+     */
+    DocumentPage: {
+      documents: components['schemas']['DocumentSummary'][];
+      more: boolean;
+    };
     /**
      * DocumentState
      * @description See the top of this module.
@@ -3277,9 +3420,26 @@ export interface components {
     Erasure: {
       done: boolean;
       erased_at: string;
+      /** @default true */
+      logged: boolean | null;
+      /** @default  */
+      name: string;
       /** Format: uuid */
       person_id: string;
       reason: string;
+      /** @default false */
+      unfinished: boolean;
+    };
+    /**
+     * ErasurePlan
+     * @description What stands against erasing somebody, told beforehand; empty: it can be done.
+     */
+    ErasurePlan: {
+      against: string[];
+      agreed: number;
+      erased: boolean;
+      keepers: number;
+      person: components['schemas']['Ref'];
     };
     /**
      * ErasureReason
@@ -3287,6 +3447,30 @@ export interface components {
      * @enum {unknown}
      */
     ErasureReason: 'asked' | 'court' | 'mistake' | 'term_over';
+    /**
+     * ErasureRequest
+     * @description A request, as administrators of the place that asked, or of one that keeps, see it.
+     */
+    ErasureRequest: {
+      agreed: number;
+      answer: string | null;
+      asked_at: string;
+      /** Format: uuid */
+      id: string;
+      keepers: number;
+      ours: boolean;
+      person: components['schemas']['Ref'];
+      reason: string;
+      state: components['schemas']['RequestState'];
+      until: string;
+      why: components['schemas']['KeepReason'] | null;
+    };
+    /**
+     * ErasureWord
+     * @description What a keeper says.
+     * @enum {unknown}
+     */
+    ErasureWord: 'agreed' | 'refused';
     /**
      * Factors
      * @description What the caller can prove himself with.
@@ -3462,6 +3646,46 @@ export interface components {
       seen: boolean;
       /** @enum {unknown} */
       side: 'doctor' | 'patient' | 'pupil' | 'teacher';
+    };
+    /**
+     * IssuedDocument
+     * @description A line of the register.
+     */
+    IssuedDocument: {
+      ended_at: string | null;
+      /** Format: uuid */
+      id: string;
+      kind: components['schemas']['DocumentKind'];
+      number: string;
+      signed_at: string;
+      signer: components['schemas']['Ref'] | null;
+      state: components['schemas']['DocumentState'];
+      version: number;
+    };
+    /**
+     * IssuedPage
+     * @description Some lines of the register, newest first, and whether there are older ones.
+     */
+    IssuedPage: {
+      documents: components['schemas']['IssuedDocument'][];
+      more: boolean;
+    };
+    /**
+     * KeepReason
+     * @description Why a keeper refuses.
+     * @enum {unknown}
+     */
+    KeepReason: 'dispute' | 'in_care' | 'must_keep';
+    /**
+     * KeptFor
+     * @description A class as administrators see it: days, or years; neither: for ever.
+     */
+    KeptFor: {
+      /** @default null */
+      days: number | null;
+      name: string;
+      /** @default null */
+      years: number | null;
     };
     /**
      * KeyAnswer
@@ -3753,7 +3977,7 @@ export interface components {
     Measurement: {
       /** @default [] */
       flags: components['schemas']['DeviceFlag'][];
-      kind: components['schemas']['devices.measurement.Kind'];
+      kind: components['schemas']['devices.kinds.Kind'];
       sequence: number;
       /** Format: date-time */
       taken_at: string;
@@ -3946,6 +4170,15 @@ export interface components {
       /** Format: uuid */
       person_id: string;
       reason: components['schemas']['ErasureReason'];
+    };
+    /**
+     * NewErasureAnswer
+     * @description Agreed, or refused and why.
+     */
+    NewErasureAnswer: {
+      answer: components['schemas']['ErasureWord'];
+      /** @default null */
+      why: components['schemas']['KeepReason'] | null;
     };
     /**
      * NewFloor
@@ -4380,6 +4613,7 @@ export interface components {
      * @description What anybody needs to verify an organisation's documents without asking us.
      */
     PublicKey: {
+      compromised_since: string | null;
       id: string;
       made_at: string;
       organisation: components['schemas']['Ref'];
@@ -4454,7 +4688,7 @@ export interface components {
       flags: string[];
       /** Format: uuid */
       id: string;
-      kind: components['schemas']['devices.measurement.Kind'];
+      kind: components['schemas']['devices.kinds.Kind'];
       received_at: string;
       sent_unit: string;
       sent_values: {
@@ -4528,6 +4762,14 @@ export interface components {
       /** Format: date */
       signed_on: string;
       state: components['schemas']['DocumentState'];
+    };
+    /**
+     * ReceivedPage
+     * @description Some of what a school was given, newest first, and whether there is older.
+     */
+    ReceivedPage: {
+      documents: components['schemas']['Received'][];
+      more: boolean;
     };
     /**
      * Record
@@ -4666,6 +4908,12 @@ export interface components {
       tie_id: string;
     };
     /**
+     * RequestState
+     * @description See the top of this module.
+     * @enum {unknown}
+     */
+    RequestState: 'done' | 'open' | 'over' | 'refused' | 'withdrawn';
+    /**
      * RestartMedia
      * @description Asks for an ICE restart of a transport.
      */
@@ -4713,6 +4961,8 @@ export interface components {
      */
     Role: {
       organisation_id: string | null;
+      /** @default null */
+      organisation_kind: components['schemas']['OrganisationKind'] | null;
       organisation_name: string | null;
       role: components['schemas']['RoleName'];
     };
@@ -5232,8 +5482,18 @@ export interface components {
      * @description Kinds of reading we accept.
      * @enum {unknown}
      */
-    'devices.measurement.Kind':
-      'blood_pressure' | 'cholesterol_total' | 'glucose' | 'heart_rate' | 'spo2' | 'temperature';
+    'devices.kinds.Kind':
+      | 'blood_pressure'
+      | 'cgm_glucose'
+      | 'cholesterol_hdl'
+      | 'cholesterol_ldl'
+      | 'cholesterol_total'
+      | 'glucose'
+      | 'heart_rate'
+      | 'spo2'
+      | 'temperature'
+      | 'triglyceride'
+      | 'weight';
     /**
      * Hand
      * @description A raised hand; they stand in the order of raising.
@@ -5275,7 +5535,19 @@ export interface components {
      * @enum {unknown}
      */
     'storage.file_checks.kinds.Kind':
-      'csv' | 'docx' | 'jpeg' | 'odt' | 'pdf' | 'png' | 'pptx' | 'text' | 'webp' | 'xlsx';
+      | 'csv'
+      | 'docx'
+      | 'jpeg'
+      | 'm4a'
+      | 'mp3'
+      | 'odt'
+      | 'ogg'
+      | 'pdf'
+      | 'png'
+      | 'pptx'
+      | 'text'
+      | 'webp'
+      | 'xlsx';
   };
   responses: never;
   parameters: never;
@@ -14926,6 +15198,162 @@ export interface operations {
   };
   receivedDocuments: {
     parameters: {
+      query?: {
+        before?: string | null;
+      };
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReceivedPage'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  issuedDocuments: {
+    parameters: {
+      query?: {
+        before?: string | null;
+      };
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['IssuedPage'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listErasureRequests: {
+    parameters: {
       query?: never;
       header?: never;
       path: {
@@ -14941,7 +15369,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['Received'][];
+          'application/json': components['schemas']['ErasureRequest'][];
         };
       };
       /** @description Bad request syntax or unsupported method */
@@ -14982,6 +15410,332 @@ export interface operations {
       };
       /** @description There is no such thing for you. */
       404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  askErasure: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewErasure'];
+      };
+    };
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ErasureRequest'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  answerErasure: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+        request_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewErasureAnswer'];
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ErasureRequest'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  withdrawErasure: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+        request_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, nothing follows */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
         headers: {
           [name: string]: unknown;
         };
@@ -16880,6 +17634,92 @@ export interface operations {
       };
     };
   };
+  planErasure: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+        person_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ErasurePlan'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   giveHat: {
     parameters: {
       query?: never;
@@ -17317,6 +18157,91 @@ export interface operations {
       };
     };
   };
+  listRetention: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        organisation_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['KeptFor'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   changePassword: {
     parameters: {
       query?: never;
@@ -17665,10 +18590,15 @@ export interface operations {
         kind:
           | 'blood_pressure'
           | 'glucose'
+          | 'cgm_glucose'
           | 'cholesterol_total'
+          | 'cholesterol_hdl'
+          | 'cholesterol_ldl'
+          | 'triglyceride'
           | 'heart_rate'
           | 'spo2'
-          | 'temperature';
+          | 'temperature'
+          | 'weight';
         since: string;
         until: string;
         organisation_id?: string | null;
@@ -17740,7 +18670,9 @@ export interface operations {
   };
   listDocuments: {
     parameters: {
-      query?: never;
+      query?: {
+        before?: string | null;
+      };
       header?: never;
       path: {
         person_id: string;
@@ -17755,25 +18687,16 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['DocumentSummary'][];
+          'application/json': components['schemas']['DocumentPage'];
         };
       };
-      /** @description Bad request syntax or unsupported method */
+      /** @description The body cannot be read, or has a field we do not know. */
       400: {
         headers: {
           [name: string]: unknown;
         };
         content: {
-          'application/json': {
-            detail: string;
-            extra?:
-              | null
-              | {
-                  [key: string]: unknown;
-                }
-              | unknown[];
-            status_code: number;
-          };
+          'application/problem+json': components['schemas']['Problem'];
         };
       };
       /** @description Nobody is signed in, or the device token is not known. */
@@ -19501,10 +20424,15 @@ export interface operations {
         kind:
           | 'blood_pressure'
           | 'glucose'
+          | 'cgm_glucose'
           | 'cholesterol_total'
+          | 'cholesterol_hdl'
+          | 'cholesterol_ldl'
+          | 'triglyceride'
           | 'heart_rate'
           | 'spo2'
-          | 'temperature';
+          | 'temperature'
+          | 'weight';
         since: string;
         until: string;
         bands?: number;
