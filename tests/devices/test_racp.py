@@ -181,6 +181,19 @@ def test_a_meter_that_tells_the_newest_first_loses_nothing_at_a_cut() -> None:
     assert racp.resume_from is None
 
 
+def test_a_download_newest_first_that_ended_well_is_behind_us_once_all_is_stored() -> None:
+    racp = Racp(count_first=False)
+    racp.start()
+    for number in (9, 8, 7):
+        racp.on_measurement(number)
+    assert racp.on_indication(b"\x06\x00\x01\x01") == [Finished(3)]
+    for number in (9, 8, 4):  # 4 is of another day
+        racp.stored(number)
+    assert racp.resume_from is None
+    racp.stored(7)
+    assert racp.resume_from == 9
+
+
 def test_a_repeated_record_is_told_from_a_fresh_one() -> None:
     racp = Racp(5)
     racp.start()
