@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import devices
+from bench.device_files import rows as file_rows
 from bench.fhir import fhir_rows
 from bench.harness import Row, at_least, at_most, percentile, report
 from devices.ecg.quality import Quality
@@ -197,7 +198,8 @@ def _rate(work: Callable[[], object], count: int = 50_000) -> float:
 
 def main() -> int:
     return report(
-        "devices", [*beats_rows(), *pace_rows(), *noise_rows(), *frame_rows(), *fhir_rows()]
+        "devices",
+        [*beats_rows(), *pace_rows(), *noise_rows(), *frame_rows(), *fhir_rows(), *file_rows()],
     )
 
 
