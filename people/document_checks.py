@@ -107,7 +107,8 @@ async def _registered(db: AsyncSession, key: str, *which: ColumnElement[bool]) -
     row, signed_at, organisation = found
     state = CheckState(row.ended) if row.ended else CheckState.GENUINE
     # Not by the date on the paper: whoever holds the key writes any.
-    if since is not None and signed_at >= since and state is not CheckState.REVOKED:
+    before = since is None or (signed_at is not None and signed_at < since)
+    if not before and state is not CheckState.REVOKED:
         state = CheckState.UNTRUSTED
     return Checked(
         state=state,

@@ -87,6 +87,7 @@ async def register(
             ended_at=row.ended_at,
         )
         for row, signer in (await db.execute(query)).all()
+        if row.signed_at is not None
     ]
     return IssuedPage(found[:PAGE], more=len(found) > PAGE)
 

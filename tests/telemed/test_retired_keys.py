@@ -14,7 +14,7 @@ from people import document_checks
 from people.audit import AuditActs
 from people.document_checks import CheckState
 from people.document_contents import Audience, Conclusion
-from people.document_files import own_file
+from people.document_files import Form, own_file
 from people.document_signing import Revocation, revoke
 from people.organisation_keys import PublicKey, public_keys, seed_of
 from storage import signing
@@ -91,7 +91,7 @@ async def test_what_a_stolen_key_may_have_signed_is_not_to_be_trusted(
         (gone, CheckState.REVOKED),
     ):
         assert await _state(db, document.views[0].line, now) is state
-        wanted = (Audience.FULL, "json")
+        wanted: tuple[Audience, Form] = (Audience.FULL, "json")
         json = (await own_file(db, objects, patient, document.id, wanted, now=now)).content
         found = await document_checks.check_file(db, json, NETWORK, now)
         assert (found.state, found.number) == (state, document.number)
