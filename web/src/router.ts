@@ -26,6 +26,7 @@ const LATER = {
   records: 'maybe id',
   documents: 'maybe id',
   'visit-documents': 'id',
+  received: 'maybe id',
   verify: 'maybe line',
   admin: 'id and section',
 } as const;

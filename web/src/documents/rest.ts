@@ -14,12 +14,12 @@ export type Audience = 'full' | 'school';
 
 const at = (id: string) => ({ params: { path: { document_id: id } } });
 
-export const loadMine = async (person: string): Promise<DocumentSummary[]> => {
-  const page = await ask(
-    api.GET('/api/v1/records/{person_id}/documents', { params: { path: { person_id: person } } }),
+export const loadMine = (person: string, before?: string): Promise<Schemas['DocumentPage']> =>
+  ask(
+    api.GET('/api/v1/records/{person_id}/documents', {
+      params: { path: { person_id: person }, query: before === undefined ? {} : { before } },
+    }),
   );
-  return page.documents;
-};
 export const loadOfVisit = (visit: string): Promise<DocumentSummary[]> =>
   ask(api.GET('/api/v1/visits/{visit_id}/documents', { params: { path: { visit_id: visit } } }));
 export const begin = (visit: string, content: Content): Promise<Document> =>

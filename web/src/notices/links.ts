@@ -11,9 +11,12 @@ const LINKS: readonly [prefix: string, hash: (id: string) => string][] = [
   ['consent_', () => laterHash('consents')],
   ['guardian_', () => laterHash('family')],
   ['recovery_wanted', (id) => laterHash('admin', id, 'cards')],
+  ['school_document_', (id) => laterHash('received', id)],
+  ['document_received', () => laterHash('received')],
   ['document_signed', (id) => laterHash('documents', id)],
   ['document_revoked', (id) => laterHash('documents', id)],
   ['document_refused', (id) => laterHash('documents', id)],
+  ['erasure_', (id) => laterHash('admin', id, 'erasures')],
   ['child_', (id) => laterHash('children', id)],
 ];
 

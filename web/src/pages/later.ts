@@ -17,6 +17,7 @@ const PAGES: Readonly<Record<LaterPage, () => Promise<{ default: unknown }>>> = 
   records: () => import('../records/RecordPage.svelte'),
   documents: () => import('../documents/DocumentsPage.svelte'),
   'visit-documents': () => import('../documents/VisitDocumentsPage.svelte'),
+  received: () => import('../documents/ReceivedPage.svelte'),
   verify: () => import('../verify/VerifyPage.svelte'),
   admin: () => import('../admin/AdminPage.svelte'),
 };

@@ -17,6 +17,10 @@ export interface PageLink {
 export function pages(person: Me): PageLink[] {
   const hats = new Set(person.roles.map(({ role }) => role));
   const scans = hats.has('doctor') || hats.has('clerk');
+  const desk = person.roles.some(
+    ({ role, organisation_kind }) =>
+      organisation_kind === 'school' && (role === 'administrator' || role === 'clerk'),
+  );
   const links: (PageLink | false)[] = [
     { href: dayHash(), text: t('common.page_day'), icon: 'calendar' },
     { href: laterHash('notices'), text: t('common.page_notices'), icon: 'bell' },
@@ -28,6 +32,7 @@ export function pages(person: Me): PageLink[] {
       text: t('common.page_records'),
       icon: 'heart',
     },
+    desk && { href: laterHash('received'), text: t('common.page_received'), icon: 'desk' },
     ...person.roles
       .filter(({ role }) => role === 'administrator')
       .map(({ organisation_id, organisation_name }): PageLink => ({
