@@ -34,7 +34,6 @@ from storage.backup_format import (
 from storage.settings import Settings
 
 _SPARE_BYTES = 300 << 20
-_AUDIT = "audit/"
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,20 +59,13 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         return [self.part("secrets"), *([behind] if behind is not None else [])]
 
     def objects(self) -> Iterator[ObjectEntry]:
-        """Every object that stood at the point, the newest of each key."""
+        """Every object that stood at the point, the newest of each key; some may be newer."""
         found = {one.key: one for one in entries_of(self.part("objects"))}
-        point = datetime.fromisoformat(self.manifest.point_at)
         if self.until is not None:
             goal = self.until.at or self.archive[-1].closed_at
             swept = swept_until(self.place, self.kit, self.manifest, goal)
             found |= {one.key: one for one in swept}
-            point = goal
-        # A checkpoint of the audit that saw further than the database would call it cut off; the
-        # store gives whole seconds.
-        seen = point.timestamp() - 2
-        for one in found.values():
-            if not (one.key.startswith(_AUDIT) and one.modified > seen):
-                yield one
+        yield from found.values()
 
     def open(self, entry: ObjectEntry) -> Iterator[bytes]:
         """Open an object; its end is reached only when it is the one of the list."""

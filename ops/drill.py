@@ -1,8 +1,9 @@
 """`yanasha drill restore`: a backup is worth what a restore of it gave, so one is tried.
 
 Into a scratch folder with ports of its own, deleted at the end; what runs is not touched. Rows are
-held against what the backup counted, each object is read back from the store, the audit's chain is
-walked. The last line is PASS or FAIL, and so is the exit code.
+held against what the backup counted, each object is read back from the store, each file is opened
+and held against its row, the audit's chain is walked. The last line is PASS or FAIL, and so is the
+exit code.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from pathlib import Path
 import msgspec
 from minio.error import S3Error
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ops.audit import report_of
 from ops.backup import note, place_of
@@ -30,11 +32,13 @@ from ops.children import Cannot
 from ops.restore import Restored, Then, bring_back, lines, nothing
 from ops.supervisor import say
 from people.documents import DocumentViews
+from people.kept_files import kept_files
 from people.organisation_keys import raw_keys
 from storage import data_keys, signing
 from storage.backup_format import ObjectEntry
 from storage.engine import make_engine, sessions
 from storage.master_keys import MasterMissing
+from storage.s3 import S3Objects
 from storage.sealing import CannotOpen
 from storage.settings import Settings
 
@@ -161,12 +165,27 @@ async def _sealed(settings: Settings) -> list[str]:
                 documents += 1
                 if not signing.verify_line(public, line).genuine:
                     forged.append(f"The document {number} does not verify any more.")
+            changed = await _files(db, settings)
     except (CannotOpen, MasterMissing):
         return ["A person's key does not open: the master key is another one."]
     finally:
         await engine.dispose()
     say(f"{keys} persons' keys open, {documents - len(forged)} signed documents verify.")
-    return forged
+    return forged + changed
+
+
+async def _files(db: AsyncSession, settings: Settings) -> list[str]:
+    """Every file opens under its owner's key and is what its row says."""
+    objects, count, wrong = S3Objects(settings), 0, []
+    try:
+        async for file_id, same in kept_files(db, objects):
+            count += 1
+            if not same:
+                wrong.append(f"The file {file_id} did not come back as it was handed in.")
+    finally:
+        objects.close()
+    say(f"{count - len(wrong)} files are as they were handed in.")
+    return wrong
 
 
 def _objects(settings: Settings, entries: list[ObjectEntry]) -> list[str]:

@@ -33,6 +33,7 @@ from ops.postgres import Postgres
 from ops.seaweed import Seaweed
 from ops.supervisor import Supervisor, on_signals, say, say_aside
 from ops.users import give, owned_file, owned_folder, server_user
+from people.audit_chain import ANCHORS
 from people.erasure import replay
 from storage import data_keys, erasure_log, migrate
 from storage.backup_format import BackupError, ObjectEntry
@@ -44,6 +45,7 @@ from storage.settings import Settings
 _RECOVERY_S = 6 * 3600.0
 _VERIFY_S = 3600.0
 _POLL_S = 0.1
+_CLOCKS_S = 2.0
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,25 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     objects: list[ObjectEntry]
     erased: int
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """Where a database stands whose log has ended: its audit's last link, its last commit."""
+
+    sequence: int
+    at: datetime
+
+    def saw_further(self, entry: ObjectEntry) -> bool:
+        """Whether it is a checkpoint of the audit, taken behind this, of links that are not here.
+
+        It would call the audit cut off. One that is older than our last commit does so rightly.
+        """
+        if not entry.key.startswith(ANCHORS):
+            return False
+        number = PurePosixPath(entry.key).stem
+        behind = number.isdecimal() and int(number) > self.sequence
+        # The store gives whole seconds.
+        return behind and entry.modified > self.at.timestamp() - _CLOCKS_S
 
 
 Then = Callable[[Settings, Restored], Awaitable[None]]
@@ -156,7 +177,8 @@ async def _follow(
         tables, rows = _compare(b"".join(chosen.part("tables")), there)
     elif chosen.until is not None:
         until = chosen.until.at.isoformat() if chosen.until.at else "the end of the log"
-    objects = await asyncio.to_thread(_put_objects, settings, chosen)
+    reached = await asyncio.to_thread(_reached, url, chosen)
+    objects = await asyncio.to_thread(_put_objects, settings, chosen, reached)
     await asyncio.to_thread(migrate.upgrade, url)
     erased = await _erase_again(settings, log)
     return Restored(until=until, tables=tables, rows=rows, objects=objects, erased=erased)
@@ -255,7 +277,19 @@ def _compare(counted: bytes, there: dict[str, Fingerprint]) -> tuple[int, int]:
     return len(there), sum(one.rows for one in there.values())
 
 
-def _put_objects(settings: Settings, chosen: Chosen) -> list[ObjectEntry]:
+def _reached(url: str, chosen: Chosen) -> Reached:
+    """How far the log brought the database: nothing has been written since."""
+    with psycopg.connect(url) as db:
+        row = db.execute(
+            "SELECT (SELECT coalesce(max(sequence), 0) FROM audit_seals), "
+            "pg_last_xact_replay_timestamp()"
+        ).fetchone()
+    if row is None:  # never: it has no FROM
+        raise RuntimeError("no row")
+    return Reached(row[0], row[1] or datetime.fromisoformat(chosen.manifest.point_at))
+
+
+def _put_objects(settings: Settings, chosen: Chosen, reached: Reached) -> list[ObjectEntry]:
     """Put every object into the store; one that an outside store has already stays."""
     client, bucket = client_of(settings), settings.s3_bucket
     there = set()
@@ -267,7 +301,7 @@ def _put_objects(settings: Settings, chosen: Chosen) -> list[ObjectEntry]:
         client.put_object(bucket, entry.key, reader(source), entry.size, content_type=entry.kind)
         _to_the_end(source)
 
-    entries = list(chosen.objects())
+    entries = [one for one in chosen.objects() if not reached.saw_further(one)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in pool.map(put, [one for one in entries if one.key not in there]):
             pass

@@ -10,6 +10,7 @@ from ops.backup_choice import Chosen
 from ops.backup_objects import lines
 from ops.backup_place import Folder
 from ops.backup_wal import Archived, Sweep, Until, sweep_name
+from ops.restore import Reached
 from storage.backup_format import (
     Damaged,
     Kit,
@@ -46,7 +47,7 @@ def place(tmp_path: Path) -> Folder:
     for minute in (-1, 1, 2, 3):
         began = after(minute)
         name = sweep_name("l", began)
-        new = [entry(f"at{minute}", began), entry(f"audit/at{minute}", began)]
+        new = [entry(f"at{minute}", began)]
         put(place, name, [msgspec.json.encode(Sweep(last)) + b"\n", *lines(new)])
         last = name
     return place
@@ -87,13 +88,28 @@ def keys(one: Chosen) -> set[str]:
     return {found.key for found in one.objects()}
 
 
-def test_what_the_audit_saw_later_than_the_log_goes_does_not_come_back(place: Folder) -> None:
-    """Else it would call the end of the log cut off; of other objects more does no harm."""
-    assert keys(chosen(place, to=None, log=1.5)) == {"old", "at1", "at2", "audit/at1"}
-    assert keys(chosen(place, to=after(2.5), log=2.8)) == {
-        "old",
-        *("at1", "at2", "at3", "audit/at1", "audit/at2"),
-    }
+def test_a_point_in_time_has_the_objects_of_its_lists_and_some_more(place: Folder) -> None:
+    """No row is without its object; of objects more does no harm."""
+    assert keys(chosen(place, to=None, log=1.5)) == {"old", "at1", "at2"}
+    assert keys(chosen(place, to=after(2.5), log=2.8)) == {"old", "at1", "at2", "at3"}
+
+
+@pytest.mark.parametrize(
+    ("key", "seconds", "further"),
+    [
+        ("audit/checkpoints/0000000000000008.json", 60, True),
+        ("audit/checkpoints/0000000000000008.json", -1, True),  # the store gives whole seconds
+        ("audit/checkpoints/0000000000000007.json", 60, False),
+        ("audit/checkpoints/0000000000000008.json", -3, False),
+        ("files/0000000000000008.json", 60, False),
+    ],
+)
+def test_what_the_audit_saw_later_than_the_log_goes_does_not_come_back(
+    key: str, seconds: float, *, further: bool
+) -> None:
+    """Else it would call the end of the log cut off; of one that was cut before we know so."""
+    made = entry(key, after(seconds / 60))
+    assert Reached(7, AT).saw_further(made) is further
 
 
 @pytest.mark.parametrize("minute", [1, 2, 3])
