@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import devices
 from bench.device_files import rows as file_rows
 from bench.fhir import fhir_rows
+from bench.gatt import gatt_rows
 from bench.harness import Row, at_least, at_most, percentile, report
 from devices.ecg.quality import Quality
 from devices.ecg.score import Score, match
@@ -199,7 +200,15 @@ def _rate(work: Callable[[], object], count: int = 50_000) -> float:
 def main() -> int:
     return report(
         "devices",
-        [*beats_rows(), *pace_rows(), *noise_rows(), *frame_rows(), *fhir_rows(), *file_rows()],
+        [
+            *beats_rows(),
+            *pace_rows(),
+            *noise_rows(),
+            *frame_rows(),
+            *gatt_rows(),
+            *fhir_rows(),
+            *file_rows(),
+        ],
     )
 
 

@@ -147,6 +147,10 @@ def fuzz_rows(count: int = STRINGS, seed: int = 20260310) -> list[Row]:
     ]
 
 
+def gatt_rows() -> list[Row]:
+    return [*decode_rows(), *fuzz_rows()]
+
+
 def main(arguments: list[str] = sys.argv[1:]) -> int:
     count = int(arguments[0]) if arguments else STRINGS
     return report("gatt", [*decode_rows(), *fuzz_rows(count)])
