@@ -99,8 +99,8 @@ async def hear(link: Link, seconds: float) -> list[Seen]:
     return sorted(found.values(), key=lambda one: not one.services & SERVICES.keys())
 
 
-async def meet(link: Link, address: str, seconds: float) -> tuple[str, list[int]]:
-    """Pair with a device; its model as it calls itself, and what it measures."""
+async def meet(link: Link, address: str, seconds: float) -> tuple[str, str, list[int]]:
+    """Pair with a device; its address as the radio has it, its model, and what it measures."""
     for seen in await hear(link, seconds):
         if seen.address.lower() != address.lower():
             continue
@@ -109,18 +109,19 @@ async def meet(link: Link, address: str, seconds: float) -> tuple[str, list[int]
             model = seen.name
             if MODEL_NUMBER in has:
                 model = (await connection.read(MODEL_NUMBER)).decode(errors="replace").strip("\0 ")
-            return model[:64], [one for one in STREAMS if one in has]
+            return seen.address, model[:64], [one for one in STREAMS if one in has]
     raise NotReached(f"{address} was not heard: wake it, come nearer, try again")
 
 
-def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What may be asked."""
+    root = argparse.ArgumentParser(
         prog="python -m devices.gateway",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--home", type=Path, default=default_home(), help="folder of the buffer")
-    commands = parser.add_subparsers(dest="command", required=True)
+    root.add_argument("--home", type=Path, default=default_home(), help="folder of the buffer")
+    commands = root.add_subparsers(dest="command", required=True)
     scan = commands.add_parser("scan", help="which devices can be heard")
     scan.add_argument("--seconds", type=float, default=10.0)
     add = commands.add_parser("add", help="pair with a device and keep its token")
@@ -138,7 +139,7 @@ def _arguments() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true")
     remove = commands.add_parser("remove", help="forget a device and its token")
     remove.add_argument("address")
-    return parser
+    return root
 
 
 def _radio() -> Link:
@@ -156,17 +157,18 @@ async def _scan(seconds: float) -> None:
         _say(f"{seen.address}  {seen.name or '(no name)'}  {', '.join(services)}")
 
 
-async def _add(options: argparse.Namespace) -> None:
+async def add(options: argparse.Namespace, link: Link) -> None:
+    """Pair with a device and keep what is needed to serve it."""
     server = checked_server(options.server, plain=options.plain_http)
     if options.zone not in available_timezones():
         raise Unusable("name the zone of the device's clock: --zone Europe/Moscow")
     token = token_of(options.token_file)
-    model, streams = await meet(_radio(), options.address, options.seconds)
+    address, model, streams = await meet(link, options.address, options.seconds)
     if not streams:
-        raise Unusable(f"{model or options.address} has no service this gateway understands")
+        raise Unusable(f"{model or address} has no service this gateway understands")
     new = Setup(
-        address=options.address,
-        name=options.name or model or options.address,
+        address=address,
+        name=options.name or model or address,
         model=options.model or model,
         zone=ZoneInfo(options.zone).key,
         user=options.user,
@@ -225,15 +227,15 @@ def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - a program of the shell
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run a command; 0, or 1 with one sentence when it cannot be done."""
-    options = _arguments().parse_args(arguments)
+    options = parser().parse_args(words)
     try:
         match options.command:
             case "scan":
                 asyncio.run(_scan(options.seconds))
             case "add":
-                asyncio.run(_add(options))
+                asyncio.run(add(options, _radio()))
             case "run":
                 asyncio.run(_run(options.home))
             case "status":

@@ -14,7 +14,6 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError, BleakGATTProtocolError, BleakGATTProtocolErrorCode
-from bleak.uuids import normalize_uuid_16
 
 from devices.gateway.link import Connection, LinkLost, NotPaired, NotReached, Seen
 
@@ -88,26 +87,26 @@ class _Connected:
 
     def __init__(self, client: BleakClient, ended: asyncio.Event) -> None:
         self._client, self._ended = client, ended
+        # A device with two services that share a characteristic (0x2A52) has it twice.
+        self._found: dict[int, BleakGATTCharacteristic] = {}
+        for one in client.services.characteristics.values():
+            number = short(one.uuid)
+            if number is not None:
+                self._found.setdefault(number, one)
 
     @property
     def characteristics(self) -> Collection[int]:
-        return {
-            number
-            for one in self._client.services.characteristics.values()
-            if (number := short(one.uuid)) is not None
-        }
+        return self._found
 
     async def read(self, characteristic: int) -> bytes:
         with _link_errors(LinkLost):
             async with asyncio.timeout(STEP_S):
-                return bytes(await self._client.read_gatt_char(normalize_uuid_16(characteristic)))
+                return bytes(await self._client.read_gatt_char(self._found[characteristic]))
 
     async def write(self, characteristic: int, data: bytes) -> None:
         with _link_errors(LinkLost):
             async with asyncio.timeout(STEP_S):
-                await self._client.write_gatt_char(
-                    normalize_uuid_16(characteristic), data, response=True
-                )
+                await self._client.write_gatt_char(self._found[characteristic], data, response=True)
 
     async def subscribe(self, characteristic: int, heard: Callable[[bytes], None]) -> None:
         def came(_: BleakGATTCharacteristic, data: bytearray) -> None:
@@ -115,7 +114,7 @@ class _Connected:
 
         with _link_errors(LinkLost):
             async with asyncio.timeout(STEP_S):
-                await self._client.start_notify(normalize_uuid_16(characteristic), came)
+                await self._client.start_notify(self._found[characteristic], came)
 
     async def ended(self) -> None:
         await self._ended.wait()

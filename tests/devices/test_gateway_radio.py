@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 from bumble.link import LocalLink
 from device_peer import Desk, desk
-from virtual_radio import Peripheral, Properties, RecordKeeper, VirtualRadio, device_on
+from virtual_bleak import backends
+from virtual_radio import (
+    READ_REQUIRES_PAIRING,
+    Peripheral,
+    Properties,
+    RecordKeeper,
+    VirtualRadio,
+    device_on,
+)
 
 from devices.gateway.buffer import Buffer, Counts, Setup
+from devices.gateway.link import Link, LinkLost, NotPaired, Seen
+from devices.gateway.radio import Radio
 from devices.gateway.running import Gateway
 from devices.gatt import cgm, glucose
 from devices.racp_meter import Meter
@@ -32,7 +42,7 @@ def setup(address: str, server: str) -> Setup:
 class House:
     """A gateway with a radio of its own, its buffer and the server it sends to."""
 
-    def __init__(self, path: Path, peer: Desk, radio: VirtualRadio) -> None:
+    def __init__(self, path: Path, peer: Desk, radio: Link) -> None:
         self.path, self.peer, self.radio = path, peer, radio
         self.gateway: Gateway | None = None
 
@@ -107,6 +117,11 @@ async def test_a_cuffs_reading_is_indicated_kept_confirmed_and_stored(
     assert home.peer.tokens == [f"Bearer {CUFF}"]
 
 
+def radio_of(home: House) -> VirtualRadio:
+    assert isinstance(home.radio, VirtualRadio)
+    return home.radio
+
+
 def record(number: int, *, control: bool = False) -> bytes:
     """The record of a meter: 5.5 mmol/L and a little more each time, ten minutes apart."""
     taken = datetime(2026, 3, 1, 7, 0) + timedelta(minutes=10 * number)  # noqa: DTZ001 - as sent
@@ -139,7 +154,7 @@ async def test_a_download_cut_in_the_middle_goes_on_from_there(
             await home.until(lambda told: told.stored == 29)
         assert len(meter.sent) == 30  # each of them once, before the cut and after
         assert meter.asked[-1] == bytes.fromhex("0103010d00")  # report, from 13 on
-        assert home.radio.connections == 2
+        assert radio_of(home).connections == 2
         meter.heard_out.clear()
         meter.meter.records |= {number: record(number) for number in (31, 32)}
         async with home.running():
@@ -198,3 +213,58 @@ async def test_a_meter_that_counts_anew_is_read_from_the_beginning(
         await home.until(lambda told: told.stored == 8)
         assert home.gateway is not None
         assert home.gateway.buffer.progress(1, "glucose") == 3
+
+
+async def test_bleak_hears_connects_and_brings_what_is_indicated(
+    tmp_path: Path, air: LocalLink
+) -> None:
+    """The radio of the shipped program, over the same air."""
+    cuff = Peripheral(air, CUFF, "cuff", 0x1810)
+    cuff.has(0x2A35, Properties.INDICATE)
+    cuff.has(0x2A2B, Properties.READ, bytes.fromhex("ea07030a08000002000000"))
+    await cuff.on()
+    central = device_on(air, "F0:00:00:00:00:0A", "gateway")
+    await central.power_on()
+    scanner, client = backends(central)
+    with desk() as peer:
+        home = House(tmp_path / "buffer.sqlite", peer, Radio(scanner=scanner, client=client))
+        async with home.running(CUFF):
+            await cuff.listened_to(0x2A35)
+            await cuff.indicate(0x2A35, bytes.fromhex("00780050006300"))
+            await cuff.hang_up()
+            await home.until(lambda told: told.stored == 1)
+            assert home.gateway is not None
+            assert len(home.gateway.buffer.moments(1)) == 1
+    (reading,) = home.stored()
+    assert reading["values"] == {"systolic": 120, "diastolic": 80, "mean": 99}
+    assert reading["flags"] == ["time_of_arrival"]
+
+
+async def test_bleak_tells_a_device_that_wants_to_be_paired_from_one_that_is_gone(
+    air: LocalLink,
+) -> None:
+    cuff = Peripheral(air, CUFF, "cuff", 0x1810)
+    cuff.has(0x2A35, Properties.INDICATE)
+    cuff.has(0x2A24, Properties.READ, b"UA-651", READ_REQUIRES_PAIRING)
+    await cuff.on()
+    central = device_on(air, "F0:00:00:00:00:0A", "gateway")
+    await central.power_on()
+    scanner, client = backends(central)
+    radio = Radio(scanner=scanner, client=client)
+    seen = await one_seen(radio)
+    assert (seen.address, seen.name, seen.services) == (CUFF, "cuff", {0x1810})
+    async with radio.connect(seen) as connection:
+        assert {0x2A24, 0x2A35} <= set(connection.characteristics)
+        with pytest.raises(NotPaired):
+            await connection.read(0x2A24)
+        await cuff.hang_up()
+        await connection.ended()
+        with pytest.raises(LinkLost):
+            await connection.write(0x2A35, b"")
+
+
+async def one_seen(radio: Radio) -> Seen:
+    """The first device that is heard."""
+    found: asyncio.Queue[Seen] = asyncio.Queue()
+    async with radio.scan(found.put_nowait):
+        return await found.get()

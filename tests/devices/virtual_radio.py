@@ -23,6 +23,7 @@ from devices.racp import Response, ResponseCode, encode_reply
 from devices.racp_meter import Meter
 
 Properties = Characteristic.Properties
+READ_REQUIRES_PAIRING = Characteristic.READABLE | Characteristic.READ_REQUIRES_ENCRYPTION
 _UNPAIRED = {ErrorCode.INSUFFICIENT_AUTHENTICATION, ErrorCode.INSUFFICIENT_ENCRYPTION}
 
 
@@ -43,12 +44,7 @@ class VirtualRadio:
     @asynccontextmanager
     async def scan(self, heard: Callable[[Seen], None]) -> AsyncIterator[None]:
         def advertised(said: Advertisement) -> None:
-            services = said.data.get_all(
-                AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS
-            )
-            numbers = frozenset(short(one) for some in services for one in some)
-            name = said.data.get(AdvertisingData.COMPLETE_LOCAL_NAME) or ""
-            heard(Seen(said.address.to_string(False), str(name), numbers))
+            heard(Seen(said.address.to_string(False), named_by(said), services_of(said)))
 
         self._device.on("advertisement", advertised)
         await self._device.start_scanning()
@@ -127,7 +123,19 @@ async def _in_our_words() -> AsyncIterator[None]:
         raise LinkLost(str(error)) from error
 
 
+def services_of(said: Advertisement) -> frozenset[int]:
+    """The services a device advertises."""
+    lists = said.data.get_all(AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS)
+    return frozenset(short(one) for some in lists for one in some)
+
+
+def named_by(said: Advertisement) -> str:
+    """The name a device advertises."""
+    return str(said.data.get(AdvertisingData.COMPLETE_LOCAL_NAME) or "")
+
+
 def short(uuid: UUID) -> int:
+    """The 16 bits of a number of the Bluetooth SIG; 0 for others."""
     return int.from_bytes(uuid.to_bytes()[:2], "little") if len(uuid.uuid_bytes) == 2 else 0
 
 
@@ -137,7 +145,7 @@ class Peripheral:
     def __init__(self, air: LocalLink, address: str, name: str, service: int) -> None:
         self.address = address
         self.heard_out = asyncio.Event()  # it has said all it had to say
-        self._device = device_on(air, address, name)
+        self.device = device_on(air, address, name)
         self._name, self._service = name, service
         self._characteristics: dict[int, Characteristic[bytes]] = {}
         self._listened: dict[int, asyncio.Event] = {}
@@ -163,9 +171,9 @@ class Peripheral:
     async def on(self) -> None:
         """Switch it on: it advertises until somebody connects, and again after that."""
         service = Service(UUID.from_16_bits(self._service), list(self._characteristics.values()))
-        self._device.add_service(service)
+        self.device.add_service(service)
         kinds = AdvertisingData.Type
-        self._device.advertising_data = bytes(
+        self.device.advertising_data = bytes(
             AdvertisingData(
                 [
                     (kinds.COMPLETE_LOCAL_NAME, self._name.encode()),
@@ -176,8 +184,8 @@ class Peripheral:
                 ]
             )
         )
-        await self._device.power_on()
-        await self._device.start_advertising(
+        await self.device.power_on()
+        await self.device.start_advertising(
             auto_restart=True, advertising_interval_min=20, advertising_interval_max=20
         )
 
@@ -187,22 +195,22 @@ class Peripheral:
 
     async def indicate(self, characteristic: int, data: bytes) -> None:
         """Indicate, and return when it was confirmed."""
-        await self._device.indicate_subscribers(self._characteristics[characteristic], data)
+        await self.device.indicate_subscribers(self._characteristics[characteristic], data)
 
     async def notify(self, characteristic: int, data: bytes) -> None:
-        await self._device.notify_subscribers(self._characteristics[characteristic], data)
+        await self.device.notify_subscribers(self._characteristics[characteristic], data)
 
     @property
     def mtu(self) -> int:
         """Of its one connection."""
-        (link,) = self._device.connections.values()
+        (link,) = self.device.connections.values()
         return int(link.att_mtu)
 
     async def hang_up(self) -> None:
         """End the connection, as devices do that go to sleep."""
         for event in self._listened.values():
             event.clear()
-        for link in list(self._device.connections.values()):
+        for link in list(self.device.connections.values()):
             await link.disconnect()
 
 
