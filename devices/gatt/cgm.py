@@ -24,6 +24,7 @@ from devices.gatt.payload import (
     PartialTime,
     Quirks,
     device_time,
+    known_flags,
     time_parts,
 )
 
@@ -112,8 +113,7 @@ def decode(
 
 def _record(data: bytes, at: int, quirks: Quirks) -> CgmRecord:
     size, flags, glucose, offset_min = _HEAD.unpack_from(data)
-    if flags & ~_KNOWN and not quirks.reserved_flags:
-        raise BadPayload("reserved_flag", at + 1)
+    flags = known_flags(flags, _KNOWN, quirks, at + 1)
     sent = [(bit, shift) for bit, shift in _OCTETS if flags & bit]
     numbers = bool(flags & _TREND) + bool(flags & _QUALITY)
     plain = _HEAD.size + len(sent) + 2 * numbers

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from devices.gatt.payload import STRICT, BadPayload, Quirks
+from devices.gatt.payload import STRICT, BadPayload, Quirks, known_flags
 
 RR_PER_S = 1024
 _WIDE, _ENERGY, _RR = 1, 8, 16
@@ -39,9 +39,7 @@ def decode(data: bytes, *, quirks: Quirks = STRICT) -> HeartRate:
     """The measurement in the payload, or BadPayload."""
     if not data:
         raise BadPayload("too_short", 0)
-    flags = data[0]
-    if flags & ~_KNOWN and not quirks.reserved_flags:
-        raise BadPayload("reserved_flag", 0)
+    flags = known_flags(data[0], _KNOWN, quirks, 0)
     wide = bool(flags & _WIDE)
     head = struct.Struct("<B" + ("H" if wide else "B") + ("H" if flags & _ENERGY else ""))
     if len(data) < head.size:

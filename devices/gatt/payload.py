@@ -29,7 +29,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """How a model departs from the standard; a row of devices/gatt/models.py names its own.
 
     * trailing_bytes: more bytes than the flags announce are ignored (strict: too_long);
-    * reserved_flags: flags nobody has defined yet are ignored (strict: reserved_flag);
+    * reserved_flags: a flag nobody has defined yet is ignored (strict: reserved_flag); several at
+      once are another format under this number, and refused all the same;
     * special_any_exponent: 0xF7FF too is "not a number" (strict: 204.7);
     * ieee_floats: IEEE 754 halves where SFLOAT is due, and singles where FLOAT is;
     * swapped_pulse_status: pulse and status of a cuff with the high byte first;
@@ -105,6 +106,14 @@ def time_parts(time: DeviceTime) -> tuple[int, int, int, int, int, int]:
     return time.year, time.month, time.day, time.hour, time.minute, time.second
 
 
+def known_flags(flags: int, known: int, quirks: Quirks, offset: int) -> int:
+    """The flags that have a meaning; BadPayload for others, as far as the quirks do not allow."""
+    others = flags & ~known
+    if others and (not quirks.reserved_flags or others & (others - 1)):
+        raise BadPayload("reserved_flag", offset)
+    return flags & known
+
+
 class Layout:
     """The shapes of one characteristic: a head, then a group for each flag that is set.
 
@@ -135,11 +144,7 @@ class Layout:
         """The bytes in the shape their flags announce, or BadPayload that says why not."""
         if not data:
             raise BadPayload("too_short", 0)
-        flags = data[0]
-        if flags & ~self.known:
-            if not quirks.reserved_flags:
-                raise BadPayload("reserved_flag", 0)
-            flags &= self.known
+        flags = known_flags(data[0], self.known, quirks, 0)
         shape = self.shapes[flags]
         size = shape.size if shape else 0
         if len(data) < size:

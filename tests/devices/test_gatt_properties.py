@@ -271,7 +271,7 @@ def refused(decode: Callable[..., Any], data: bytes, quirks: Quirks) -> BadPaylo
     return None
 
 
-@settings(max_examples=600)
+@settings(max_examples=400)
 @given(data=st.binary(max_size=40), quirks=quirks)
 def test_any_bytes_are_decoded_or_refused_with_a_code_and_a_place(
     data: bytes, quirks: Quirks
@@ -299,22 +299,17 @@ def test_any_notification_gives_readings_or_reasons_and_never_raises(
                 assert one.taken_at <= NOW
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=6) | st.integers(0, 65535), max_size=12))
-def test_no_bytes_of_a_meter_upset_a_download(said: list[bytes | int]) -> None:
+def test_no_bytes_of_a_meter_upset_a_download_or_make_it_delete(said: list[bytes | int]) -> None:
     download = racp.Racp(7)
     download.start()
     for one in said:
-        events = (
-            download.on_measurement(one) if isinstance(one, int) else download.on_indication(one)
-        )
-        assert all(isinstance(event, racp.Event) for event in events)
-    assert not any(
-        isinstance(event, racp.Write) and event.data[0] == 2
-        for one in said
-        if isinstance(one, bytes)
-        for event in download.on_indication(one)
-    )
+        numbered = isinstance(one, int)
+        events = download.on_measurement(one) if numbered else download.on_indication(one)
+        for event in events:
+            assert isinstance(event, racp.Event)
+            assert not isinstance(event, racp.Write) or event.data[0] in (1, 4)
 
 
 def test_a_cut_message_is_refused_wherever_it_is_cut() -> None:
