@@ -6,9 +6,11 @@ export const SECTIONS = [
   'cards',
   'roles',
   'consents',
+  'register',
   'board',
   'audit',
   'reviews',
+  'erasures',
   'letters',
 ] as const;
 export type Section = (typeof SECTIONS)[number];
