@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from storage.bad_setting import BadSetting
 
-_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
-
 
 @dataclass(frozen=True)
 class OutsideSigner:
@@ -46,8 +44,7 @@ class OutsideSigner:
                 "is missing, though YANASHA_SIGNER is set: the certificates (PEM) of the "
                 "authorities whose signatures are taken.",
             )
-        if _CERTIFICATE not in authorities.read_text(encoding="ascii", errors="replace"):
-            raise BadSetting("YANASHA_SIGNER_CA", f"holds no certificate (PEM): {authorities}.")
+        certificates_in(authorities)
         return cls(url, authorities, _file(environ, "YANASHA_SIGNER_TOKEN_FILE"))
 
     def to_env(self) -> dict[str, str]:
@@ -62,6 +59,19 @@ class OutsideSigner:
     def token(self) -> str | None:
         """What the service knows us by."""
         return None if self.token_file is None else self.token_file.read_text().strip()
+
+
+def certificates_in(path: Path) -> list[bytes]:
+    """Give the certificates (DER) of a PEM file. Raises BadSetting."""
+    # A library that nobody else who reads the settings has need of.
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError as error:
+        raise BadSetting("YANASHA_SIGNER_CA", f"holds no certificate (PEM): {path}.") from error
+    return [one.public_bytes(Encoding.DER) for one in found]
 
 
 def _file(environ: Mapping[str, str], name: str) -> Path | None:

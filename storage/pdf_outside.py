@@ -18,7 +18,6 @@ from uuid import UUID
 
 import httpx
 import msgspec
-from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import signers
@@ -27,7 +26,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
 from storage import pdf_seals, pdf_signing
-from storage.outside_signer import OutsideSigner
+from storage.outside_signer import OutsideSigner, certificates_in
 from storage.signing import b64, public_of
 
 PROTOCOL: Final = "yanasha-signer-1"
@@ -84,9 +83,7 @@ class SigningService:
         self._rests_until = clock()
         self._tls = ssl.create_default_context()
         self.authorities = [
-            asn1_x509.Certificate.load(der)
-            for kind, _, der in pem.unarmor(place.authorities.read_bytes(), multiple=True)
-            if kind == "CERTIFICATE"
+            asn1_x509.Certificate.load(der) for der in certificates_in(place.authorities)
         ]
 
     async def signature(self, digest: bytes, asked: Asked) -> bytes:

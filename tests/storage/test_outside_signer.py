@@ -7,6 +7,7 @@ import pytest
 from storage.bad_setting import BadSetting
 from storage.outside_signer import OutsideSigner
 from storage.settings import Settings
+from tests.telemed.signing_service import Authority
 
 URL = "https://sign.example.org/pades"
 
@@ -14,7 +15,7 @@ URL = "https://sign.example.org/pades"
 @pytest.fixture
 def authorities(tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
-    path.write_text("-----BEGIN CERTIFICATE-----\n")
+    path.write_bytes(Authority("A").pem)
     return path
 
 
@@ -61,6 +62,8 @@ def test_authorities_are_asked_for_and_have_to_be_some(tmp_path: Path) -> None:
     """Whose signature is believed is never left open."""
     empty = tmp_path / "empty.pem"
     empty.touch()
-    for given in ("", str(tmp_path / "nothing"), str(empty)):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    for given in ("", str(tmp_path / "nothing"), str(empty), str(broken)):
         with pytest.raises(BadSetting, match="YANASHA_SIGNER_CA"):
             OutsideSigner.from_env({"YANASHA_SIGNER": URL, "YANASHA_SIGNER_CA": given})
