@@ -49,6 +49,7 @@ from api import (
     oidc,
     people_admin,
     push,
+    reading_files,
     readings,
     recordings,
     records,
@@ -81,7 +82,8 @@ from storage.settings import Settings
 
 PREFIX = "/api/v1"
 _SLOW = re.compile(
-    rf"{PREFIX}/(lessons/[^/]+/slides|visits/[^/]+/files/[^/]+|organisations/[^/]+/imports)"
+    rf"{PREFIX}/(lessons/[^/]+/slides|visits/[^/]+/files/[^/]+|organisations/[^/]+/imports"
+    r"|my/readings/file(/confirm)?)"
 )
 
 
@@ -169,7 +171,18 @@ def data_routes() -> list[ControllerRouterHandler]:
         verify,
         exports,
     )
-    clinic = (visits, readings, charts, ecg, notes, files, records, break_glass, documents)
+    clinic = (
+        visits,
+        readings,
+        reading_files,
+        charts,
+        ecg,
+        notes,
+        files,
+        records,
+        break_glass,
+        documents,
+    )
     administration = (people_admin, guardianships, imports, board, letters, erasure)
     school = (lessons, lesson_room, hands, chat, slides, recordings)
     return [

@@ -64,6 +64,8 @@ Refused
 ├── people.document_deliveries.NoSchoolView 409 no_school_view
 ├── telemed.readings.BadReadings      422 bad_measurement, errors
 ├── telemed.readings.SequenceReused   409 sequence_reused
+├── telemed.reading_files.ReadingsFileRefused 422 readings_file_…   errors: file; params: where
+├── telemed.reading_files.ReadingsFileChanged 409 readings_file_changed
 ├── telemed.ecg.StreamReused          409 sequence_reused
 ├── telemed.telemedicine.ConsentWithdrawn 403 consent_withdrawn
 ├── telemed.notes.NoteChanged         409 note_changed   params: text, version

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.ecg_files import safe_xml
+from devices import safe_xml
 from devices.ecg_files.model import (
     MAX_LEADS,
     BadFile,

@@ -1,6 +1,4 @@
-"""An ECG recording whatever file it came in, and why a file is refused.
-
-    BadFile     carries one of Fault's codes and where in the file it was seen
+"""An ECG recording whatever file it came in.
 
 Nothing here knows whose heart it is: readers leave names, birthdays and numbers of patients where
 they are, and writers have none to write.
@@ -8,12 +6,12 @@ they are, and writers have none to write.
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.bad_file import BadFile, Fault
 from devices.frames import MISSING
 from devices.wfdb_files import Lead
 
@@ -29,31 +27,6 @@ MIN_RATE_HZ, MAX_RATE_HZ = 1.0, 100_000.0
 MAX_GAIN: Final = 1e9
 COMMENT: Final = '"'  # WFDB's mark for a note of a person
 _WIDEST: Final = 32767
-
-
-class Fault(StrEnum):
-    """Why a file is not read; the pages have a sentence for each."""
-
-    EMPTY = "empty"
-    TOO_LARGE = "too_large"
-    UNKNOWN_FORMAT = "unknown_format"
-    TRUNCATED = "truncated"
-    DAMAGED = "damaged"
-    INCONSISTENT = "inconsistent"
-    NOT_READ = "not_read"  # sound perhaps, but uses what this reader does not know
-    NO_ECG = "no_ecg"
-    NO_READINGS = "no_readings"
-    NOT_TEXT = "not_text"
-    NO_COLUMNS = "no_columns"
-
-
-class BadFile(Exception):  # noqa: N818 - a refusal, named as the fact it states
-    """A file nobody should act on. `where` names a place in it and never quotes it."""
-
-    def __init__(self, code: Fault, where: str = "") -> None:
-        super().__init__(f"{code.value}: {where}" if where else code.value)
-        self.code = code
-        self.where = where
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from devices.ecg_files import safe_xml
-from devices.ecg_files.model import BadFile, Fault
-from devices.ecg_files.safe_xml import Source
+from devices import safe_xml
+from devices.bad_file import BadFile, Fault
 from devices.measurement import Kind
 from devices.reading_files.rows import (
     KIND_UNKNOWN,
@@ -23,6 +22,7 @@ from devices.reading_files.rows import (
     measured,
     refused,
 )
+from devices.safe_xml import Source
 
 _QUANTITY: Final = "HKQuantityTypeIdentifier"
 _PRESSURE: Final = "HKCorrelationTypeIdentifierBloodPressure"

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from devices.ecg_files.model import BadFile, Fault
+from devices.bad_file import BadFile, Fault
 from devices.measurement import KINDS, Kind
 from devices.reading_files.rows import (
     DATE_AMBIGUOUS,

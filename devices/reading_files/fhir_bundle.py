@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from devices.ecg_files.model import BadFile, Fault
+from devices.bad_file import BadFile, Fault
 from devices.fhir.bundles import read_bundle
 from devices.fhir.observations import BadObservation
 from devices.reading_files.rows import KIND_UNKNOWN, FileRow, refused, sequence_of

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from devices.ecg_files.model import BadFile, Fault
-from devices.ecg_files.safe_xml import Source
+from devices.bad_file import BadFile, Fault
 from devices.reading_files import apple, csv_file, fhir_bundle
 from devices.reading_files.csv_file import Column
 from devices.reading_files.rows import FileRow
+from devices.safe_xml import Source
 
 # Unpacked; a year of a watch that measures every minute is about one gigabyte.
 MAX_XML_BYTES: Final = 4 << 30

@@ -82,6 +82,9 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "myDay": {NOBODY: {401}, SELF: {200}},
     "listDevices": {NOBODY: {401}, SELF: {200}},
     "addMyReading": {NOBODY: {401}, SELF: {200, 201}},
+    # A file that is sent as if it were none: here it is asked whose it is.
+    "previewReadingsFile": {NOBODY: {401}, SELF: {415}},
+    "storeReadingsFile": {NOBODY: {401}, SELF: {415}},
     "sendReadings": {NOBODY: {401}, STRANGER: {401}},
     "listNotices": {NOBODY: {401}, SELF: {200}},
     "unreadNotices": {NOBODY: {401}, SELF: {200}},

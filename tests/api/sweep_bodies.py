@@ -128,6 +128,7 @@ QUERIES = {
     "addSlides": "?name=x.pdf",
     "issuedDocument": "?number=2026-000001",
     "addVisitFile": "?name=x.pdf",
+    "storeReadingsFile": "?sha256=" + "0" * 64,
     **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),
 }
 # Asked by its administrator about somebody who is not of the organisation, by this parameter:

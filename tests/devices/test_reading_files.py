@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.ecg_files import BadFile, Fault
+from devices.bad_file import BadFile, Fault
 from devices.fhir.bundles import bundle
 from devices.fhir.observations import observation
 from devices.fhir.structs import Reference

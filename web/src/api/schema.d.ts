@@ -1180,6 +1180,40 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/my/readings/file': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description What is in a file of readings, and what of it would be stored; nothing is. */
+    post: operations['previewReadingsFile'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/my/readings/file/confirm': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Store the readings of the file that was looked at; answered after the last commit. */
+    post: operations['storeReadingsFile'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/notices': {
     parameters: {
       query?: never;
@@ -3074,6 +3108,16 @@ export interface components {
       until: string | null;
     };
     /**
+     * Column
+     * @description What a column holds: a role ("" is nothing to us), and its unit where the role has one.
+     */
+    Column: {
+      /** @default  */
+      role: string;
+      /** @default  */
+      unit: string;
+    };
+    /**
      * Conclusion
      * @description What the doctor found in a visit, and advises.
      */
@@ -3507,6 +3551,60 @@ export interface components {
       params: Record<string, never>;
     };
     /**
+     * FilePreview
+     * @description What is in a file. `columns_needed`: nobody can tell what its columns are but who made it.
+     *
+     *         `left_out`: readings beyond the newest that are taken at once.
+     */
+    FilePreview: {
+      columns: components['schemas']['Column'][];
+      columns_needed: boolean;
+      format: string;
+      header: string[];
+      kinds: components['schemas']['KindFound'][];
+      left_out: number;
+      newest: components['schemas']['FileReading'][];
+      readings: number;
+      refused: components['schemas']['FileRowRefused'][];
+      refused_total: number;
+      sha256: string;
+    };
+    /**
+     * FileReading
+     * @description A reading of the file, as it would be stored.
+     */
+    FileReading: {
+      kind: components['schemas']['devices.kinds.Kind'];
+      place: number;
+      taken_at: string;
+      unit: string;
+      values: {
+        [key: string]: number;
+      };
+    };
+    /**
+     * FileRowRefused
+     * @description A row that is no reading, and why; `place` is a line, or the number of an entry.
+     */
+    FileRowRefused: {
+      code: string;
+      field: string;
+      params: {
+        [key: string]: string | number;
+      };
+      place: number;
+    };
+    /**
+     * FileStored
+     * @description What became of a file: `repeated` were there before.
+     */
+    FileStored: {
+      left_out: number;
+      refused_total: number;
+      repeated: number;
+      stored: number;
+    };
+    /**
      * FilesChanged
      * @description A file of the visit was handed in or taken back: ask for the list.
      */
@@ -3706,6 +3804,16 @@ export interface components {
       challenge: string;
       keys: string[];
       rp_id: string;
+    };
+    /**
+     * KindFound
+     * @description How many readings of a kind there are, and of which time.
+     */
+    KindFound: {
+      count: number;
+      first: string;
+      kind: components['schemas']['devices.kinds.Kind'];
+      last: string;
     };
     /**
      * KnownDevice
@@ -13020,6 +13128,277 @@ export interface operations {
       };
       /** @description Our stores are away or busy; Retry-After says when. */
       503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  previewReadingsFile: {
+    parameters: {
+      query?: {
+        options?: string;
+        kinds?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/octet-stream': string;
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['FilePreview'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      408: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body does not say how long it is. */
+      411: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  storeReadingsFile: {
+    parameters: {
+      query: {
+        sha256: string;
+        options?: string;
+        kinds?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/octet-stream': string;
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['FileStored'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      408: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body does not say how long it is. */
+      411: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
         headers: {
           [name: string]: unknown;
         };

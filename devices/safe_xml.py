@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final, Never, Protocol
 from xml.parsers import expat
 
-from devices.ecg_files.model import BadFile, Fault
+from devices.bad_file import BadFile, Fault
 
 DEPTH: Final = 200
 _PIECE: Final = 64 << 10
