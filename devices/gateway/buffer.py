@@ -18,13 +18,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from devices.clock import KEPT, Moment
 from devices.gateway.buffer_file import BadBuffer, moment_of, prepare, text
+from devices.gateway.kept import Counts, Heard, Known, Message, Setup, State
 from devices.measurement import Measurement
 
 # Of one device: years of a cuff, about a year of a sensor that tells a value every five minutes.
@@ -39,66 +39,6 @@ MOST_REFUSED = 10_000
 
 class BufferFull(Exception):  # noqa: N818 - a fact
     """So much waits for the server that nothing more is taken; devices keep what they remember."""
-
-
-class State(StrEnum):
-    """What is known of a reading."""
-
-    HERE = "here"
-    SENT = "sent"
-    STORED = "stored"
-    REFUSED = "refused"
-
-
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as it was added. `zone`: of its clock; `token`: of the device, at the server.
-
-    `user`: whose readings are taken of a device that several people share, by its own number.
-    """
-
-    address: str
-    name: str
-    model: str
-    zone: str
-    user: int | None = None
-    server: str
-    token: str
-
-
-class Known(Setup, frozen=True, kw_only=True):
-    """A device that was added here; `trouble`: of its last connection, empty for a good one."""
-
-    id: int
-    heard_at: datetime | None
-    trouble: str
-    refused_by_server: str
-
-
-class Heard(msgspec.Struct, frozen=True):
-    """Bytes as they came. `read`: values of the device that are needed to understand them."""
-
-    characteristic: int
-    data: bytes
-    received_at: datetime
-    read: Mapping[int, bytes] = {}
-
-
-class Message(msgspec.Struct, frozen=True):
-    """Bytes that were written down and nobody has looked at yet."""
-
-    id: int
-    device_id: int
-    heard: Heard
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """Readings of one device by state; `refused` and `doubts` by code."""
-
-    here: int
-    sent: int
-    stored: int
-    refused: dict[str, int]
-    doubts: dict[str, int]
 
 
 class Buffer:
@@ -299,14 +239,20 @@ class Buffer:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def set_progress(self, device_id: int, download: str, last: int) -> None:
-        """Note how far a download has come; what came before is kept already."""
+    def set_progress(self, device_id: int, download: str, last: int | None) -> None:
+        """Note how far a download has come; what came before is kept already. None: begin anew."""
         with self._changing():
-            self._db.execute(
-                "INSERT INTO progress VALUES (?, ?, ?) "
-                "ON CONFLICT (device_id, download) DO UPDATE SET last = excluded.last",
-                (device_id, download, last),
-            )
+            if last is None:
+                self._db.execute(
+                    "DELETE FROM progress WHERE device_id = ? AND download = ?",
+                    (device_id, download),
+                )
+            else:
+                self._db.execute(
+                    "INSERT INTO progress VALUES (?, ?, ?) "
+                    "ON CONFLICT (device_id, download) DO UPDATE SET last = excluded.last",
+                    (device_id, download, last),
+                )
 
     def clock_seen(self, device_id: int, shown: datetime, at: datetime) -> None:
         """Note what the device's clock showed when it was looked at; the last ones stay."""

@@ -26,9 +26,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from devices.gateway.buffer import Buffer, Setup
+from devices.gateway.buffer import Buffer
 from devices.gateway.buffer_file import BadBuffer, alone
 from devices.gateway.exchange import STREAMS
+from devices.gateway.kept import Setup
 from devices.gateway.link import SERVICES, Link, LinkError, NotReached, Seen
 from devices.gateway.running import Gateway
 from devices.gateway.status import lines, state_of

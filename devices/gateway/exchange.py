@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from devices.gateway.buffer import Heard
+from devices.gateway.kept import Heard
 from devices.gateway.link import Connection, LinkError, LinkLost, NotPaired
 from devices.gateway.reading import shown_by
 from devices.racp import Failed, Finished, Racp, Restarted, Write
@@ -55,8 +55,8 @@ class Keeper(Protocol):
     def progress(self, download: str) -> int | None:
         """The last record of a download that was kept."""
 
-    def set_progress(self, download: str, last: int) -> None:
-        """Note it."""
+    def set_progress(self, download: str, last: int | None) -> None:
+        """Note it; None: the next download begins at the beginning."""
 
 
 class DownloadFailed(LinkError):  # noqa: N818 - a fact
@@ -233,9 +233,8 @@ class Exchange:
             for number in numbers_in(one.characteristic, one.data):
                 self._racp.on_measurement(number)
                 self._racp.stored(number)
-        after = self._racp.resume_from
-        if after is not None and after != before:
-            self._keeper.set_progress(self._download, after)
+        if self._racp.resume_from != before:
+            self._keeper.set_progress(self._download, self._racp.resume_from)
 
     async def _answered(self, data: bytes) -> None:
         """Do what the download asks for after the control point spoke."""
@@ -243,6 +242,7 @@ class Exchange:
         if racp is None or not self._tries:
             return
         self._keep_last()  # the record before the end of a download has no context any more
+        before = racp.resume_from
         for event in racp.on_indication(data):
             match event:
                 case Write(ask):
@@ -259,7 +259,8 @@ class Exchange:
                     self._tries = TRIES
                 case _:
                     pass
-        if racp.resume_from is not None:
+        # Records that were lost on the way move it back.
+        if racp.resume_from != before:
             self._keeper.set_progress(self._download, racp.resume_from)
 
 

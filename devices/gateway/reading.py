@@ -5,7 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from devices.clock import DeviceClock, Moment
-from devices.gateway.buffer import Heard, Known
+from devices.gateway.kept import Heard, Known
 from devices.gatt.models import find
 from devices.gatt.payload import TIME, BadPayload, PartialTime, device_time
 from devices.gatt.to_measurement import measurements

@@ -13,8 +13,9 @@ from typing import Final
 
 import httpx
 
-from devices.gateway.buffer import Buffer, BufferFull, Heard, Known
+from devices.gateway.buffer import Buffer, BufferFull
 from devices.gateway.exchange import CGM, HEART_RATE, Exchange
+from devices.gateway.kept import Heard, Known
 from devices.gateway.link import Link, LinkError, Seen
 from devices.gateway.reading import readings_of
 from devices.gateway.sending import Dispatch
@@ -52,7 +53,7 @@ class _Shelf:
     def progress(self, download: str) -> int | None:
         return self._gateway.buffer.progress(self._device_id, download)
 
-    def set_progress(self, download: str, last: int) -> None:
+    def set_progress(self, download: str, last: int | None) -> None:
         self._gateway.buffer.set_progress(self._device_id, download, last)
 
 

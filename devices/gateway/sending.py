@@ -8,7 +8,8 @@ from typing import Final
 import httpx
 import msgspec
 
-from devices.gateway.buffer import Buffer, Known, State
+from devices.gateway.buffer import Buffer
+from devices.gateway.kept import Known, State
 from devices.measurement import DeviceFlag, Measurement
 from devices.reading_sender import BATCH, ReadingSender
 from devices.refused import DeviceRefused

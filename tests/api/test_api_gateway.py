@@ -10,7 +10,8 @@ import httpx
 from api_server import Server
 from api_world import API, World
 
-from devices.gateway.buffer import Buffer, Heard, Setup, State
+from devices.gateway.buffer import Buffer
+from devices.gateway.kept import Heard, Setup, State
 from devices.gateway.link import Connection, Seen
 from devices.gateway.running import Gateway
 

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from devices.gateway import buffer as buffers
-from devices.gateway.buffer import Buffer, BufferFull, Heard, Setup, State
+from devices.gateway.buffer import Buffer, BufferFull
 from devices.gateway.buffer_file import BadBuffer, alone
+from devices.gateway.kept import Heard, Setup, State
 from devices.measurement import Kind, Measurement
 
 NOW = datetime(2026, 3, 10, 8, 0, tzinfo=UTC)
@@ -240,6 +241,8 @@ def test_progress_is_kept_a_download(buffer: Buffer) -> None:
     buffer.set_progress(1, "cgm e407", 900)
     buffer.set_progress(1, "glucose", 3)
     assert (buffer.progress(1, "glucose"), buffer.progress(1, "cgm e407")) == (3, 900)
+    buffer.set_progress(1, "glucose", None)
+    assert (buffer.progress(1, "glucose"), buffer.progress(1, "cgm e407")) == (None, 900)
 
 
 def test_only_its_owner_may_read_the_buffer(buffer: Buffer, path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 from bumble.link import LocalLink
 from virtual_radio import READ_REQUIRES_PAIRING, Peripheral, Properties, VirtualRadio, device_on
 
-from devices.gateway.buffer import Buffer, Heard, Setup, State
+from devices.gateway.buffer import Buffer
 from devices.gateway.cli import Unusable, add, checked_server, main, parser, token_of
+from devices.gateway.kept import Heard, Setup, State
 from devices.gateway.link import NotReached
 from devices.gateway.status import DeviceState, lines, state_of
 from devices.measurement import Kind, Measurement

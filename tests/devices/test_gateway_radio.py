@@ -20,7 +20,8 @@ from virtual_radio import (
     device_on,
 )
 
-from devices.gateway.buffer import Buffer, Counts, Setup
+from devices.gateway.buffer import Buffer
+from devices.gateway.kept import Counts, Setup
 from devices.gateway.link import Link, LinkLost, NotPaired, Seen
 from devices.gateway.radio import Radio
 from devices.gateway.running import Gateway
