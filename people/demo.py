@@ -110,7 +110,21 @@ PERSONS = (
 DEVICES = (
     Home("ecg", "ЭКГ-регистратор", (ECG, "heart_rate")),
     Home("cuff", "Тонометр", ("blood_pressure", "heart_rate")),
-    Home("kit", "Домашний набор", ("glucose", "cholesterol_total", "spo2", "temperature")),
+    Home(
+        "kit",
+        "Домашний набор",
+        (
+            "glucose",
+            "cholesterol_total",
+            "spo2",
+            "temperature",
+            "weight",
+            "cgm_glucose",
+            "cholesterol_hdl",
+            "cholesterol_ldl",
+            "triglyceride",
+        ),
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 `python -m telemed.demo --json`, after people.demo. A run finds the visits of this hour or books new
 ones: whenever it runs, there is a visit to walk into. Documents come from visits of the day before
-the first run (telemed/demo_documents.py).
+the first run (telemed/demo_documents.py), readings of weeks from homes that live (demo_days.py).
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people.demo import AIBOLIT, CLINIC_7, demo_id, program, rounded
 from people.relations import actor_of
 from storage.settings import Settings
+from telemed.demo_days import seed_days
 from telemed.demo_documents import seed_documents
 from telemed.visits import NewVisit, Visits, VisitState, book
 
@@ -92,6 +93,7 @@ async def _visit(
 
 async def _whole(db: AsyncSession, key: bytes, now: datetime) -> dict[str, Any]:
     made = await seed(db, key, now)
+    await seed_days(db, now)
     await seed_documents(db, Settings.from_env().home, now)
     return made
 

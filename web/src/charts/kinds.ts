@@ -5,10 +5,15 @@ import type { ChartKind } from './rest';
 const OFFERED: Readonly<Record<ChartKind, true>> = {
   blood_pressure: true,
   glucose: true,
+  cgm_glucose: true,
   heart_rate: true,
   spo2: true,
   temperature: true,
+  weight: true,
   cholesterol_total: true,
+  cholesterol_hdl: true,
+  cholesterol_ldl: true,
+  triglyceride: true,
 };
 
 export const CHART_KINDS = Object.keys(OFFERED) as ChartKind[];
