@@ -8,9 +8,10 @@
     write racp.start(), then feed it: on_measurement for each record, on_indication for each
     indication of the control point, stored(sequence) when a record is safe; do what it answers.
 
-After a cut a new `start` goes on behind the last stored record. A record that comes again is told
-apart from a new one; the count asked first shows records lost on the way. It has no radio and no
-clock, raises on nothing a device sends, and never asks a meter to delete.
+After a cut a new `start` goes on behind the last stored record, but never past a hole: a record may
+have been lost there, or deleted at the meter, and only a download that ends well tells which. The
+count asked first shows records lost on the way; one that comes again is told apart from a new one.
+It has no radio and no clock, raises on nothing a device sends, and never asks a meter to delete.
 """
 
 import struct
@@ -217,6 +218,9 @@ class Racp:
         self._waiting: deque[int] = deque()
         self._stored: set[int] = set()
         self._newest: int | None = None
+        # The shortest step between records so far, and the record before the first longer one.
+        self._step: int | None = None
+        self._before_hole: int | None = None
         self._in_order = True
         self._whole = False
 
@@ -244,14 +248,26 @@ class Racp:
         old = self._asked_from is not None and sequence <= self._asked_from
         if old or sequence in self._came:
             return [Record(sequence, fresh=False)]
-        if self._newest is not None and sequence < self._newest:
-            # A meter that does not tell the oldest first: nothing is behind us before the end.
-            self._in_order = False
-            self.resume_from = self._asked_from
+        self._look_for_hole(sequence)
         self._newest = sequence if self._newest is None else max(sequence, self._newest)
         self._came.add(sequence)
         self._waiting.append(sequence)
         return [Record(sequence, fresh=True)]
+
+    def _look_for_hole(self, sequence: int) -> None:
+        """Meters count by one, sensors by their interval: a longer step than others is a hole."""
+        before = self._asked_from if self._newest is None else self._newest
+        if before is None:
+            return
+        step = sequence - before
+        if step < (self._step or 1):
+            # Not the oldest first, or an earlier step was a hole: before the end none is behind us.
+            self._in_order = False
+            self.resume_from = self._asked_from
+        elif self._step is not None and step > self._step and self._before_hole is None:
+            self._before_hole = before
+        if step > 0:
+            self._step = min(step, self._step or step)
 
     def stored(self, sequence: int) -> None:
         """The record is safe on disk: a later start need not ask for it again."""
@@ -350,17 +366,21 @@ class Racp:
         return [Failed(Reason.ABORTED, again=True)]
 
     def _advance(self) -> None:
-        """Move the point to go on from: never past a record that is not stored."""
-        if self._in_order:
-            while self._waiting and self._waiting[0] in self._stored:
-                self.resume_from = self._waiting.popleft()
-        elif self._whole and self._came == self._stored and self._newest is not None:
+        """Move the point to go on from: never past a record that is not stored, or a hole."""
+        if self._whole and self._came and self._came == self._stored:
             self.resume_from = self._newest
+            return
+        while self._in_order and self._waiting and self._waiting[0] in self._stored:
+            if self._before_hole is not None and self._waiting[0] > self._before_hole:
+                return
+            self.resume_from = self._waiting.popleft()
 
     def _forget(self) -> None:
         self._came.clear()
         self._waiting.clear()
         self._stored.clear()
         self._newest = None
+        self._step = None
+        self._before_hole = None
         self._in_order = True
         self._whole = False

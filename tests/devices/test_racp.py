@@ -158,6 +158,42 @@ def test_a_record_lost_in_the_middle_is_fetched_again() -> None:
     assert set(download.store) == {1, 2, 3, 4}
 
 
+def test_the_download_never_goes_on_behind_a_hole() -> None:
+    download = Download(meter([1, 2, 3, 4, 5, 6]))
+    download.run(cut_after=5, lose=frozenset({3}))
+    assert download.store == [1, 2, 4, 5]
+    assert download.racp.resume_from == 2
+    download.run()
+    assert set(download.store) == {1, 2, 3, 4, 5, 6}
+    assert download.racp.resume_from == 6
+
+
+def test_a_hole_that_shows_only_by_later_records_takes_the_download_back() -> None:
+    racp = Racp(10)
+    racp.start()
+    for number in (13, 14):
+        racp.on_measurement(number)
+        racp.stored(number)
+    assert racp.resume_from == 10
+
+
+def test_a_sensor_counts_in_steps_of_its_interval() -> None:
+    racp = Racp(100)
+    racp.start()
+    for number in (105, 110, 115, 125):
+        racp.on_measurement(number)
+        racp.stored(number)
+    racp.on_cut()
+    assert racp.resume_from == 115
+
+
+def test_records_deleted_at_the_meter_are_behind_us_after_a_whole_download() -> None:
+    download = Download(meter([1, 2, 9, 10]))
+    download.run()
+    assert download.last_event == Finished(4)
+    assert download.racp.resume_from == 10
+
+
 def test_a_meter_that_cannot_count_is_read_all_the_same() -> None:
     download = Download(meter([1, 2, 3], can_count=False), last=1)
     download.run()
@@ -257,19 +293,36 @@ def test_no_request_of_ours_deletes_and_a_meter_of_ours_refuses_to() -> None:
     can_count=st.booleans(),
     all_only=st.booleans(),
 )
-def test_whatever_is_cut_every_record_is_stored_once_and_in_order(
+def test_whatever_is_cut_every_record_is_stored(
     numbers: set[int], cuts: list[int], count_first: bool, can_count: bool, all_only: bool
 ) -> None:
     operators = ALL_ONLY if all_only else frozenset(Operator)
     download = Download(
-        meter(sorted(numbers), can_count=can_count, operators=operators),
-        count_first=count_first,
+        meter(sorted(numbers), can_count=can_count, operators=operators), count_first=count_first
     )
     for cut in cuts:
         download.run(cut_after=cut)
-        # A gateway that starts again knows only what is on its disk.
-        fresh = Racp(max(download.store, default=None), count_first=count_first)
-        download.racp = fresh
+        # A gateway that starts again knows only where to go on.
+        download.racp = Racp(download.racp.resume_from, count_first=count_first)
     download.run()
-    assert download.store == sorted(numbers)
+    assert set(download.store) == numbers
     assert download.racp.resume_from == max(numbers)
+
+
+@settings(max_examples=100)
+@given(
+    count=st.integers(1, 30),
+    losses=st.lists(
+        st.tuples(st.sets(st.integers(2, 30), max_size=5), st.none() | st.integers(0, 12)),
+        max_size=5,
+    ),
+)
+def test_whatever_is_lost_and_cut_a_meter_that_counts_is_read_whole(
+    count: int, losses: list[tuple[set[int], int | None]]
+) -> None:
+    download = Download(meter(list(range(1, count + 1))))
+    for lost, cut in losses:
+        download.run(cut_after=cut, lose=frozenset(lost))
+        download.racp = Racp(download.racp.resume_from)
+    download.run()
+    assert set(download.store) == set(range(1, count + 1))
