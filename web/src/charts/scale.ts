@@ -14,11 +14,14 @@ function stepFor({ low, high }: Ends, most: number): number {
   return power * ([1, 2, 5].find((one) => one * power >= rough - 1e-9 * power) ?? 10);
 }
 
-/** Round numbers, the first at or below `low`, the last at or above `high`. */
-export function roundTicks(ends: Ends, most: number): number[] {
+/**
+ * Round numbers, the first at or below `low`, the last at or above `high`; none closer than `least`,
+ * the smallest difference that is written out.
+ */
+export function roundTicks(ends: Ends, most: number, least = 0): number[] {
   // A single value stands in the middle of something.
   const { low, high } = ends.high > ends.low ? ends : { low: ends.low - 1, high: ends.high + 1 };
-  const step = stepFor({ low, high }, most);
+  const step = Math.max(stepFor({ low, high }, most), least);
   const first = Math.floor(low / step + 1e-9);
   const last = Math.ceil(high / step - 1e-9);
   return Array.from({ length: last - first + 1 }, (_, index) =>

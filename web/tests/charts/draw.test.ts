@@ -64,6 +64,11 @@ describe('ticks', () => {
     expect(roundTicks({ low: 36.6, high: 36.6 }, 5)).toEqual([35.5, 36, 36.5, 37, 37.5, 38]);
   });
 
+  it('never say the same number twice', () => {
+    expect(roundTicks({ low: 63, high: 63 }, 5, 1)).toEqual([62, 63, 64]);
+    expect(roundTicks({ low: 36.6, high: 36.7 }, 5, 0.1)).toEqual([36.6, 36.7]);
+  });
+
   it('follow the calendar, and there are no more than there is room for', () => {
     const since = new Date(2026, 2, 1);
     const until = new Date(2026, 2, 8);

@@ -38,12 +38,12 @@ const chart: Chart = {
 let asked: URL[] = [];
 
 function server(...answers: (Chart | 'away')[]): void {
-  vi.stubGlobal('fetch', async (request: Request) => {
+  vi.stubGlobal('fetch', (request: Request) => {
     asked.push(new URL(request.url));
     const answer = answers.length > 1 ? answers.shift() : answers[0];
-    if (answer !== 'away') return Response.json(answer);
+    if (answer !== 'away') return Promise.resolve(Response.json(answer));
     const { status, body } = problem(503, 'server_away');
-    return Response.json(body, { status: status ?? 503 });
+    return Promise.resolve(Response.json(body, { status: status ?? 503 }));
   });
 }
 

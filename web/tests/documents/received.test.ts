@@ -5,6 +5,7 @@ import { desksOf } from '../../src/documents/received';
 import ReceivedPage from '../../src/documents/ReceivedPage.svelte';
 import { setLanguage } from '../../src/i18n/language.svelte';
 import { loadSession } from '../../src/session.svelte';
+import { pages } from '../../src/ui/pages';
 import { network, person, problem, type Reply, type Sent } from '../network';
 
 const SCHOOL = '0197aaaa-0000-7000-8000-000000000051';
@@ -56,6 +57,15 @@ it('is the desk of whoever administers a school or sits in its office', () => {
   expect(desksOf(me(role('clerk', 'clinic')))).toEqual([]);
   expect(desksOf(me(role('teacher', 'school')))).toEqual([]);
   expect(desksOf(null)).toEqual([]);
+});
+
+it('is in the menu of those people and of nobody else', () => {
+  const links = (...roles: object[]) => pages({ ...person, roles } as never).map((one) => one.href);
+  expect(links(role('clerk', 'school'))).toContain('#/received');
+  expect(links(role('administrator', 'school'))).toContain('#/received');
+  expect(links(role('administrator', 'clinic'), role('teacher', 'school'))).not.toContain(
+    '#/received',
+  );
 });
 
 it('shows what was signed and the verdict on it, when asked for', async () => {
