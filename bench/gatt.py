@@ -49,7 +49,7 @@ WHOLE_EVERY = 20
 NOW = datetime(2026, 3, 10, 8, 0, tzinfo=UTC)
 
 
-def decode_rows(count: int = 200_000, rounds: int = 5) -> list[Row]:
+def decode_rows(count: int = 60_000, rounds: int = 20) -> list[Row]:
     decode = blood_pressure.decode
     said = [FULL[:13] + bytes((second,)) + FULL[14:] for second in range(60)]
     messages = said * (count // len(said))

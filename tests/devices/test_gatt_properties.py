@@ -271,7 +271,7 @@ def refused(decode: Callable[..., Any], data: bytes, quirks: Quirks) -> BadPaylo
     return None
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=40), quirks=quirks)
 def test_any_bytes_are_decoded_or_refused_with_a_code_and_a_place(
     data: bytes, quirks: Quirks
