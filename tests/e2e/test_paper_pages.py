@@ -1,0 +1,128 @@
+"""Papers on other people's desks, and readings as a chart: the school's office, the register, a photo of a code."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from house import House
+from looks import looks_right
+from playwright.sync_api import Browser, Page, expect
+from room import Guest
+from words import sentence
+
+from people.demo import CLINIC_7, demo_id
+
+pytestmark = pytest.mark.browser
+
+SEND = """
+readings => Promise.all(readings.map(reading => fetch('/api/v1/my/readings', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(reading),
+}).then(answer => answer.status)))
+"""
+
+
+def opened(guest: Guest, *names: str) -> Page:
+    """The page at this address, once it shows its content."""
+    guest.page.goto("/".join([f"{guest.house.url}/#", *names]))
+    expect(guest.page.locator("h1")).to_be_visible(timeout=15_000)
+    expect(guest.page.locator(".skeleton")).to_have_count(0, timeout=15_000)
+    return guest.page
+
+
+def test_a_certificate_is_taken_by_the_school_verified_from_a_photo_and_revoked(
+    browser: Browser, house: House
+) -> None:
+    """Its office, a stranger with a picture of the code, the clinic's administrator; in three languages."""
+    logins = ("admin.svetlana", "doctor.ivan", "admin.gulnara")
+    people = [Guest(browser, house, str(demo_id(login))) for login in logins]
+    with people[0] as office, people[1] as doctor, people[2] as administrator:
+        office.sign_in()
+        office.speak("ru")
+        desk = opened(office, "received")
+        paper = desk.get_by_test_id("received").get_by_role("article").first
+        expect(paper).to_contain_text("Айдар Вәлиев")
+        number = re.search(r"\d{4}-\d{6}", paper.inner_text())
+        assert number is not None
+        paper.get_by_role("button", name=sentence("ru", "documents.received_look")).click()
+        form = desk.get_by_test_id("form")
+        expect(form).to_have_attribute("data-state", "genuine", timeout=15_000)
+        expect(form).not_to_contain_text("J06.9")
+        looks_right(desk, "office of a school")
+        paper.get_by_role("button", name=sentence("ru", "documents.acknowledge")).click()
+        expect(paper.get_by_role("button")).to_have_count(0)
+
+        doctor.sign_in()
+        doctor.speak("en")
+        visit = str(demo_id("visit with a document of pupil.aidar"))
+        opened(doctor, "visit-documents", visit).get_by_test_id("documents").get_by_role(
+            "link"
+        ).click()
+        photo = doctor.page.get_by_test_id("qr").last.screenshot()
+
+        administrator.sign_in()
+        administrator.speak("tt")
+        with browser.new_context(locale="ru-RU") as nobody:
+            stranger = nobody.new_page()
+            stranger.goto(f"{house.url}/#/verify")
+            chosen = {"name": "справка.png", "mimeType": "image/png", "buffer": photo}
+            stranger.get_by_test_id("verify-file").set_input_files(chosen)  # type: ignore[arg-type]
+            verdict = stranger.get_by_test_id("verdict")
+            expect(verdict).to_have_attribute("data-state", "genuine", timeout=15_000)
+            expect(verdict).to_contain_text(number[0])
+
+            register = opened(administrator, "admin", str(demo_id(CLINIC_7)), "register")
+            row = register.locator(f"[data-number='{number[0]}']")
+            expect(row).to_be_visible(timeout=15_000)
+            looks_right(register, "register")
+            row.get_by_role("button").click()
+            dialog = register.get_by_role("dialog")
+            expect(dialog).to_contain_text("Айдар Вәлиев")
+            dialog.get_by_role("textbox").fill("Белешмә ялгыш бирелгән")
+            dialog.get_by_role(
+                "button", name=sentence("tt", "documents.revoke"), exact=True
+            ).click()
+            expect(row).to_have_attribute("data-state", "revoked", timeout=15_000)
+            stranger.get_by_test_id("verify-file").set_input_files(chosen)  # type: ignore[arg-type]
+            expect(verdict).to_have_attribute("data-state", "revoked", timeout=15_000)
+        assert [one.errors for one in people] == [[], [], []]
+
+
+def test_readings_of_a_month_are_a_chart_read_by_eye_keys_and_table(
+    browser: Browser, house: House
+) -> None:
+    """A day without a reading is a hole; the year is asked for with one press; it looks right."""
+    with Guest(browser, house, str(demo_id("patient.maria"))) as patient:
+        patient.sign_in()
+        patient.speak("en")
+        noon = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        readings = [
+            {
+                "kind": "blood_pressure",
+                "sequence": 1000 + day,
+                "taken_at": (noon - timedelta(days=day)).isoformat(),
+                "unit": "mmHg",
+                "values": {"systolic": 118 + 3 * day, "diastolic": 76 + day, "pulse": 66},
+            }
+            for day in (1, 2, 3, 6, 9, 10)
+        ]
+        assert set(patient.page.evaluate(SEND, readings)) <= {200, 201}
+        page = opened(patient, "records", patient.person["id"])
+        chart = page.get_by_test_id("chart")
+        chart.locator("select").select_option("blood_pressure")
+        expect(chart).to_have_attribute("data-kind", "blood_pressure", timeout=15_000)
+        runs = chart.locator("[data-line=systolic] [data-run]")
+        expect(runs).not_to_have_count(0)
+        assert "6" not in runs.evaluate_all("all => all.map(one => one.dataset.run)")
+        chart.get_by_role("slider").focus()
+        said = chart.get_by_test_id("chart-moment")
+        before = said.inner_text()
+        page.keyboard.press("ArrowLeft")
+        expect(said).not_to_have_text(before)
+        chart.locator("summary").click()
+        expect(chart.get_by_role("row").first).to_be_visible()
+        looks_right(page, "record with a chart")
+        chart.get_by_label(sentence("en", "charts.span_year")).check(force=True)
+        expect(said).to_contain_text("–", timeout=15_000)
+        assert patient.errors == []
