@@ -52,6 +52,8 @@ SENSOR_DAYS: Final = 10
 SENSOR_EVERY_MIN: Final = 5
 _TOGETHER: Final = 3  # records of the sensor in one notification
 _NOTHING: Final[Mapping[int, bytes]] = MappingProxyType({})
+# Of the three octets a record of 0x2AA7 may carry, the second.
+_CALIBRATION_OCTET: Final = 2
 # A cuff's status, as 0x2A35 numbers its bits.
 _MOVED, _LOOSE = 1, 2
 
@@ -200,14 +202,15 @@ def _sensor(home: Home, on: date) -> Iterator[Said]:
         # Fluid under the skin follows the blood by some ten minutes.
         value = life.glucose(home.person, at - timedelta(minutes=10))
         noise = life.drawn(home.person, "sensor", at).gauss(0, 0.12)
-        status = 0
+        status, octets = 0, 0
         if home.happens(home.faults.sensor, "sensor", at):
-            status = cgm.SensorStatus.CALIBRATION_REQUIRED
+            status, octets = cgm.SensorStatus.CALIBRATION_REQUIRED, _CALIBRATION_OCTET
         waiting.append(
             cgm.CgmRecord(
                 float(round((value + noise) * MG_DL_PER_MMOL_L)),
                 round((at - start) / timedelta(minutes=1)),
                 status,
+                octets,
             )
         )
         if len(waiting) == _TOGETHER:

@@ -8,6 +8,12 @@ The same seed gives the same values and faults. Faults, separated by commas:
     electrode=3@40   an electrode is off for 3 s, 40 s into the recording
     repeat           every fifth frame is sent twice
     shuffle          frames leave in the wrong order, within groups of four
+    cuff=0.1         a tenth of the pressures is taken with a loose cuff; likewise failed (no
+                     result), control (control solution), strip, finger, sensor
+    clock=3600       the clocks of the devices are an hour fast
+
+The last faults are of `--days`: so many days of a home's readings, each device speaking its own
+bytes, which are decoded as a gateway would; what is no reading is printed as refused.
 
 As a library: `EcgRecorder` and `ReadingSender` send exactly what a test tells them to.
 """
@@ -17,14 +23,17 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
+from devices import household
 from devices.frames import StreamHeader
+from devices.gatt.to_measurement import Refusal
+from devices.life import Person
 from devices.measurement import Kind, Measurement
 from devices.reading_sender import ReadingSender, at, from_csv, generated
 from devices.recorder import FRAME_S, DeviceRefused, EcgRecorder, device_socket
@@ -74,6 +83,28 @@ class Faults:
         return cls(
             tuple(spans["drop"]), tuple(spans["electrode"]), "repeat" in plain, "shuffle" in plain
         )
+
+
+def parted(text: str) -> tuple[Faults, household.Faults]:
+    """Faults of the recording and of the home, from one list; ValueError names a wrong one."""
+    words = [word.strip() for word in text.split(",")]
+    frames = [word for word in words if word.partition("=")[0] in _FAULT_NAMES]
+    home = household.Faults.parse(",".join(word for word in words if word not in frames))
+    return Faults.parse(",".join(frames)), home
+
+
+def lived(
+    kinds: Iterable[Kind], days: int, seed: int, faults: household.Faults, now: datetime
+) -> tuple[list[Measurement], list[Refusal]]:
+    """The last days of a home up to now, oldest first, and what its devices said in vain."""
+    zone = now.astimezone().tzinfo or UTC
+    home = household.Home(Person(seed=f"simulated {seed}"), zone, faults)
+    today = now.astimezone(zone).date()
+    span = [today - timedelta(days=back) for back in range(days, -1, -1)]
+    found = list(household.readings(home, kinds, span))
+    readings = [one for one in found if isinstance(one, Measurement) and one.taken_at <= now]
+    refused = [one for one in found if isinstance(one, Refusal)]
+    return sorted(readings, key=lambda one: one.taken_at), refused
 
 
 def stream_header(record: Record, lead: int, stream: UUID) -> StreamHeader:
@@ -150,12 +181,16 @@ async def send_readings(
     for sent, reading in enumerate(readings, 1):
         sender.queue(at(reading, datetime.now(UTC)))
         await sender.flush()
-        for refused, problem in sender.refused:
-            print(f"refused: {refused.kind} {refused.values}: {problem}", file=sys.stderr)  # noqa: T201
-        sender.refused.clear()
+        _print_refused(sender)
         if count is not None and sent >= count:
             return
         await asyncio.sleep(every_s)
+
+
+def _print_refused(sender: ReadingSender) -> None:
+    for refused, problem in sender.refused:
+        print(f"refused: {refused.kind} {refused.values}: {problem}", file=sys.stderr)  # noqa: T201
+    sender.refused.clear()
 
 
 def _interleaved(sources: Sequence[Iterator[Measurement]], first: int) -> Iterator[Measurement]:
@@ -188,9 +223,10 @@ def _arguments() -> argparse.ArgumentParser:
     add("--stream", type=UUID, help="id of the stream (default: from token and time)")
     add("--bp", default="generated", help="'generated', 'none', or a CSV of readings")
     add("--kinds", default="", help="other generated readings: glucose,spo2,...")
+    add("--days", type=int, default=0, help="first so many days of a home, of --kinds or pressures")
     add("--every", type=float, default=30.0, help="seconds between readings (default: 30)")
     add("--readings", type=int, help="stop after so many readings (default: with the ECG)")
-    add("--faults", default="", help="drop=5@20,electrode=3@40,repeat,shuffle")
+    add("--faults", default="", help="drop=5@20,electrode=3@40,cuff=0.1,clock=3600,...")
     add("--loop", action="store_true", help="play the recording over and over")
     add("--speed", type=float, default=1.0, help="times real time (default: 1)")
     add("--seed", type=int, default=1, help="same seed, same values and faults")
@@ -201,7 +237,7 @@ async def _run(options: argparse.Namespace) -> None:
     tasks: list[Awaitable[None]] = []
     if options.ecg != "none":
         tasks.append(_run_ecg(options))
-    if options.bp != "none" or options.kinds:
+    if options.bp != "none" or options.kinds or options.days:
         tasks.append(_run_readings(options))
     running = [asyncio.ensure_future(task) for task in tasks]
     try:
@@ -239,7 +275,7 @@ async def _run_ecg(options: argparse.Namespace) -> None:
         frames = None if options.loop else recorder.frames
         await play(
             recorder,
-            faults=Faults.parse(options.faults),
+            faults=parted(options.faults)[0],
             frames=frames,
             speed=options.speed,
             seed=options.seed,
@@ -260,6 +296,8 @@ async def _run_readings(options: argparse.Namespace) -> None:
     sources.extend(generated(Kind(kind), options.seed, first) for kind in kinds)
     sender = ReadingSender(options.server, options.bp_token or options.token)
     try:
+        if options.days:
+            await _send_days(sender, options)
         await send_readings(
             sender,
             _interleaved(sources, first),
@@ -268,6 +306,23 @@ async def _run_readings(options: argparse.Namespace) -> None:
         )
     finally:
         await sender.aclose()
+
+
+async def _send_days(sender: ReadingSender, options: argparse.Namespace) -> None:
+    kinds = [Kind(kind) for kind in filter(None, options.kinds.split(","))]
+    readings, refused = lived(
+        kinds or [Kind.BLOOD_PRESSURE],
+        options.days,
+        options.seed,
+        parted(options.faults)[1],
+        datetime.now(UTC),
+    )
+    for one in refused:
+        print(f"refused: characteristic {one.characteristic:04X}: {one.reason}", file=sys.stderr)  # noqa: T201
+    sender.queue(*readings)
+    await sender.flush()
+    _print_refused(sender)
+    print(f"stored {len(readings)} readings of {options.days} days")  # noqa: T201
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,6 +26,8 @@ export interface ReadingText {
 const BY_HAND = 'manual';
 /** And for what a nurse or clerk typed in for the person. */
 const BY_DESK = 'desk';
+/** And for what came in a file. */
+const BY_FILE = 'file';
 
 const ICON: Record<string, IconName> = {
   blood_pressure: 'heart',
@@ -45,7 +47,8 @@ const MARKS: readonly string[] = ['fasting', 'before_meal', 'after_meal', 'bedti
 
 /** A unit as people read it; an unknown one as the device wrote it. */
 export function unitText(unit: string): string {
-  const name = { '/min': 'per_minute', '%': 'percent', '[degF]': 'degF', '[lb_av]': 'lb' }[unit] ?? unit;
+  const name =
+    { '/min': 'per_minute', '%': 'percent', '[degF]': 'degF', '[lb_av]': 'lb' }[unit] ?? unit;
   const key = `visit.unit_${name.replace('/', '_')}`;
   return isKey(key) ? t(key) : unit;
 }
@@ -60,6 +63,7 @@ export function kindText(kind: string): string {
 export function sourceText(device: Reading['device']): string | null {
   if (device === null) return null;
   if (device.name === BY_DESK) return t('visit.by_desk');
+  if (device.name === BY_FILE) return t('visit.by_file');
   return device.name === BY_HAND ? t('visit.by_hand') : device.name;
 }
 
