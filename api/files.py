@@ -36,6 +36,8 @@ from storage.file_checks import (
     judge,
     kind_of,
 )
+from storage.ingest import Busy
+from storage.limited_child import ChildLate
 from storage.objects import ObjectMissing
 from storage.sealed_objects import DamagedObject
 from storage.settings import Settings
@@ -203,7 +205,7 @@ def _too_large() -> FileTooLarge:
 
 
 async def _judged(settings: Settings, body: Any, folder: Any, name: str) -> Judged:
-    """What is kept of a body. Raises FileRefused, FileTooLarge, ScannerAway, uploads.DiskFull."""
+    """What is kept of a body. Raises as `judge` refuses, ScannerAway, uploads.DiskFull, Busy."""
     if settings.clamd is not None and await infected(settings.clamd, body):
         raise FileRefused(Fault.INFECTED)
     try:
@@ -212,6 +214,8 @@ async def _judged(settings: Settings, body: Any, folder: Any, name: str) -> Judg
         raise files.refusal(bad) from bad
     except DiskFull as full:
         raise uploads.DiskFull from full
+    except ChildLate as late:
+        raise Busy from late
 
 
 async def _given(

@@ -36,6 +36,10 @@ class ChildAway(Exception):  # noqa: N818 - a fact about our house, never about 
     """The child did not get as far as opening the file: a fault of the installation."""
 
 
+class ChildLate(Exception):  # noqa: N818 - a fact about our house, as far as anybody can tell
+    """Its time was up before its share of the processor was used: the house has too much to do."""
+
+
 async def run(module: str, *arguments: str, folder: Path, wall_s: float) -> int:
     """Run `python -I -m module arguments` to its end in `folder`; give its exit code.
 
@@ -48,7 +52,10 @@ async def run(module: str, *arguments: str, folder: Path, wall_s: float) -> int:
 
 
 async def run_forked(module: str, *arguments: str, folder: Path, wall_s: float) -> int:
-    """Do the same with `main` of a module that has `load`, too, and starts no thread."""
+    """Do the same with `main` of a module that has `load`, too, and starts no thread.
+
+    Its limit of processor time has to be well below `wall_s`. Raises ChildAway, ChildLate.
+    """
     async with _places:
         code = await _forked(module, arguments, folder, wall_s)
     return await _code(module, code, folder)
@@ -102,8 +109,8 @@ async def _forked(module: str, arguments: tuple[str, ...], folder: Path, wall_s:
         try:
             async with asyncio.timeout(wall_s):
                 code = await server.ended([str(folder), *arguments])
-        except TimeoutError:
-            return -signal.SIGKILL
+        except TimeoutError as late:
+            raise ChildLate(module) from late
         finally:
             if code is None or code < 0:
                 with anyio.CancelScope(shield=True):
@@ -126,7 +133,7 @@ class _Server:
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-I", "-m", "storage.child_server", module],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},

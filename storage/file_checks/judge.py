@@ -71,7 +71,7 @@ class Verdict(msgspec.Struct, frozen=True):
 async def judge(file: Path, name: str, folder: Path, *, wall_s: float = WALL_S) -> Judged:
     """Judge the file that was handed in as `name`; `folder` is the caller's, and empty.
 
-    Raises BadFile, DiskFull, ChildAway.
+    Raises BadFile, DiskFull, ChildAway, ChildLate.
     """
     said = await asyncio.to_thread(_before, file, name)
     arguments = (str(file), str(folder), said.value)
@@ -101,7 +101,7 @@ def _taken(file: Path, folder: Path, code: int) -> Judged:
     if code in set(Fault):
         fault = Fault(code)
         raise BadFile(fault, **_PARAMS.get(fault, {}))
-    if code != 0:  # out of time or memory, or crashed
+    if code != 0:  # out of the processor's time or of memory, or crashed
         raise BadFile(Fault.BROKEN)
     try:
         verdict = msgspec.json.decode(plain_file(folder / VERDICT, 1000), type=Verdict)

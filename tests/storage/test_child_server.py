@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage import limited_child
-from storage.limited_child import ChildAway, end_servers, run_forked
+from storage.limited_child import ChildAway, ChildLate, end_servers, run_forked
 
 TRIES = "tests.storage.forked_tries"
 # A house that is killed while a child works.
@@ -103,10 +103,9 @@ async def test_nobody_waits_longer_than_the_time_that_a_child_has(tmp_path: Path
         await working
     assert not any(map(alive, pids))
     assert limited_child._idle.get(TRIES, []) == []
-    (tmp_path / "two").mkdir()
-    (tmp_path / "two/ready").touch()
-    waits = run_forked(TRIES, "wait", folder=tmp_path / "two", wall_s=0)
-    assert await waits == -signal.SIGKILL
+    with pytest.raises(ChildLate):
+        await asked(tmp_path / "two", "wait", wall_s=0)
+    assert limited_child._idle.get(TRIES, []) == []
 
 
 async def test_an_interpreter_that_went_away_while_nobody_asked_is_replaced(tmp_path: Path) -> None:
