@@ -1,6 +1,6 @@
 """A person's own data as one archive, made while it is sent."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -29,7 +29,7 @@ ROOMS: Final = (exporting, exporting_people, exporting_school)
 _AT_ONCE: Final = 3
 # Until the first piece is asked for; who has gone away by then asks for none.
 _BEGUN_WITHIN_S: Final = 30.0
-_LONGEST_S: Final = 3600.0
+LONGEST_S: Final = 3600.0
 
 
 class ExportRunning(Refused):
@@ -39,15 +39,16 @@ class ExportRunning(Refused):
     code = "export_running"
 
 
-class _Places:
+class Places:
     """Who takes an archive, one each and few in all, and until when the place is his."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.clock = clock
         self._until: dict[UUID, float] = {}
 
     def take(self, person_id: UUID) -> None:
         """Take a place. Raises ExportRunning, Busy."""
-        now = monotonic()
+        now = self.clock()
         self._until = {one: until for one, until in self._until.items() if until > now}
         if person_id in self._until:
             raise ExportRunning
@@ -57,7 +58,7 @@ class _Places:
 
     def take_longer(self, person_id: UUID) -> float:
         """Say until when the place is his now that the archive is on its way."""
-        self._until[person_id] = until = monotonic() + _LONGEST_S
+        self._until[person_id] = until = self.clock() + LONGEST_S
         return until
 
     def leave(self, person_id: UUID) -> None:
@@ -65,7 +66,7 @@ class _Places:
         self._until.pop(person_id, None)
 
 
-places: Final = _Places()
+places: Final = Places()
 
 
 @get(
@@ -98,20 +99,20 @@ async def export(
         raise
     source = Source(partial(house.transaction, asked(request)), house.objects, sender, now)
     headers = {"Content-Disposition": f'attachment; filename="yanasha-{now:%Y-%m-%d}.zip"'}
-    return Stream(_placed(source), media_type="application/zip", headers=headers)
+    return Stream(placed(source, places), media_type="application/zip", headers=headers)
 
 
-async def _placed(source: Source) -> AsyncGenerator[bytes, None]:
+async def placed(source: Source, room: Places) -> AsyncGenerator[bytes, None]:
     """The archive, cut off when it takes too long: an unfinished zip, which no program opens."""
     person_id = source.caller.person_id
-    until = places.take_longer(person_id)
+    until = room.take_longer(person_id)
     try:
         async for piece in exports.archive(source):
-            if monotonic() > until:
+            if room.clock() > until:
                 raise TimeoutError("an archive was not taken in time")
             yield piece
     finally:
-        places.leave(person_id)
+        room.leave(person_id)
 
 
 ROUTES = [export]

@@ -4,20 +4,27 @@ import asyncio
 import io
 import json
 import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
+import pytest
 from api_world import API, Client, World, code, reading
 from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.exports import places
+from api.exports import LONGEST_S, ExportRunning, Places, placed, places
 from eschool.chat import LessonMessages
+from people.exports import Source
 from people.policy import Kind
 from people.relations import Relations
-from people.sessions import Sessions
+from people.sessions import Caller, Sessions
 from people.shares import Shares
 from storage.data_keys import keys_of
 from storage.engine import new_id
+from storage.objects import Objects
 
 
 async def test_the_archive_holds_what_is_ones_own(as_: Client, world: World) -> None:
@@ -87,6 +94,35 @@ async def test_one_archive_at_a_time_and_few_in_all(as_: Client, world: World) -
         assert code(await patient.get(path)) == (403, "step_up_needed")
 
 
+async def test_an_hour_is_the_most(world: World, objects: Objects) -> None:
+    """Then it breaks off and is no whole zip; the place is another's, also if nobody says so."""
+
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[AsyncSession]:
+        async with world.sessions() as db, db.begin():
+            yield db
+
+    now, whose = datetime.now(UTC), world["patient"]
+    caller = Caller(new_id(), await world.actor("patient"), whose, now)
+    source = Source(transaction, objects, caller, now)
+    for end, in_time in ((LONGEST_S - 1, True), (LONGEST_S + 1, False)):
+        # A place is taken, the archive begun, its last piece sent; the next one asks.
+        times = iter([0.0, 0.0, end, end])
+        room, out = Places(partial(next, times)), io.BytesIO()
+        room.take(whose)
+        with nullcontext() if in_time else pytest.raises(TimeoutError):
+            async for piece in placed(source, room):
+                out.write(piece)
+        assert zipfile.is_zipfile(out) is in_time
+        room.take(whose)
+
+        hanging = Places(partial(next, iter([0.0, 0.0, end])))
+        hanging.take(whose)
+        hanging.take_longer(whose)
+        with pytest.raises(ExportRunning) if in_time else nullcontext():
+            hanging.take(whose)
+
+
 async def not_proved_lately(world: World) -> None:
     async with world.sessions() as db, db.begin():
         whose = Sessions.person_id == world["patient"]
@@ -119,8 +155,13 @@ async def test_a_person_is_held_and_then_erased(as_: Client, world: World) -> No
 
     lifted = await admin.post(f"{clinic}/holds/{hold.json()['id']}/lift")
     assert lifted.status_code == 204
+    plan = await admin.get(f"{clinic}/people/{whom}/erasure")
+    assert (plan.json()["against"], plan.json()["keepers"]) == ([], 0)
+    assert code(await admin.post(f"{clinic}/erasure-requests", json=new)) == (409, "nobody_to_ask")
     done = await admin.post(f"{clinic}/erasures", json=new)
     assert (done.status_code, done.json()["done"]) == (201, False)
+    kept = (await admin.get(f"{clinic}/retention")).json()
+    assert kept[0] == {"name": "health", "days": None, "years": None}
     assert [one["person_id"] for one in (await admin.get(f"{clinic}/erasures")).json()] == [whom]
     assert code(await as_("patient2").get(f"{API}/me")) == (401, "not_signed_in")
 
@@ -137,3 +178,33 @@ async def test_with_a_patient_the_right_to_what_was_written_ends(as_: Client, wo
     assert code(await as_("doctor").get(f"{visit}/note")) == (404, "not_found")
     async with world.sessions() as db:
         assert await keys_of(db, [world["patient"]]) == {}
+
+
+async def test_a_person_of_two_clinics_is_erased_when_both_have_agreed(
+    as_: Client, world: World
+) -> None:
+    """Asked by one, seen and agreed to by the other; the session ends with the last word."""
+    admin, other, whom = as_("clinic_admin"), as_("admin_b"), str(world["patient2"])
+    async with world.sessions() as db, db.begin():
+        ahead = Relations.kind == Kind.APPOINTMENT.value
+        await db.execute(update(Relations).where(ahead).values(until=func.now()))
+        there = {"actor_id": world["patient2"], "kind": Kind.ATTACHMENT.value}
+        there |= {"organisation_id": world["clinic_b"], "since": func.now(), "source": "test"}
+        db.add(Relations(**there))
+    asks = f"{API}/organisations/{world['clinic']}/erasure-requests"
+    theirs = f"{API}/organisations/{world['clinic_b']}/erasure-requests"
+    new = {"person_id": whom, "reason": "asked"}
+    request = (await admin.post(asks, json=new)).json()
+    assert (request["state"], request["keepers"], request["agreed"]) == ("open", 1, 0)
+    (seen,) = (await other.get(theirs)).json()
+    assert (seen["id"], seen["ours"], seen["keepers"]) == (request["id"], False, 0)
+    assert str(world["clinic"]) not in str(seen)  # who asks is nobody else's business
+    path = f"{theirs}/{request['id']}"
+    assert code(await other.post(f"{path}/answer", json={"answer": "refused"}))[0] == 422
+    assert code(await other.post(f"{path}/withdraw")) == (404, "not_found")
+    done = await other.post(f"{path}/answer", json={"answer": "agreed"})
+    assert (done.status_code, done.json()["state"]) == (200, "done")
+    assert code(await as_("patient2").get(f"{API}/me")) == (401, "not_signed_in")
+    (row,) = (await admin.get(f"{API}/organisations/{world['clinic']}/erasures")).json()
+    assert (row["person_id"], row["logged"], row["unfinished"]) == (whom, True, False)
+    assert code(await other.post(f"{path}/answer", json={"answer": "agreed"}))[0] in {404, 409}
