@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, select, text, update
+from sqlalchemy import ForeignKey, Index, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -18,12 +18,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from people import audit
 from people.facts import DeviceRevoked, emit
 from people.policy import Act, Actor, Kind, Right, Thing, require
-from people.refused import NotFound, NotSignedIn
+from people.refused import NotFound, NotSignedIn, Refused
 from people.relations import Relations
 from storage.engine import Base, new_id
 
 MANUAL = "manual"  # readings typed in by hand; one such row per person, without a token
 FILE = "file"  # the name of a hand that brought a file
+MOST_DEVICES = 50  # of one person, whose tokens hold
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
 _HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
 _SEEN_EVERY = timedelta(seconds=30)
@@ -52,6 +53,13 @@ class Devices(Base):
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "person_id"),)
+
+
+class TooManyDevices(Refused):
+    """More devices than a household has; the ones nobody uses can be removed."""
+
+    status = 409
+    code = "too_many_devices"
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -101,8 +109,18 @@ class KnownDevice(msgspec.Struct, frozen=True):
 async def add_device(
     db: AsyncSession, actor: Actor, person_id: UUID, new: NewDevice, now: datetime
 ) -> tuple[KnownDevice, str]:
-    """Register a device of the person; its token is given this once and never again."""
+    """Register a device of the person; its token is given this once and never again.
+
+    Raises TooManyDevices.
+    """
     require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    alive = select(func.count()).where(
+        Devices.person_id == person_id,
+        Devices.token_sha256.is_not(None),
+        Devices.revoked_at.is_(None),
+    )
+    if (await db.scalar(alive) or 0) >= MOST_DEVICES:
+        raise TooManyDevices(most=MOST_DEVICES)
     token = secrets.token_urlsafe(32)
     row = Devices(
         id=new_id(),

@@ -81,6 +81,7 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "listSessions": {NOBODY: {401}, SELF: {200}},
     "myDay": {NOBODY: {401}, SELF: {200}},
     "listDevices": {NOBODY: {401}, SELF: {200}},
+    "addDevice": {NOBODY: {401}, SELF: {201}},
     "addMyReading": {NOBODY: {401}, SELF: {200, 201}},
     # A file that is sent as if it were none: here it is asked whose it is.
     "previewReadingsFile": {NOBODY: {401}, SELF: {415}},

@@ -16,6 +16,7 @@ _ANSWER = {
 }
 # What is sent; a function is given the target's ids.
 BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
+    "addDevice": {"name": "Cuff", "kinds": ["blood_pressure"]},
     "signIn": {"login": "nobody.at.all", "password": "x"},
     "takeSecondStep": {"second_step": "x", "proof": {"way": "totp", "code": "000000"}},
     "askSecondPasskey": {"second_step": "x"},

@@ -227,6 +227,20 @@ def test_a_device_whose_readings_wait_is_not_forgotten(buffer: Buffer) -> None:
     assert buffer.remove_device(CUFF.address) is None
 
 
+def test_of_a_forgotten_device_nothing_stays(buffer: Buffer, path: Path) -> None:
+    take(buffer, pressure(1))
+    buffer.mark(1, [pressure(1)], State.STORED, NOW)
+    buffer.keep(1, [heard(2)])
+    buffer.settle(buffer.unread()[0], [], ["too_short"])
+    buffer.set_progress(1, "glucose", 7)
+    buffer.clock_seen(1, NOW.replace(tzinfo=None), NOW)
+    assert buffer.remove_device(CUFF.address) == 0
+    with sqlite3.connect(path) as db:
+        for table in ("devices", "messages", "readings", "progress", "moments"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
+    db.close()
+
+
 def test_a_device_added_again_keeps_its_readings_and_gets_the_new_token(buffer: Buffer) -> None:
     take(buffer, pressure(1))
     buffer.turned_away(1, "not_signed_in")
