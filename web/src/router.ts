@@ -21,6 +21,7 @@ const LATER = {
   consents: 'nothing',
   share: 'nothing',
   scan: 'maybe code',
+  imports: 'nothing',
   looked: 'nothing',
   notices: 'nothing',
   records: 'maybe id',

@@ -15,6 +15,7 @@ import type ruErasures from './ru/erasures.json';
 import type ruEnter from './ru/enter.json';
 import type ruFamily from './ru/family.json';
 import type ruFiles from './ru/files.json';
+import type ruImports from './ru/imports.json';
 import type ruLooked from './ru/looked.json';
 import type ruNotices from './ru/notices.json';
 import type ruRecords from './ru/records.json';
@@ -47,6 +48,7 @@ interface Catalogues {
   consents: typeof ruConsents;
   share: typeof ruShare;
   files: typeof ruFiles;
+  imports: typeof ruImports;
   looked: typeof ruLooked;
   notices: typeof ruNotices;
   records: typeof ruRecords;
