@@ -13,7 +13,7 @@ from ops.children import Cannot
 from ops.stores import stores_up
 from ops.supervisor import say
 from people import organisation_keys
-from people.document_register import signed_between
+from people.document_register import tell_signers
 from people.organisation_keys import KeyUnknown
 from people.organisations import Organisations
 from storage import data_keys
@@ -125,11 +125,11 @@ async def retire_in(
     if done.compromised_since is None:
         return [*lines, "What was signed with the old one verifies as before."]
     began = max(done.compromised_since, done.made_at)
-    count = await signed_between(db, place.id, began, done.retired_at)
+    count = await tell_signers(db, place.id, began, done.retired_at, now)
     since_then = done.compromised_since.isoformat()
     lines.append(
-        f"What {done.key} signed from {since_then} on is not to be trusted any more: {count} "
-        "documents of the register. Let their doctors sign them anew, as next versions."
+        f"What {done.key} signed from {since_then} on is not to be trusted any more. Documents "
+        f"that held until now: {count}; their doctors were told to sign the next versions."
     )
     lines.append(
         "What was signed before is still genuine where the register is asked. Whoever verifies "

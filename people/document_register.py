@@ -23,6 +23,7 @@ from people.documents import (
     summary,
     thing,
 )
+from people.notices import notify
 from people.organisations import Ref
 from people.persons import Persons
 from people.policy import Act, Actor
@@ -110,13 +111,28 @@ async def issued(
     return [await summary(db, row)]
 
 
-async def signed_between(
-    db: AsyncSession, organisation_id: UUID, since: datetime, until: datetime
+async def tell_signers(
+    db: AsyncSession, organisation_id: UUID, since: datetime, until: datetime, now: datetime
 ) -> int:
-    """Count what was signed in an organisation in this time, both ends included."""
-    query = select(func.count()).where(
-        Documents.organisation_id == organisation_id,
-        Documents.signed_at >= since,
-        Documents.signed_at <= until,
+    """Tell whoever signed in this time, both ends included, that it is to be signed anew.
+
+    Gives how many documents that are; a revoked one holds no longer anyway.
+    """
+    query = (
+        select(Documents.signed_by, func.count())
+        .where(
+            Documents.organisation_id == organisation_id,
+            Documents.signed_at >= since,
+            Documents.signed_at <= until,
+            Documents.state == DocumentState.SIGNED,
+        )
+        .group_by(Documents.signed_by)
+        .order_by(Documents.signed_by)
     )
-    return await db.scalar(query) or 0
+    total = 0
+    for person_id, count in (await db.execute(query)).all():
+        total += count
+        if person_id is not None:
+            params = {"count": count}
+            await notify(db, person_id, "documents_untrusted", params, now, about=organisation_id)
+    return total

@@ -16,6 +16,7 @@ from people.document_checks import CheckState
 from people.document_contents import Audience, Conclusion
 from people.document_files import Form, own_file
 from people.document_signing import Revocation, revoke
+from people.notices import Notices
 from people.organisation_keys import PublicKey, public_keys, seed_of
 from storage import signing
 from storage.objects import Objects
@@ -80,7 +81,9 @@ async def test_what_a_stolen_key_may_have_signed_is_not_to_be_trusted(
     said = await retire_in(
         db, settings, str(house.clinic), now + 4 * HOUR, key=key, since=now + HOUR
     )
-    assert "2 documents" in "\n".join(said)
+    assert "held until now: 1;" in "\n".join(said)
+    told = select(Notices.person_id, Notices.params).where(Notices.code == "documents_untrusted")
+    assert (await db.execute(told)).all() == [(house.doctor, {"count": 1})]
     since = (await _keys(db))[key].compromised_since
     assert since == now + HOUR
     assert len(await _keys(db)) == 2  # one that was retired already is followed by no third
