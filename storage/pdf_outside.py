@@ -30,8 +30,9 @@ from storage.outside_signer import OutsideSigner, certificates_in
 from storage.signing import b64, public_of
 
 PROTOCOL: Final = "yanasha-signer-1"
-# For the whole of one question: a doctor waits for it, and so do others who sign there.
-PATIENCE_S: Final = 10.0
+# For the whole of one question. A certificate asks two, and whoever signs there next waits for both
+# within the 15 s after which a silent database counts as stopped (api/house.py).
+PATIENCE_S: Final = 6.0
 # After it failed nobody waits for it again at once.
 _REST_S: Final = 5.0
 # Each holds a connection to the database: a service that hangs must not take all of them.
