@@ -272,7 +272,8 @@ export interface paths {
     /** @description The caller's devices whose tokens hold. */
     get: operations['listDevices'];
     put?: never;
-    post?: never;
+    /** @description Add a device of the caller's own: a home gateway sends with its token. */
+    post: operations['addDevice'];
     delete?: never;
     options?: never;
     head?: never;
@@ -2772,6 +2773,17 @@ export interface components {
       id: string;
     };
     /**
+     * AddedDevice
+     * @description The device and its token, which is shown this once.
+     */
+    AddedDevice: {
+      /** Format: uuid */
+      id: string;
+      kinds: string[];
+      name: string;
+      token: string;
+    };
+    /**
      * Answer
      * @description What is opened of what was asked for, for how long, after reading which text.
      */
@@ -4317,6 +4329,29 @@ export interface components {
       reason: string;
       /** @default null */
       until: string | null;
+    };
+    /**
+     * NewHomeDevice
+     * @description A device of the caller's own, and what it may send.
+     */
+    NewHomeDevice: {
+      kinds: (
+        | (
+            | 'blood_pressure'
+            | 'cgm_glucose'
+            | 'cholesterol_hdl'
+            | 'cholesterol_ldl'
+            | 'cholesterol_total'
+            | 'glucose'
+            | 'heart_rate'
+            | 'spo2'
+            | 'temperature'
+            | 'triglyceride'
+            | 'weight'
+          )
+        | 'ecg'
+      )[];
+      name: string;
     };
     /**
      * NewKey
@@ -7259,6 +7294,102 @@ export interface operations {
       };
       /** @description Nobody is signed in, or the device token is not known. */
       401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  addDevice: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewHomeDevice'];
+      };
+    };
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AddedDevice'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
         headers: {
           [name: string]: unknown;
         };
