@@ -82,6 +82,19 @@ def test_a_usual_pressure_is_kept_as_sent_without_flags() -> None:
         (Kind.TEMPERATURE, "Cel", {"temperature": 36.65}, {"temperature": 36.65}),
         (Kind.SPO2, "%", {"spo2": 97.0}, {"spo2": 97.0}),
         (Kind.HEART_RATE, "/min", {"rate": 61.0}, {"rate": 61.0}),
+        (Kind.SPO2, "%", {"spo2": 97.0, "pulse": 61.0}, {"spo2": 97.0, "pulse": 61.0}),
+        (
+            Kind.BLOOD_PRESSURE,
+            "kPa",
+            {"systolic": 18.9, "diastolic": 11.0, "mean": 14.0},
+            {"systolic": 141.8, "diastolic": 82.5, "mean": 105.0},
+        ),
+        (Kind.CGM_GLUCOSE, "mg/dL", {"glucose": 126.0}, {"glucose": 6.99}),
+        (Kind.CHOLESTEROL_HDL, "mg/dL", {"hdl": 50.0}, {"hdl": 1.29}),
+        (Kind.CHOLESTEROL_LDL, "mg/dL", {"ldl": 130.0}, {"ldl": 3.36}),
+        (Kind.TRIGLYCERIDE, "mg/dL", {"triglyceride": 150.0}, {"triglyceride": 1.69}),
+        (Kind.WEIGHT, "[lb_av]", {"weight": 172.0}, {"weight": 78.02}),
+        (Kind.WEIGHT, "g", {"weight": 3250.0}, {"weight": 3.25}),
     ],
 )
 def test_a_value_is_kept_as_sent_beside_its_canonical_form(
@@ -169,6 +182,9 @@ def test_a_reading_of_a_year_ago_is_still_taken() -> None:
         {"systolic": 230.0, "diastolic": 75.0},
         {"systolic": 88.0, "diastolic": 80.0},
         {"systolic": 120.0, "diastolic": 80.0, "pulse": 25.0},
+        # A mean is measured, the other two are computed from it: one of the three is off.
+        {"systolic": 138.0, "diastolic": 88.0, "mean": 120.0},
+        {"systolic": 120.0, "diastolic": 80.0, "mean": 79.0},
     ],
 )
 def test_an_unusual_reading_is_kept_and_a_repeat_is_advised(values: dict[str, float]) -> None:
@@ -245,6 +261,18 @@ def test_limits_of_one_quantity_agree_between_its_units() -> None:
                 assert unit.to_canonical(other.low) == pytest.approx(canonical.low, rel=0.08)
                 assert unit.to_canonical(other.high) == pytest.approx(canonical.high, rel=0.02)
                 assert other.low <= other.usual_low < other.usual_high <= other.high
+
+
+def test_every_kind_names_values_and_units_once_and_says_where_limits_come_from() -> None:
+    for kind, row in KINDS.items():
+        assert row.kind is kind
+        assert len({unit.code for unit in row.units}) == len(row.units)
+        assert len({quantity.name for quantity in row.quantities}) == len(row.quantities)
+        assert row.quantities[0].required
+        for quantity in row.quantities:
+            assert quantity.source
+            units = {quantity.own_unit} if quantity.own_unit else {u.code for u in row.units}
+            assert set(quantity.limits) == units
 
 
 def test_reading_rules_load_without_the_numeric_libraries() -> None:

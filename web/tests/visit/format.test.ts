@@ -1,11 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import openapi from '../../openapi.json';
 import { LANGUAGES, setLanguage } from '../../src/i18n/language.svelte';
 import en from '../../src/i18n/en/visit.json';
 import ru from '../../src/i18n/ru/visit.json';
 import tt from '../../src/i18n/tt/visit.json';
 import { present } from '../../src/visit/ecg/streams.svelte';
+import { t } from '../../src/i18n/t';
 import {
   flagText,
+  kindText,
   readingLine,
   readingText,
   refusalText,
@@ -14,6 +17,8 @@ import {
 import { KINDS } from '../../src/visit/readings/kinds';
 import type { Reading, Vitals } from '../../src/visit/wire';
 import { delayText } from '../../src/visit/words';
+
+const schemas = openapi.components.schemas;
 
 function reading(more: Partial<Reading>): Reading {
   return {
@@ -74,6 +79,30 @@ describe('a reading in words', () => {
       value: 'flow 480',
       unit: 'L/min',
     });
+  });
+
+  it('tells the hour of the day apart from what speaks against a reading', () => {
+    setLanguage('en');
+    const text = readingText(reading({ kind: 'glucose', flags: ['after_meal', 'too_hot'] }));
+    expect(text.marks).toEqual(['after a meal']);
+    expect(text.flags).toEqual(['the device was too hot']);
+  });
+
+  it('has the pulse of an oximeter beside its oxygen, and the pound as a unit', () => {
+    setLanguage('en');
+    const oxygen = reading({ kind: 'spo2', values: { spo2: 97, pulse: 61 }, unit: '%' });
+    expect(readingLine(oxygen)).toBe('Blood oxygen: 97 %, pulse 61');
+    expect(unitText('[lb_av]')).toBe('lb');
+    const sensor = reading({ kind: 'cgm_glucose', values: { glucose: 7.25 }, unit: 'mmol/L' });
+    expect(readingLine(sensor)).toBe('Glucose (sensor): 7.3 mmol/L');
+  });
+
+  it.each(LANGUAGES)('has a word in %s for every kind and mark the server may send', (language) => {
+    setLanguage(language);
+    for (const kind of schemas['devices.kinds.Kind'].enum) expect(kindText(kind)).not.toBe(kind);
+    for (const flag of schemas.DeviceFlag.enum) {
+      expect(flagText(flag)).not.toBe(t('visit.flag_other', { flag }));
+    }
   });
 
   it('says each flag, and one it does not know too', () => {
