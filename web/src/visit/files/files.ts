@@ -12,8 +12,8 @@ const MB = 1024 * 1024;
 export const MOST_MB = 25;
 /** No HEIC among them: a phone that is offered JPEG makes one. */
 export const ACCEPT =
-  'image/jpeg,image/png,image/webp,application/pdf,.docx,.xlsx,.pptx,.odt,.txt,.csv';
-const ENDINGS = /\.(jpe?g|jfif|png|webp|pdf|docx|xlsx|pptx|odt|txt|csv)$/i;
+  'image/jpeg,image/png,image/webp,application/pdf,.docx,.xlsx,.pptx,.odt,.txt,.csv,.m4a,.mp3,.ogg,.oga,.opus';
+const ENDINGS = /\.(jpe?g|jfif|png|webp|pdf|docx|xlsx|pptx|odt|txt|csv|m4a|mp3|ogg|oga|opus)$/i;
 const PICTURES: readonly string[] = ['jpeg', 'png', 'webp'];
 
 export const fileUrl = (visitId: string, fileId: string): string =>
