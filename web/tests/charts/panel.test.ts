@@ -37,10 +37,11 @@ const chart: Chart = {
 
 let asked: URL[] = [];
 
-function server(...answers: (Chart | 'away')[]): void {
+function server(...answers: (Chart | 'away' | 'never')[]): void {
   vi.stubGlobal('fetch', (request: Request) => {
     asked.push(new URL(request.url));
     const answer = answers.length > 1 ? answers.shift() : answers[0];
+    if (answer === 'never') return new Promise<never>(() => undefined);
     if (answer !== 'away') return Promise.resolve(Response.json(answer));
     const { status, body } = problem(503, 'server_away');
     return Promise.resolve(Response.json(body, { status: status ?? 503 }));
@@ -119,11 +120,17 @@ it('asks anew for another kind and another time, and says when there is nothing'
   ]);
 });
 
-it('shows no old picture under a new choice that could not be had', async () => {
-  server(chart, 'away', chart);
-  show();
+it('shows no old picture under a new choice, nor when that could not be had', async () => {
+  server(chart, 'never');
+  const { unmount } = show();
   await screen.findByRole('slider');
   await userEvent.click(screen.getByLabelText('7 days'));
+  expect(screen.queryByRole('img')).toBeNull();
+  unmount();
+  server(chart, 'away');
+  show();
+  await screen.findByRole('slider');
+  await userEvent.click(screen.getByRole('button', { name: 'Refresh' }));
   await screen.findByRole('alert');
   expect(screen.queryByRole('img')).toBeNull();
 });
