@@ -6,8 +6,8 @@
     python -m devices.gateway status                  what is on this device, sent, stored
     python -m devices.gateway remove ADDRESS
 
-`add` pairs with the device and asks for its token, which the patient's page shows once. Nothing
-printed tells a measured value.
+`add` pairs with the device and asks for its token, which was shown once when it was made
+(docs/devices.md). Nothing printed tells a measured value.
 """
 
 import argparse
@@ -221,7 +221,7 @@ def _remove(home: Path, address: str) -> None:
         raise Unusable(f"{address} is not known here")
     if waiting:
         raise Unusable(f"{waiting} readings of it wait for the server: let the gateway run first")
-    _say(f"{address} is forgotten here. End its token on the patient's page too.")
+    _say(f"{address} is forgotten here. End its token at the server too.")
 
 
 def _say(line: str) -> None:
