@@ -12,6 +12,7 @@ import {
   readingLine,
   readingText,
   refusalText,
+  sourceText,
   unitText,
 } from '../../src/visit/readings/format';
 import { KINDS } from '../../src/visit/readings/kinds';
@@ -103,6 +104,11 @@ describe('a reading in words', () => {
     for (const flag of schemas.DeviceFlag.enum) {
       expect(flagText(flag)).not.toBe(t('visit.flag_other', { flag }));
     }
+  });
+
+  it('says of a reading from a file that it came in one, in the language of the page', () => {
+    expect(sourceText({ id: 'd', name: 'file' })).toBe('из файла');
+    expect(sourceText({ id: 'd', name: 'Cuff' })).toBe('Cuff');
   });
 
   it('says each flag, and one it does not know too', () => {

@@ -26,6 +26,8 @@ export interface ReadingText {
 const BY_HAND = 'manual';
 /** And for what a nurse or clerk typed in for the person. */
 const BY_DESK = 'desk';
+/** And for what came in a file of readings. */
+const BY_FILE = 'file';
 /** And for what came in a file. */
 const BY_FILE = 'file';
 
@@ -63,6 +65,7 @@ export function kindText(kind: string): string {
 export function sourceText(device: Reading['device']): string | null {
   if (device === null) return null;
   if (device.name === BY_DESK) return t('visit.by_desk');
+  if (device.name === BY_FILE) return t('visit.by_file');
   if (device.name === BY_FILE) return t('visit.by_file');
   return device.name === BY_HAND ? t('visit.by_hand') : device.name;
 }
