@@ -6,6 +6,7 @@ has committed: the object store has no part in it, and keeps nothing of a signin
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,8 @@ from people.document_contents import Audience
 from people.document_pages import page_of
 from people.refused import Refused
 from storage.pdf_outside import Asked, OutsidePdfSigner, ServiceAway, ServiceUnfit, SigningService
+
+log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S: Final = 10
 
@@ -62,8 +65,10 @@ class Outside:
                 page = await asyncio.to_thread(page_of, file, address_of(self._url, line))
                 found[audience] = await signer.sign(page, now)
         except ServiceAway as away:
+            log.warning(str(away))
             raise SignerAway from away
         except ServiceUnfit as unfit:
+            log.warning(str(unfit))
             raise SignatureUnfit from unfit
         return found
 

@@ -102,7 +102,9 @@ class SigningService:
                     return await self._asked(msgspec.json.encode(question), headers)
             except (TimeoutError, httpx.HTTPError, ServiceAway) as away:
                 self._rests_until = self._clock() + _REST_S
-                raise ServiceAway(type(away).__name__) from away
+                raise ServiceAway(
+                    f"The signature service is away: {type(away).__name__}."
+                ) from away
 
     async def _asked(self, body: bytes, headers: dict[str, str]) -> bytes:
         client = httpx.AsyncClient(
@@ -115,18 +117,18 @@ class SigningService:
             if answer.status_code in {408, 425, 429} or answer.is_server_error:
                 raise ServiceAway
             if answer.status_code != httpx.codes.OK:
-                raise ServiceUnfit(f"HTTP {answer.status_code}")
+                raise ServiceUnfit(f"The signature service refused: HTTP {answer.status_code}.")
             found = b""
             async for part in answer.aiter_bytes():
                 found += part
                 if len(found) > _MOST_BYTES:
-                    raise ServiceUnfit("longer than any signature")
+                    raise ServiceUnfit("The signature service sent more than any signature is.")
             return found
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         if self._busy >= _AT_ONCE or self._clock() < self._rests_until:
-            raise ServiceAway("busy, or it failed just now")
+            raise ServiceAway("The signature service is busy, or failed just now.")
         self._busy += 1
         try:
             yield
@@ -158,9 +160,12 @@ class OutsidePdfSigner:
             pdf = page.getvalue()
             verified = _verified(pdf, self._service.authorities, now)
         except (*_BROKEN, *pdf_signing.BROKEN) as broken:
-            raise ServiceUnfit("no signature") from broken
+            raise ServiceUnfit("The signature service sent what is no signature.") from broken
         if not verified or not pdf_signing.verify([public_of(self._seed)], pdf).genuine:
-            raise ServiceUnfit("a signature of something else, or of somebody else")
+            raise ServiceUnfit(
+                "The signature service signed something else, or with a certificate of no "
+                "authority of YANASHA_SIGNER_CA."
+            )
         return pdf
 
 

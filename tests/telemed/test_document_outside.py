@@ -139,6 +139,7 @@ async def test_without_a_right_signature_nothing_is_signed_and_no_number_is_used
     house: House,
     settings: Settings,
     service: Service,
+    caplog: pytest.LogCaptureFixture,
     how: str,
     refusal: type[SignerAway | SignatureUnfit],
 ) -> None:
@@ -152,6 +153,8 @@ async def test_without_a_right_signature_nothing_is_signed_and_no_number_is_used
     with pytest.raises(refusal) as refused:
         async with db.begin_nested():
             await signed(db, house, settings, NOW, health, outside=outside)
+    assert "signature service" in caplog.text
+    assert ILL.diagnosis not in caplog.text
     problem, headers = problem_of(refused.value)
     assert (problem.status, problem.code) == (503, refusal.code)
     assert ("Retry-After" in headers) is (refusal is SignerAway)
