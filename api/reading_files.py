@@ -27,7 +27,8 @@ from telemed.reading_files import MAX_BYTES, FilePreview, FileStored, ReadingsFi
 from telemed.readings import Outcome
 
 ANY = "application/octet-stream"
-_OPTIONS = Annotated[str, QueryParameter(max_length=8000)]
+# Every character may be twelve in an address, and an address has 64 kB.
+_OPTIONS = Annotated[str, QueryParameter(max_length=3500)]
 _KINDS = Annotated[str, QueryParameter(max_length=400)]
 _SHA256 = Annotated[str, QueryParameter(pattern="^[0-9a-f]{64}$")]
 _REFUSED = refuses(400, 401, 403, 408, 409, 411, 413, 415, 422, 503, 507)

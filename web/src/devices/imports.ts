@@ -29,7 +29,8 @@ function queryOf(said: Said): { options: string; kinds: string } {
   return {
     options: JSON.stringify({
       zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      columns: said.columns,
+      // An address has room for so much: nothing is said of what is not needed.
+      columns: said.columns?.map((column) => (column.role ? column : {})) ?? null,
       day_first: said.dayFirst,
     }),
     kinds: said.kinds === null ? '' : said.kinds.join(','),
