@@ -14,6 +14,7 @@ const LINKS: readonly [prefix: string, hash: (id: string) => string][] = [
   ['school_document_', (id) => laterHash('received', id)],
   ['document_received', () => laterHash('received')],
   ['document_signed', (id) => laterHash('documents', id)],
+  ['document_superseded', (id) => laterHash('documents', id)],
   ['document_revoked', (id) => laterHash('documents', id)],
   ['document_refused', (id) => laterHash('documents', id)],
   ['erasure_', (id) => laterHash('admin', id, 'erasures')],
