@@ -142,6 +142,11 @@ class Buffer:
                 (trouble, trouble, text(now), device_id),
             )
 
+    def in_trouble(self, device_id: int, trouble: str) -> None:
+        """Note what is in the way of a connection."""
+        with self._changing():
+            self._db.execute("UPDATE devices SET trouble = ? WHERE id = ?", (trouble, device_id))
+
     def turned_away(self, device_id: int, code: str) -> None:
         """Note that the server refuses the device itself; empty when it takes it again."""
         with self._changing():

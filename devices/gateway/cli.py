@@ -35,6 +35,8 @@ from devices.gateway.running import Gateway
 from devices.gateway.status import lines, state_of
 
 MODEL_NUMBER = 0x2A24
+# A download changes the state a hundred times a second: what is shown is where it has come to.
+SETTLE_S = 0.5
 
 
 class Unusable(Exception):  # noqa: N818 - a fact
@@ -196,6 +198,7 @@ async def _show(gateway: Gateway) -> None:
     shown: list[str] = []
     while True:
         await gateway.changed.wait()
+        await asyncio.sleep(SETTLE_S)
         gateway.changed.clear()
         told = lines(state_of(gateway.buffer))
         for line in told:

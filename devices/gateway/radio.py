@@ -138,4 +138,4 @@ def _link_errors(else_: type[NotReached | LinkLost]) -> Iterator[None]:
             raise NotPaired(str(error)) from error
         raise else_(str(error)) from error
     except _TROUBLE as error:
-        raise else_(str(error) or type(error).__name__) from error
+        raise else_(f"Bluetooth: {str(error) or type(error).__name__}") from error

@@ -24,6 +24,7 @@ from devices.gateway.sending import Dispatch
 AGAIN_AFTER_S: Final = 15.0
 LONGEST_AGAIN_S: Final = 300.0
 QUIET_S: Final = 30.0
+_NO_RADIO: Final = "no_radio"
 PRUNE_EVERY_S: Final = 3600.0
 # What measures for days: the gateway never hangs up on it.
 _STAY: Final = frozenset({CGM, HEART_RATE})
@@ -127,11 +128,20 @@ class Gateway:
         while True:
             try:
                 async with self._link.scan(heard):
+                    self._radio_is(on=True)
                     return await found
             except LinkError:
                 # Bluetooth is switched off, or the adapter was pulled out.
+                self._radio_is(on=False)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
+
+    def _radio_is(self, *, on: bool) -> None:
+        """Write down whether anything can be heard at all, when that has changed."""
+        for known in self.buffer.devices():
+            if on == (known.trouble == _NO_RADIO):
+                self.buffer.in_trouble(known.id, "" if on else _NO_RADIO)
+                self.changed.set()
 
     def _may_connect(self, seen: Seen) -> bool:
         if seen.address not in self._known or seen.address in self._busy:

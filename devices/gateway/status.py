@@ -31,6 +31,7 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _TROUBLE = {
+    "no_radio": "this machine's Bluetooth is off or missing",
     "not_reached": "it went away before it was connected",
     "link_lost": "the connection was cut; it goes on from there at the next one",
     "not_paired": "it wants to be paired: add it again",

@@ -3,11 +3,12 @@ the middle, a sensor's records however they are packed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bumble.device import Device
 from bumble.link import LocalLink
 from device_peer import Desk, desk
 from virtual_bleak import backends
@@ -21,8 +22,8 @@ from virtual_radio import (
 )
 
 from devices.gateway.buffer import Buffer
-from devices.gateway.kept import Counts, Setup
-from devices.gateway.link import Link, LinkLost, NotPaired, Seen
+from devices.gateway.kept import Counts, Heard, Setup
+from devices.gateway.link import Link, LinkLost, NotPaired, NotReached, Seen
 from devices.gateway.radio import Radio
 from devices.gateway.running import Gateway
 from devices.gatt import cgm, glucose
@@ -214,6 +215,47 @@ async def test_a_meter_that_counts_anew_is_read_from_the_beginning(
         await home.until(lambda told: told.stored == 8)
         assert home.gateway is not None
         assert home.gateway.buffer.progress(1, "glucose") == 3
+
+
+class Switched(VirtualRadio):
+    """Its Bluetooth is off at first."""
+
+    def __init__(self, device: Device) -> None:
+        super().__init__(device)
+        self.tried = 0
+
+    def scan(self, heard: Callable[[Seen], None]) -> AbstractAsyncContextManager[None]:
+        self.tried += 1
+        if self.tried < 3:
+            raise NotReached("no adapter")
+        return super().scan(heard)
+
+
+async def test_a_machine_whose_bluetooth_is_off_says_so_until_it_is_on(
+    tmp_path: Path, air: LocalLink
+) -> None:
+    """And what it holds is sent meanwhile."""
+    cuff = Peripheral(air, CUFF, "cuff", 0x1810)
+    cuff.has(0x2A35, Properties.INDICATE)
+    await cuff.on()
+    central = device_on(air, "F0:00:00:00:00:0A", "gateway")
+    await central.power_on()
+    with Buffer.at(tmp_path / "buffer.sqlite") as buffer, desk() as peer:
+        buffer.add_device(setup(CUFF, peer.url), NOW)
+        buffer.keep(1, [Heard(0x2A35, bytes.fromhex("00780050006300"), NOW)])
+        told: list[str] = []
+        gateway = Gateway(buffer, Switched(central), lambda: NOW, quiet_s=0.1, again_after_s=0.05)
+        task = asyncio.create_task(gateway.run())
+        while "no_radio" not in told or told[-1] != "":
+            await gateway.changed.wait()
+            gateway.changed.clear()
+            told.append(buffer.devices()[0].trouble)
+        await cuff.listened_to(0x2A35)
+        task.cancel()
+        await asyncio.wait([task])
+        assert "no_radio" in told
+        assert [known.trouble for known in buffer.devices()] == [""]
+        assert buffer.counts(1).stored == 1
 
 
 async def test_bleak_hears_connects_and_brings_what_is_indicated(
