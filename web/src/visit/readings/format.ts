@@ -28,8 +28,6 @@ const BY_HAND = 'manual';
 const BY_DESK = 'desk';
 /** And for what came in a file of readings. */
 const BY_FILE = 'file';
-/** And for what came in a file. */
-const BY_FILE = 'file';
 
 const ICON: Record<string, IconName> = {
   blood_pressure: 'heart',
@@ -65,7 +63,6 @@ export function kindText(kind: string): string {
 export function sourceText(device: Reading['device']): string | null {
   if (device === null) return null;
   if (device.name === BY_DESK) return t('visit.by_desk');
-  if (device.name === BY_FILE) return t('visit.by_file');
   if (device.name === BY_FILE) return t('visit.by_file');
   return device.name === BY_HAND ? t('visit.by_hand') : device.name;
 }
