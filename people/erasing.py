@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Executable, Select, delete, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
 from people.document_deliveries import DocumentDeliveries
@@ -17,7 +18,9 @@ from people.document_prints import object_key
 from people.documents import DRAFT, Documents, DocumentTexts, DocumentViews
 from people.erasure import forgets
 from people.files import Files
+from people.files import object_key as file_key
 from people.health_retention import dates, forgets_record
+from people.held_objects import lies
 from people.keepers import keeps
 from storage.jobs import Work, enqueue, job
 
@@ -44,6 +47,23 @@ def written(person_id: Any) -> Select[datetime]:
     last = func.greatest(Documents.made_at, Documents.signed_at, Documents.ended_at)
     says = DocumentTexts.document_id == Documents.id
     return select(last).join(DocumentTexts, says).where(Documents.subject_id == person_id)
+
+
+@lies
+async def papers(db: AsyncSession, person_id: UUID) -> list[str]:
+    """Keys of files about the person, with their small pictures, and of prints."""
+    quietly = audit.WRITE_PATH
+    query = select(Files.object_id, Files.preview_size).where(Files.owner_id == person_id)
+    keys = []
+    for object_id, preview in (await db.execute(query, execution_options=quietly)).all():
+        parts = ["whole", *(["preview"] if preview is not None else [])]
+        keys += [file_key(object_id, part) for part in parts]
+    printed = (
+        select(DocumentViews.id)
+        .join(Documents, Documents.id == DocumentViews.document_id)
+        .where(Documents.subject_id == person_id, DocumentViews.pdf_sha256.is_not(None))
+    )
+    return keys + [object_key(view_id) for view_id in (await db.scalars(printed)).all()]
 
 
 @forgets

@@ -26,8 +26,11 @@ from people.relations import allowed
 from people.sessions import Caller
 from people.step_up import require_fresh
 from storage.engine import Base, new_id
+from storage.jobs import enqueue
 
 REASON_MAX = 500
+# Carries a hold to the object store (people/held_objects.py).
+HOLD_OBJECTS = "people.hold_objects"
 SHOWN = 200
 
 _setter = aliased(Persons)
@@ -110,6 +113,7 @@ async def set_hold(
     await db.flush()
     thing = Thing(subject_id=person.id, organisation_id=organisation_id, about=(row.id,))
     await audit.acted(db, caller.person_id, "hold_set", thing, now)
+    await enqueue(db, HOLD_OBJECTS, once=f"hold {person.id.hex}", person=person.id)
     setter = await db.get_one(Persons, caller.person_id)
     return _hold(row, person, setter, now)
 
@@ -132,6 +136,7 @@ async def lift_hold(
     await db.flush()
     thing = Thing(subject_id=row.person_id, organisation_id=row.organisation_id, about=(row.id,))
     await audit.acted(db, caller.person_id, "hold_lifted", thing, now)
+    await enqueue(db, HOLD_OBJECTS, once=f"hold {row.person_id.hex}", person=row.person_id)
 
 
 async def list_holds(

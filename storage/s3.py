@@ -37,6 +37,8 @@ _PARTS = 4
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _PAST_END = "InvalidRange"
+# What stores answer of a bucket without object lock, or when they know none.
+_NO_LOCK = frozenset({"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"})
 
 
 class S3Objects:
@@ -64,6 +66,7 @@ class S3Objects:
             http_client=self._pool,
         )
         self._call_within_s = call_within_s
+        self._locks: bool | None = None
         self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def make_bucket(self) -> None:
@@ -157,8 +160,20 @@ class S3Objects:
         return True
 
     async def delete(self, key: str) -> None:
-        """See Objects.delete."""
-        await self.run(partial(self.client.remove_object, self.bucket, key))
+        """See Objects.delete. Of a bucket with object lock every version, held ones stay."""
+        await self.run(partial(self._delete, key))
+
+    async def locks(self) -> bool:
+        """Say whether the bucket was made with object lock: then it can hold objects."""
+        return await self.run(self._has_locks)
+
+    async def hold(self, key: str, *, on: bool) -> None:
+        """Put a legal hold on an object, or take it off; twice is once.
+
+        Nobody deletes it meanwhile, not even with the store's keys. Raises ObjectMissing.
+        """
+        call = self.client.enable_object_legal_hold if on else self.client.disable_object_legal_hold
+        await self.run(partial(call, self.bucket, key))
 
     async def keys(self, prefix: str) -> list[str]:
         """See Objects.keys."""
@@ -174,6 +189,26 @@ class S3Objects:
         except S3Error as error:
             if error.code not in _THERE:
                 raise
+
+    def _has_locks(self) -> bool:
+        if self._locks is None:
+            try:
+                self.client.get_object_lock_config(self.bucket)
+                self._locks = True
+            except S3Error as error:
+                if error.code not in _NO_LOCK:
+                    raise
+                self._locks = False
+        return self._locks
+
+    def _delete(self, key: str) -> None:
+        if not self._has_locks():
+            self.client.remove_object(self.bucket, key)
+            return
+        # Such a bucket keeps versions: a plain deletion would only hide the object.
+        found = self.client.list_objects(self.bucket, key, recursive=True, include_version=True)
+        for one in [entry for entry in found if entry.object_name == key]:
+            self.client.remove_object(self.bucket, key, version_id=one.version_id)
 
     def _open(self, key: str, start: int, length: int) -> urllib3.BaseHTTPResponse | None:
         """Begin to read; None past the end."""

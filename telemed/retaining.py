@@ -1,4 +1,4 @@
-"""What this room takes away of a health record that is past its time (people/health_retention.py).
+"""What this room takes away of a health record that is past its time, and what a hold keeps.
 
 Visits with their notes, what was measured, ECG. Its objects go a day later: a backup that runs
 counts on the objects of its point in time.
@@ -9,10 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
 from people.facts import RightsChanged, emit
 from people.health_retention import dates, dates_of_one, forgets_record
+from people.held_objects import lies
 from people.policy import Kind
 from people.relations import Relations
 from storage.jobs import Work, enqueue, job
@@ -61,6 +63,17 @@ def recorded(person_id: Any) -> Select[datetime]:
     """SQL: when a recorder last sent, or said that it would."""
     last = func.greatest(EcgStreams.opened_at, EcgStreams.last_started_at)
     return select(last).where(EcgStreams.person_id == person_id)
+
+
+@lies
+async def recordings(db: AsyncSession, person_id: UUID) -> list[str]:
+    """Keys of the objects of the person's recordings."""
+    query = (
+        select(EcgChunks.object_key)
+        .join(EcgStreams, EcgStreams.stream == EcgChunks.stream)
+        .where(EcgStreams.person_id == person_id)
+    )
+    return list((await db.scalars(query, execution_options=audit.WRITE_PATH)).all())
 
 
 @forgets_record

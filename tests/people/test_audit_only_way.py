@@ -63,6 +63,8 @@ WRITE_PATH = frozenset(
     {
         ("people/document_prints.py", "print_document"),  # the job prints, nobody sees it
         ("people/erasing.py", "forget"),  # deletes what is an erased person's
+        ("people/erasing.py", "papers"),  # a job holds objects, nobody sees them
+        ("telemed/retaining.py", "recordings"),
         ("people/erasing.py", "delete_prints"),  # a job deletes objects, nobody sees them
         ("people/health_retention.py", "over"),  # jobs compare days, nobody sees them
         ("people/health_retention.py", "_is_over"),
