@@ -255,22 +255,23 @@ async def require_room(db: AsyncSession, person_id: UUID, place: Place, size: in
 
     What was taken back counts until its objects are gone: they fill the store for a day more.
     """
-    kept = Files.size + func.coalesce(Files.preview_size, 0)
-    sums = (
-        ("thing", Files.about_id == place.about_id),
-        ("person", Files.handed_in_by == person_id),
-        ("organisation", Files.organisation_id == place.organisation_id),
-    )
-    counts: dict[str, tuple[int, int]] = {}
-    for whose, mine in sums:
-        query = select(func.count(), func.coalesce(func.sum(kept), 0)).where(mine)
-        count, used = (await db.execute(query, execution_options=audit.WRITE_PATH)).one()
-        counts[whose] = (int(count), int(used))
-    if counts["thing"][0] >= ABOUT_FILES:
+    kept = func.sum(Files.size + func.coalesce(Files.preview_size, 0))
+    thing = Files.about_id == place.about_id
+    person = Files.handed_in_by == person_id
+    organisation = Files.organisation_id == place.organisation_id
+    query = select(
+        func.count().filter(thing),
+        func.count().filter(person),
+        func.coalesce(kept.filter(person), 0),
+        func.coalesce(kept.filter(organisation), 0),
+    ).where(thing | person | organisation)
+    counted = (await db.execute(query, execution_options=audit.WRITE_PATH)).one()
+    of_thing, of_person, bytes_of_person, bytes_of_organisation = map(int, counted)
+    if of_thing >= ABOUT_FILES:
         raise FilesFull("thing")
-    if counts["person"][0] >= PERSON_FILES or counts["person"][1] + size > PERSON_BYTES:
+    if of_person >= PERSON_FILES or bytes_of_person + size > PERSON_BYTES:
         raise FilesFull("person")
-    if counts["organisation"][1] + size > ORGANISATION_BYTES:
+    if bytes_of_organisation + size > ORGANISATION_BYTES:
         raise FilesFull("organisation")
 
 
