@@ -128,9 +128,7 @@ class Exchange:
         for characteristic in (CGM_FEATURE, CGM_SESSION_START):
             if CGM in has and characteristic in has:
                 self._read[characteristic] = await self._connection.read(characteristic)
-        for characteristic in STREAMS:
-            if characteristic in has:
-                await self._connection.subscribe(characteristic, self._hears(characteristic))
+        await self._listen([one for one in STREAMS if one in has])
         if CONTROL_POINT in has and (GLUCOSE in has or CGM in has):
             session = self._read.get(CGM_SESSION_START, b"").hex()
             self._download = "glucose" if GLUCOSE in has else f"cgm {session}"
@@ -138,6 +136,19 @@ class Exchange:
             self._tries = TRIES
             await self._connection.subscribe(CONTROL_POINT, self._hears(CONTROL_POINT))
             await self._connection.write(CONTROL_POINT, self._racp.start())
+
+    async def _listen(self, streams: Sequence[int]) -> None:
+        """Subscribe to all; one that cannot be had does not cost the others."""
+        failed: list[LinkError] = []
+        for characteristic in streams:
+            try:
+                await self._connection.subscribe(characteristic, self._hears(characteristic))
+            except NotPaired:
+                raise
+            except LinkError as error:
+                failed.append(error)
+        if failed and len(failed) == len(streams):
+            raise failed[0]
 
     async def _look_at_clock(self, characteristic: int) -> None:
         """A device's clock read now tells what its times are worth; one that will not be read

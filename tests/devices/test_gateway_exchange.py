@@ -218,6 +218,27 @@ async def test_a_device_that_wants_to_be_paired_is_told_at_its_clock_too() -> No
         await run(Locked({PRESSURE, CLOCK}), Shelf())
 
 
+class Deaf(Script):
+    """Nobody can listen to some of what it has."""
+
+    deaf = frozenset({HEART_RATE})
+
+    async def subscribe(self, characteristic: int, heard: Callable[[bytes], None]) -> None:
+        if characteristic in self.deaf:
+            raise LinkLost("no such descriptor")
+        await super().subscribe(characteristic, heard)
+        self._say(self._says)
+
+
+async def test_a_stream_that_cannot_be_listened_to_does_not_cost_the_others() -> None:
+    shelf = Shelf()
+    says = [(PRESSURE, b"\x01")]
+    await run(Deaf({PRESSURE, HEART_RATE}, says, stays=True), shelf, quiet_s=0.01)
+    assert [one.data for one in shelf.heard] == [b"\x01"]
+    with pytest.raises(LinkLost):
+        await run(Deaf({HEART_RATE}, stays=True), shelf, quiet_s=0.01)
+
+
 @given(st.sampled_from((GLUCOSE, 0x2AA7, PRESSURE)), st.binary(max_size=64))
 def test_any_bytes_have_numbers_or_none(characteristic: int, data: bytes) -> None:
     numbers = numbers_in(characteristic, data)
