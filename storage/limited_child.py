@@ -140,13 +140,14 @@ class _Server:
                 cwd="/",
                 start_new_session=True,
             )
-        _be_nice(self.process.pid)
         # It ends by itself when it was idle for long: nothing of it shall stay then.
         self.reaper = threading.Thread(target=self.process.wait, daemon=True)
         self.reaper.start()
 
     async def ended(self, asked: list[str]) -> int | None:
         """Have a child run to its end; None when the server has gone."""
+        # Each time: the kernel takes the word of an unprivileged house ten times a second only.
+        _be_nice(self.process.pid)
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_sendall(self.ours, msgspec.json.encode(asked))
