@@ -37,8 +37,6 @@ _PARTS = 4
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _PAST_END = "InvalidRange"
-# What stores answer of a bucket without object lock, or when they know none.
-_NO_LOCK = frozenset({"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"})
 
 
 class S3Objects:
@@ -196,7 +194,9 @@ class S3Objects:
                 self.client.get_object_lock_config(self.bucket)
                 self._locks = True
             except S3Error as error:
-                if error.code not in _NO_LOCK:
+                # No object lock, none known, or a store that does not tell us: as without.
+                failing = error.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                if failing and error.response.status != HTTPStatus.NOT_IMPLEMENTED:
                     raise
                 self._locks = False
         return self._locks
