@@ -141,3 +141,13 @@ async def test_what_is_said_of_a_file_must_be_understood(as_: Client) -> None:
 async def test_nobody_who_is_not_signed_in_hands_a_file_in(as_: Client) -> None:
     assert code(await ask(as_(), table())) == (401, "not_signed_in")
     assert code(await ask(as_(), table(), sha256="0" * 64)) == (401, "not_signed_in")
+
+
+async def test_a_body_of_another_type_is_not_taken_in(as_: Client) -> None:
+    client = as_("patient")
+    for url in ("file", f"file/confirm?sha256={'0' * 64}"):
+        assert (await client.post(f"{API}/my/readings/{url}")).status_code == 415
+        assert (await client.post(f"{API}/my/readings/{url}", json={})).status_code == 415
+    for sha256 in ("", "?sha256=x"):
+        answer = await client.post(f"{API}/my/readings/file/confirm{sha256}", headers=BYTES)
+        assert answer.status_code == 400
