@@ -166,7 +166,7 @@ fix: dev web/node_modules/.locked
 lock: dev
 	@test -x $(VENV)/lock/bin/uv || \
 		{ $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv; }
-	@cd requirements && for name in run dev; do \
+	@cd requirements && for name in run dev gateway; do \
 		"$(CURDIR)/$(VENV)/lock/bin/uv" pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 			--output-file $$name.txt $$name.in || exit 1; \
