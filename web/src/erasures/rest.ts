@@ -58,7 +58,7 @@ export const agree = (org: string, request: string): Promise<Request> =>
   ask(
     api.POST(`${ROOT}/erasure-requests/{request_id}/answer`, {
       ...of(org, request),
-      body: { answer: 'agreed' },
+      body: { answer: 'agreed', why: null },
     }),
   );
 
