@@ -153,7 +153,10 @@ it('agrees in two steps, and refuses with a reason', async () => {
   await vi.waitFor(() => expect(sent.filter(({ method }) => method === 'POST')).toHaveLength(2));
   expect(
     sent.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body) as unknown),
-  ).toEqual([{ answer: 'agreed' }, { answer: 'refused', why: 'dispute' }]);
+  ).toEqual([
+    { answer: 'agreed', why: null },
+    { answer: 'refused', why: 'dispute' },
+  ]);
 });
 
 it('lifts a hold after asking, and shows what is unfinished or not in the log', async () => {
