@@ -21,6 +21,7 @@ const LATER = {
   consents: 'nothing',
   share: 'nothing',
   scan: 'maybe code',
+  devices: 'nothing',
   imports: 'nothing',
   looked: 'nothing',
   notices: 'nothing',

@@ -10,6 +10,7 @@ import ruSignIn from './ru/sign-in.json';
 import type ruAdmin from './ru/admin.json';
 import type ruCharts from './ru/charts.json';
 import type ruConsents from './ru/consents.json';
+import type ruDevices from './ru/devices.json';
 import type ruDocuments from './ru/documents.json';
 import type ruErasures from './ru/erasures.json';
 import type ruEnter from './ru/enter.json';
@@ -52,6 +53,7 @@ interface Catalogues {
   looked: typeof ruLooked;
   notices: typeof ruNotices;
   records: typeof ruRecords;
+  devices: typeof ruDevices;
   documents: typeof ruDocuments;
   charts: typeof ruCharts;
   admin: typeof ruAdmin;

@@ -12,6 +12,7 @@ const PAGES: Readonly<Record<LaterPage, () => Promise<{ default: unknown }>>> = 
   consents: () => import('../consents/ConsentsPage.svelte'),
   share: () => import('../share/SharePage.svelte'),
   scan: () => import('../share/ScanPage.svelte'),
+  devices: () => import('../devices/DevicesPage.svelte'),
   imports: () => import('../devices/ImportPage.svelte'),
   looked: () => import('../looked/LookedPage.svelte'),
   notices: () => import('../notices/NoticesPage.svelte'),

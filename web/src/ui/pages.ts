@@ -42,6 +42,7 @@ export function pages(person: Me): PageLink[] {
       })),
     { href: laterHash('consents'), text: t('common.page_consents'), icon: 'note' },
     { href: laterHash('documents'), text: t('common.page_documents'), icon: 'check' },
+    { href: laterHash('devices'), text: t('common.page_devices'), icon: 'device' },
     { href: laterHash('imports'), text: t('common.page_imports'), icon: 'heart' },
     { href: laterHash('looked'), text: t('common.page_looked'), icon: 'eye' },
     { href: laterHash('security'), text: t('common.page_security'), icon: 'lock' },

@@ -115,6 +115,13 @@ export function readingLine(reading: Reading): string {
   return `${name}: ${value} ${unit}${more === null ? '' : `, ${more}`}`;
 }
 
+/** A reading as the device measured it, in the device's own unit, as one line. */
+export function measuredLine(kind: string, values: Record<string, number>, unit: string): string {
+  const pulse = kind === 'blood_pressure' || kind === 'spo2' ? values.pulse : undefined;
+  const more = pulse === undefined ? '' : `, ${t('visit.pulse', { n: decimal(pulse, 0) })}`;
+  return `${kindText(kind)}: ${numbers(kind, values, false)} ${unitText(unit)}${more}`;
+}
+
 /** A refusal at a field as a sentence; `field` names what it speaks of. */
 export function refusalText(code: string, params: Record<string, string | number>): string {
   const key = `visit.refused_${code}`;
