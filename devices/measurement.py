@@ -6,13 +6,15 @@ with it as a flag; a message that is no reading at all is a `NoReading` of the d
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
-from devices.kinds import KINDS, Kind, KindRow, Quantity
+from devices.kinds import KINDS, Kind, KindRow, Limits
 from devices.units import Unit
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
 
 AHEAD_LIMIT = timedelta(minutes=10)
 AGE_LIMIT = timedelta(days=365)
+_NOT_AHEAD = timedelta()
 
 
 class Code(StrEnum):
@@ -158,84 +161,116 @@ class BadMeasurement(Exception):  # noqa: N818 - a refusal, named as the fact it
         self.params = params
 
 
-def check(measurement: Measurement, now: datetime) -> Checked:
-    """The reading in its canonical unit, or BadMeasurement naming the first field at fault."""
-    row = KINDS[measurement.kind]
-    unit = _unit(row, measurement.unit)
-    flags = {flag.value for flag in measurement.flags}
-    flags |= _check_time(measurement.taken_at, now)
-    _check_names(row, measurement.values)
-    canonical: dict[str, float] = {}
-    for quantity in row.quantities:
-        sent = measurement.values.get(quantity.name)
-        if sent is None:
-            continue
-        flags |= _check_value(quantity, sent, quantity.own_unit or unit.code)
-        canonical[quantity.name] = sent if quantity.own_unit else unit.to_canonical(sent)
-    if row.kind is Kind.BLOOD_PRESSURE:
-        flags |= _check_pressure(measurement.values, canonical)
-    return Checked(
-        kind=row.kind,
-        sequence=measurement.sequence,
-        taken_at=measurement.taken_at,
-        values=canonical,
-        unit=row.canonical,
-        sent_values=dict(measurement.values),
-        sent_unit=unit.code,
-        flags=tuple(sorted(flags)),
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """A kind in one of its units, taken apart once: `check` runs for every reading that comes.
+
+    `asked` holds each quantity's name, the unit it comes in, its limits there, and how it becomes
+    canonical (None: it is kept).
+    """
+
+    unit: Unit
+    canonical: str
+    names: frozenset[str]
+    required: tuple[str, ...]
+    asked: tuple[tuple[str, str, Limits, Callable[[float], float] | None], ...]
+
+
+def _rules(row: KindRow, unit: Unit) -> _Rules:
+    return _Rules(
+        unit=unit,
+        canonical=row.canonical,
+        names=frozenset(quantity.name for quantity in row.quantities),
+        required=tuple(quantity.name for quantity in row.quantities if quantity.required),
+        asked=tuple(
+            (
+                quantity.name,
+                quantity.own_unit or unit.code,
+                quantity.limits[quantity.own_unit or unit.code],
+                None if quantity.own_unit or unit.places is None else unit.to_canonical,
+            )
+            for quantity in row.quantities
+        ),
     )
 
 
-def _unit(row: KindRow, code: str) -> Unit:
+_RULES = {(kind, unit.code): _rules(row, unit) for kind, row in KINDS.items() for unit in row.units}
+
+
+def check(measurement: Measurement, now: datetime) -> Checked:
+    """The reading in its canonical unit, or BadMeasurement naming the first field at fault."""
+    kind, values = measurement.kind, measurement.values
+    rules = _RULES.get((kind, measurement.unit))
+    if rules is None:
+        raise _bad_unit(KINDS[kind], measurement.unit)
+    flags = {flag.value for flag in measurement.flags} if measurement.flags else set()
+    _check_time(measurement.taken_at - now, flags)
+    _check_names(rules, values)
+    canonical: dict[str, float] = {}
+    for name, unit, limits, to_canonical in rules.asked:
+        sent = values.get(name)
+        if sent is None:
+            continue
+        if not limits.usual_low <= sent <= limits.usual_high:
+            _check_possible(name, sent, unit, limits)
+            flags.add(OurFlag.REPEAT_ADVISED.value)
+        canonical[name] = sent if to_canonical is None else to_canonical(sent)
+    if kind is Kind.BLOOD_PRESSURE:
+        _check_pressure(values, canonical, flags)
+    return Checked(
+        kind=kind,
+        sequence=measurement.sequence,
+        taken_at=measurement.taken_at,
+        values=canonical,
+        unit=rules.canonical,
+        sent_values=dict(values),
+        sent_unit=rules.unit.code,
+        flags=tuple(sorted(flags)) if flags else (),
+    )
+
+
+def _bad_unit(row: KindRow, code: str) -> BadMeasurement:
     """A unit is never guessed: mg/dL read as mmol/L is an 18-fold error."""
     accepted = ", ".join(unit.code for unit in row.units)
     if not code:
-        raise BadMeasurement("unit", Code.UNIT_MISSING, {"accepted": accepted})
-    for unit in row.units:
-        if unit.code == code:
-            return unit
-    raise BadMeasurement("unit", Code.UNIT_UNKNOWN, {"unit": code, "accepted": accepted})
+        return BadMeasurement("unit", Code.UNIT_MISSING, {"accepted": accepted})
+    return BadMeasurement("unit", Code.UNIT_UNKNOWN, {"unit": code, "accepted": accepted})
 
 
-def _check_time(taken_at: datetime, now: datetime) -> set[str]:
+def _check_time(ahead: timedelta, flags: set[str]) -> None:
     """A device clock up to ten minutes fast is forgiven and noted."""
-    ahead = taken_at - now
     if ahead > AHEAD_LIMIT:
         minutes = AHEAD_LIMIT.total_seconds() / 60
         raise BadMeasurement("taken_at", Code.FROM_FUTURE, {"limit_minutes": minutes})
-    if -ahead > AGE_LIMIT:
+    if ahead < -AGE_LIMIT:
         raise BadMeasurement("taken_at", Code.TOO_OLD, {"limit_days": AGE_LIMIT.days})
-    return {OurFlag.CLOCK_SKEW.value} if ahead > timedelta() else set()
+    if ahead > _NOT_AHEAD:
+        flags.add(OurFlag.CLOCK_SKEW.value)
 
 
-def _check_names(row: KindRow, values: dict[str, float]) -> None:
-    known = {quantity.name for quantity in row.quantities}
-    for name in values:
-        if name not in known:
-            raise BadMeasurement(f"values.{name[:40]}", Code.VALUE_UNKNOWN, {"name": name[:40]})
-    for quantity in row.quantities:
-        if quantity.required and quantity.name not in values:
-            name = quantity.name
+def _check_names(rules: _Rules, values: dict[str, float]) -> None:
+    if not rules.names.issuperset(values):
+        name = next(name for name in values if name not in rules.names)[:40]
+        raise BadMeasurement(f"values.{name}", Code.VALUE_UNKNOWN, {"name": name})
+    for name in rules.required:
+        if name not in values:
             raise BadMeasurement(f"values.{name}", Code.VALUE_MISSING, {"name": name})
 
 
-def _check_value(quantity: Quantity, sent: float, unit: str) -> set[str]:
-    field = f"values.{quantity.name}"
+def _check_possible(name: str, sent: float, unit: str, limits: Limits) -> None:
+    field = f"values.{name}"
     if not math.isfinite(sent):
         raise BadMeasurement(field, Code.NOT_FINITE, {})
-    limits = quantity.limits[unit]
     if not limits.low <= sent <= limits.high:
         params: dict[str, float | str] = {"low": limits.low, "high": limits.high, "unit": unit}
         raise BadMeasurement(field, Code.OUT_OF_RANGE, params)
-    usual = limits.usual_low <= sent <= limits.usual_high
-    return set() if usual else {OurFlag.REPEAT_ADVISED.value}
 
 
 # A mean is measured and the two others are computed from it: far from where it belongs, one is off.
 _MEAN_WITHIN_MMHG = 15
 
 
-def _check_pressure(sent: dict[str, float], canonical: dict[str, float]) -> set[str]:
+def _check_pressure(sent: dict[str, float], canonical: dict[str, float], flags: set[str]) -> None:
     """Systolic above diastolic; pulse pressure of 10-150 mmHg is the customary limit."""
     if sent["systolic"] <= sent["diastolic"]:
         raise BadMeasurement("values.systolic", Code.SYSTOLIC_LE_DIASTOLIC, {})
@@ -247,4 +282,5 @@ def _check_pressure(sent: dict[str, float], canonical: dict[str, float]) -> set[
         between = low <= mean <= canonical["systolic"]
         near = abs(mean - low - pulse_pressure_mmhg / 3) <= _MEAN_WITHIN_MMHG
         usual = usual and between and near
-    return set() if usual else {OurFlag.REPEAT_ADVISED.value}
+    if not usual:
+        flags.add(OurFlag.REPEAT_ADVISED.value)
