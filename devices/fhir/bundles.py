@@ -1,6 +1,7 @@
 """Readings of a FHIR bundle: each entry gives a reading or says why not, in order.
 
-What is no observation (patients, practitioners) is passed over and counted, not refused.
+What is no observation (patients, practitioners) is passed over and counted, not refused. A bundle
+about several people gives none: nobody can tell here which of them is the reader.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Final
 import msgspec
 
 from devices.fhir.observations import BadObservation, measurement, place_of
-from devices.fhir.structs import Bundle, Entry, Observation
+from devices.fhir.structs import Bundle, Entry, Observation, Reference
 from devices.measurement import Measurement
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -22,6 +23,7 @@ class ReadEntry(msgspec.Struct, frozen=True):
     found: Measurement | None
     code: str = ""
     where: str = ""
+    subject: str = ""
 
 
 class ReadBundle(msgspec.Struct, frozen=True):
@@ -60,7 +62,13 @@ def read_bundle(data: bytes) -> ReadBundle:
             read.append(_entry(at, raw))
         else:
             other += 1
+    if len({one.subject for one in read if one.found is not None and one.subject}) > 1:
+        read = [_of_several(one) for one in read]
     return ReadBundle(tuple(read), other)
+
+
+def _of_several(one: ReadEntry) -> ReadEntry:
+    return one if one.found is None else ReadEntry(one.at, None, "several_people", "subject")
 
 
 def bundle(observations: Sequence[Observation]) -> bytes:
@@ -87,8 +95,18 @@ def _is_observation(raw: bytes) -> bool:
 
 def _entry(at: int, raw: bytes) -> ReadEntry:
     try:
-        return ReadEntry(at, measurement(_OBSERVATIONS.decode(raw)))
+        found = _OBSERVATIONS.decode(raw)
+        return ReadEntry(at, measurement(found), subject=_subject(found.subject))
     except BadObservation as bad:
         return ReadEntry(at, None, bad.code, bad.where)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return ReadEntry(at, None, "not_fhir", place_of(error))
+
+
+def _subject(subject: Reference | None) -> str:
+    """Whom it is about, in the sender's words; empty when it does not say."""
+    if subject is None:
+        return ""
+    told = subject.identifier
+    by_number = "" if told is None or told.value is None else f"{told.system or ''}|{told.value}"
+    return subject.reference or by_number or subject.display or ""

@@ -1,6 +1,8 @@
 """Readings out as FHIR observations and in again; fhir.resources accepts all we write."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from fhir_readings import DEVICE, NOW, PATIENT, readings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.fhir import bundles, observations
 from devices.fhir.observations import (
     BadObservation,
     decode,
@@ -22,6 +25,7 @@ from devices.fhir.observations import (
 from devices.kinds import Kind
 from devices.measurement import DeviceFlag, Measurement, NoReading, check
 
+ROOT = Path(__file__).resolve().parents[3]
 CODE = {"coding": [{"system": "http://loinc.org", "code": "15074-8"}]}
 GLUCOSE: dict[str, Any] = {
     "resourceType": "Observation",
@@ -144,6 +148,21 @@ def test_what_is_no_reading_is_refused_with_its_place(
     with pytest.raises(BadObservation) as caught:
         read(**changes)
     assert (caught.value.code, caught.value.where) == (code, where)
+
+
+def test_every_reason_of_a_fhir_reading_has_a_sentence_of_its_own() -> None:
+    sources = [Path(module.__file__ or "").read_text() for module in (bundles, observations)]
+    codes = set(re.findall(r'BadObservation\(\s*"(\w+)"', "".join(sources)))
+    codes |= {"several_people", "measurement_failed", "above_scale", "below_scale"}
+    # The bundle as a whole, and what the page says in other words.
+    codes -= {"too_large", "not_a_bundle", "kind_unknown"}
+    said = {
+        key.partition("_")[2]
+        for file in ("imports", "visit")
+        for key in msgspec.json.decode((ROOT / f"web/src/i18n/ru/{file}.json").read_bytes())
+        if key.startswith(("why_", "refused_"))
+    }
+    assert codes - said == set()
 
 
 def pressure(*parts: tuple[str, object, str]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from devices.fhir.bundles import bundle, read_bundle
 from devices.fhir.home_devices import HomeDevice, device, home_device
 from devices.fhir.observations import BadObservation, decode, encode, observation
-from devices.fhir.structs import Device
+from devices.fhir.structs import Device, Identifier, Observation, Reference
 from devices.fhir.waves import Wave, ecg, waves
 from devices.kinds import Kind
 from devices.measurement import Measurement
@@ -144,6 +144,33 @@ def test_a_bad_entry_is_told_and_stops_no_other() -> None:
         (3, False, "kind_unknown"),
         (4, False, "not_fhir"),
     ]
+
+
+def weighed(subject: Reference, kilograms: float = 78.5) -> Observation:
+    reading = Measurement(
+        kind=Kind.WEIGHT, sequence=3, taken_at=NOW, unit="kg", values={"weight": kilograms}
+    )
+    return observation(reading, subject=subject)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Reference(reference="Patient/another"),
+        Reference(identifier=Identifier(system="urn:policy", value="16-2")),
+        Reference(display="Рамил"),
+    ],
+)
+def test_a_bundle_about_several_people_gives_nobody_the_readings_of_another(
+    other: Reference,
+) -> None:
+    found = read_bundle(bundle([weighed(PATIENT), weighed(Reference()), weighed(other)]))
+    assert [(one.found, one.code) for one in found.entries] == [(None, "several_people")] * 3
+
+
+def test_a_bundle_about_one_person_may_leave_out_whom() -> None:
+    found = read_bundle(bundle([weighed(PATIENT), weighed(Reference()), weighed(PATIENT)]))
+    assert [one.code for one in found.entries] == [""] * 3
 
 
 @pytest.mark.parametrize(
