@@ -10,7 +10,7 @@ import msgspec
 
 from devices.fhir.structs import LOINC, CodeableConcept, Coding
 from devices.kinds import Kind
-from devices.units import MG_DL, MMOL_L, PER_MINUTE, from_ucum
+from devices.units import MG_DL, MMHG, MMOL_L, PER_MINUTE, from_ucum
 
 VITAL: Final = "vital-signs"
 LABORATORY: Final = "laboratory"
@@ -27,15 +27,19 @@ class Coded(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """How a kind is filed; `panel` is the code of a reading that has its values as components."""
+    """How a kind is filed; `panel` is the code of a reading that has its values as components.
+
+    `only`: the unit in which a reading keeps to the profile, where it does not take every unit.
+    """
 
     category: str
     profile: str | None = None
     panel: str | None = None
+    only: str | None = None
 
 
 ABOUT: Final = {
-    Kind.BLOOD_PRESSURE: About(VITAL, "bp", "85354-9"),
+    Kind.BLOOD_PRESSURE: About(VITAL, "bp", "85354-9", MMHG),
     Kind.HEART_RATE: About(VITAL, "heartrate"),
     Kind.SPO2: About(VITAL, "oxygensat"),
     Kind.TEMPERATURE: About(VITAL, "bodytemp"),

@@ -104,7 +104,7 @@ def observation(
         identifiers.insert(0, Identifier(system=UUIDS, value=f"urn:uuid:{reading_id}"))
     return Observation(
         id=None if reading_id is None else str(reading_id),
-        meta=_PROFILES[kind],
+        meta=_PROFILES[kind] if ABOUT[kind].only in {None, unit} else None,
         extension=tuple(Extension(url=FLAG_URL, value_code=flag) for flag in flags),
         identifier=tuple(identifiers),
         status="final",

@@ -4,6 +4,7 @@ A missing sample is `E`, one at the rail of the converter `U` or `L`: the wave i
 there, and the limits are told beside it as the standard demands.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -155,9 +156,11 @@ def waves(found: Observation) -> list[ReadWave]:
 def _read(data: SampledData, code: CodeableConcept, where: str) -> ReadWave:
     if data.dimensions != 1:
         raise BadObservation("dimensions_not_one", where)
-    if not 0 < data.period < float("inf"):
+    rate_hz = 1000 / data.period if data.period > 0 else 0.0
+    if not 0 < rate_hz < math.inf:
         raise BadObservation("period_bad", where)
-    factor, origin = 1.0 if data.factor is None else float(data.factor), data.origin.value or 0.0
+    factor = 1.0 if data.factor is None else _finite(data.factor, where)
+    origin = _finite(data.origin.value or 0, where)
     try:
         per_unit = float(convert(1, data.origin.code or "", "mV", places=9))
     except BadUnit as error:
@@ -175,12 +178,21 @@ def _read(data: SampledData, code: CodeableConcept, where: str) -> ReadWave:
             beyond += word != "E"
             out.append(None)
         elif _NUMBER.fullmatch(word):
-            out.append((float(word) * factor + origin) * per_unit)
+            out.append(_finite((float(word) * factor + origin) * per_unit, where))
         else:
             raise BadObservation("sample_bad", where)
-    return ReadWave(
-        lead=_lead_name(code), rate_hz=1000 / data.period, millivolts=tuple(out), beyond=beyond
-    )
+    return ReadWave(lead=_lead_name(code), rate_hz=rate_hz, millivolts=tuple(out), beyond=beyond)
+
+
+def _finite(value: float, where: str) -> float:
+    """The number, unless it is beyond all numbers: JSON has no limit of its own."""
+    try:
+        told = float(value)
+    except OverflowError:
+        told = math.inf
+    if not math.isfinite(told):
+        raise BadObservation("not_finite", where)
+    return told
 
 
 def _lead_name(code: CodeableConcept) -> str:

@@ -94,6 +94,21 @@ def test_the_profiles_of_vital_signs_are_kept() -> None:
     assert told["effectiveDateTime"] == "2026-03-10T08:00:00+00:00"
 
 
+@pytest.mark.parametrize(("unit", "claimed"), [("mmHg", True), ("kPa", False)])
+def test_a_pressure_in_kilopascal_claims_no_profile_of_millimetres(
+    unit: str, *, claimed: bool
+) -> None:
+    sent = Measurement(
+        kind=Kind.BLOOD_PRESSURE,
+        sequence=1,
+        taken_at=NOW,
+        unit=unit,
+        values={"systolic": 18.9, "diastolic": 11.0},
+    )
+    written = encode(observation(sent, subject=PATIENT))
+    assert (b"StructureDefinition/bp" in written) is claimed
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_failed_measurement_is_told_without_any_number(kind: Kind) -> None:
     failed = no_reading(kind, NoReading.MEASUREMENT_FAILED, NOW, subject=PATIENT)

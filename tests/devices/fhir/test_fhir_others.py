@@ -1,5 +1,7 @@
 """Waves, devices and bundles as FHIR, both ways."""
 
+import json
+
 import msgspec
 import pytest
 from fhir.resources.R4B.bundle import Bundle as OracleBundle
@@ -69,6 +71,11 @@ def test_any_samples_come_back(samples: list[int | None], gain: int) -> None:
         ({"data": "1 L"}, "limit_missing"),
         ({"dimensions": 2}, "dimensions_not_one"),
         ({"period": 0}, "period_bad"),
+        ({"period": 1e-320}, "period_bad"),
+        ({"period": 10**400}, "period_bad"),
+        ({"factor": 10**400}, "not_finite"),
+        ({"origin": {"value": 10**400, "code": "mV"}}, "not_finite"),
+        ({"data": "1 1e999"}, "not_finite"),
         ({"origin": {"value": 0, "code": "mm[Hg]"}}, "unit_unknown"),
         ({"origin": {"value": 0}}, "unit_unknown"),
     ],
@@ -79,7 +86,7 @@ def test_a_wave_that_does_not_hold_together_is_refused(
     told = msgspec.json.decode(encode(ecg([wave()], NOW, subject=PATIENT)))
     told["component"][0]["valueSampledData"] |= changes
     with pytest.raises(BadObservation) as caught:
-        waves(decode(msgspec.json.encode(told)))
+        waves(decode(json.dumps(told).encode()))
     assert (caught.value.code, caught.value.where) == (code, "component[0].valueSampledData")
 
 
