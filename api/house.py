@@ -31,7 +31,7 @@ from people.facts import ORIGIN, take
 from people.policy import Thing
 from people.refused import Forbidden, Refused
 from storage import data_keys, erasure_log
-from storage.engine import make_engine, sessions
+from storage.engine import close, make_engine, sessions
 from storage.ingest import IngestWriter
 from storage.s3 import S3Objects
 from storage.settings import Settings
@@ -120,7 +120,7 @@ class House:
         self.masters.current()
         erasure_log.prepare(self.settings)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.engine.dispose)
+            stack.push_async_callback(close, self.engine)
             await stack.enter_async_context(self.readings)
             await stack.enter_async_context(self.frames)
             await stack.enter_async_context(self.keeper)

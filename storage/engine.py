@@ -43,7 +43,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ NAMING = {
 _AT_ONCE = 500
 # What a firewall forgets without a word, it forgets of connections that were idle for long.
 _SURE_FOR_S = 5.0
+_LOOK_EVERY_S = 0.01
 
 
 class Base(DeclarativeBase):
@@ -180,6 +181,19 @@ def _require_alive(connection: Any, record: ConnectionPoolEntry, _: Any) -> None
             connection.rollback()
     except psycopg.Error as gone:
         raise InvalidatePoolError from gone
+
+
+async def close(engine: AsyncEngine, *, within_s: float = 2.0) -> None:
+    """Close every connection, those in use when they are back.
+
+    One that comes back to a pool that was disposed of is closed by nobody.
+    """
+    pool = engine.pool
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while isinstance(pool, QueuePool) and pool.checkedout():  # noqa: ASYNC110 - silent
+                await asyncio.sleep(_LOOK_EVERY_S)
+    await engine.dispose()
 
 
 def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

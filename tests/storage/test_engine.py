@@ -1,5 +1,6 @@
 """The engine, its types and the moment of commit, on a real PostgreSQL."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -9,11 +10,13 @@ from sqlalchemy import ForeignKey, MetaData, UniqueConstraint, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import QueuePool
 
 from storage.db_errors import is_away
 from storage.engine import (
     NAMING,
     Base,
+    close,
     libpq_url,
     make_engine,
     new_id,
@@ -153,3 +156,26 @@ def test_a_url_with_a_socket_folder_survives_the_change_of_driver() -> None:
     assert (ours.password, ours.query["host"]) == ("p@ss", "/srv/run")
     back = libpq_url(ours.render_as_string(hide_password=False))
     assert back.startswith("postgresql://app:p%40ss@/yanasha?host=")
+
+
+async def test_an_engine_closes_behind_the_last_who_uses_it(database_url: str) -> None:
+    """One who was cancelled a moment ago rolls back first. Who does not end is not waited for."""
+    engine = make_engine(database_url)
+    pool, begun = engine.pool, asyncio.Event()
+    assert isinstance(pool, QueuePool)
+
+    async def use() -> None:
+        async with sessions(engine)() as db, db.begin():
+            await db.execute(text("SELECT 1"))
+            begun.set()
+            await db.execute(text("SELECT pg_sleep(60)"))
+
+    user = asyncio.create_task(use())
+    await begun.wait()
+    user.cancel()
+    await close(engine)
+    await asyncio.gather(user, return_exceptions=True)
+    assert pool.checkedin() == 0, "it came back to a pool that nobody looks at any more"
+    async with engine.connect() as kept:
+        await close(engine, within_s=0.01)
+        await kept.invalidate()
