@@ -120,8 +120,11 @@ const foundOf = (device: Device): Found => ({
   connect: (row) => connect(device, row),
 });
 
-/** The person closed the list of devices. */
-const closed = (error: unknown): boolean => (error as { name?: unknown }).name === 'NotFoundError';
+/** The person closed the list of devices; a computer without a radio says the same name. */
+function closed(error: unknown): boolean {
+  const { name, message } = error as { name?: unknown; message?: unknown };
+  return name === 'NotFoundError' && !/adapter/i.test(String(message));
+}
 
 /** The browser's Bluetooth; null where it has none. */
 export function bluetooth(): Source | null {

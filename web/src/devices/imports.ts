@@ -20,12 +20,11 @@ const OTHER_KIND = 'kind_unknown';
 export interface Said {
   columns: readonly Column[] | null;
   dayFirst: boolean | null;
-  kinds: readonly string[] | null;
 }
 
-export const NOTHING_SAID: Said = { columns: null, dayFirst: null, kinds: null };
+export const NOTHING_SAID: Said = { columns: null, dayFirst: null };
 
-function queryOf(said: Said): { options: string; kinds: string } {
+function queryOf(said: Said): { options: string } {
   return {
     options: JSON.stringify({
       zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -33,7 +32,6 @@ function queryOf(said: Said): { options: string; kinds: string } {
       columns: said.columns?.map((column) => (column.role ? column : {})) ?? null,
       day_first: said.dayFirst,
     }),
-    kinds: said.kinds === null ? '' : said.kinds.join(','),
   };
 }
 
@@ -49,8 +47,32 @@ export function look(file: File, said: Said): Promise<Preview> {
   return ask(api.POST('/api/v1/my/readings/file', { params, ...sent(file) }));
 }
 
-export function store(file: File, said: Said, sha256: string): Promise<Stored> {
-  const params = { query: { ...queryOf(said), sha256 } };
+/** The kinds of a file that are wanted. */
+export function wantedOf(preview: Preview, unwanted: readonly string[]): Preview['kinds'] {
+  return preview.kinds.filter(({ kind }) => !unwanted.includes(kind));
+}
+
+export interface Taken {
+  count: number;
+  leftOut: number;
+}
+
+/** How many readings of these kinds would be stored: the server takes so many of a file at once. */
+export function takenOf(preview: Preview, wanted: Preview['kinds']): Taken {
+  const all = wanted.reduce((sum, { count }) => sum + count, 0);
+  const count = preview.left_out > 0 ? Math.min(all, preview.readings) : all;
+  return { count, leftOut: all - count };
+}
+
+/** Stores what is wanted of it; without a kind nothing is, though the server would take all. */
+export function store(
+  file: File,
+  said: Said,
+  kinds: readonly string[],
+  sha256: string,
+): Promise<Stored> {
+  if (kinds.length === 0) throw new RangeError('no kind is wanted');
+  const params = { query: { ...queryOf(said), kinds: kinds.join(','), sha256 } };
   return ask(api.POST('/api/v1/my/readings/file/confirm', { params, ...sent(file) }));
 }
 

@@ -110,7 +110,7 @@ function given(message: Message, facts: Facts): Given {
       values,
       flags: [...new Set([...flags, ...at.flags])].sort(),
     },
-    user,
+    user: user === pressure.UNKNOWN_USER ? null : user,
   };
 }
 
