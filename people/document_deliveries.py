@@ -128,7 +128,8 @@ async def give_to_person(
     `instead_of` is the version that holds no longer since.
     """
     await _give(db, row, None, given_by, now)
-    code, params = "document_signed", {"organisation": organisation, "number": row.number or ""}
+    code = "document_signed"
+    params: dict[str, str | int] = {"organisation": organisation, "number": row.number or ""}
     if instead_of is not None:
         code, params = "document_superseded", _replaced(instead_of, row)
     for told in await _keepers(db, row, now):
@@ -238,7 +239,7 @@ async def to_school(
 
 async def tell_receivers(db: AsyncSession, row: Documents, now: datetime) -> None:
     """Tell everybody who was given a document that it was revoked."""
-    params = {"number": row.number or ""}
+    params: dict[str, str | int] = {"number": row.number or ""}
     for person_id in await _keepers(db, row, now):
         await notify(db, person_id, "document_revoked", params, now, about=row.id)
     await _tell_schools(db, row, "school_document_revoked", params, now)

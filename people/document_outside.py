@@ -7,9 +7,11 @@ has committed: the object store has no part in it, and keeps nothing of a signin
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from people.document_contents import Audience
 from people.document_pages import page_of
@@ -44,6 +46,16 @@ class Outside:
     def __init__(self, service: SigningService, url: str) -> None:
         self._service = service
         self._url = url
+
+    @asynccontextmanager
+    async def turn(self, organisation: UUID) -> AsyncIterator[None]:
+        """Hold a place at the service while an organisation signs. Raises SignerAway."""
+        try:
+            async with self._service.turn(organisation):
+                yield
+        except ServiceAway as away:
+            log.warning(str(away))
+            raise SignerAway from away
 
     async def prints(
         self,

@@ -5,6 +5,7 @@ back, so that the register of an organisation and a year has no gaps.
 """
 
 import secrets
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,6 +107,20 @@ async def sign(
     content = await content_of(db, caller.actor, row, now)
     if errors := wrong(content):
         raise BadDocument(errors)
+    async with nullcontext() if outside is None else outside.turn(row.organisation_id):
+        return await _signed(db, caller, row, content, now, home=home, outside=outside)
+
+
+async def _signed(
+    db: AsyncSession,
+    caller: Caller,
+    row: Documents,
+    content: Content,
+    now: datetime,
+    *,
+    home: Path,
+    outside: Outside | None,
+) -> Document:
     place = await db.get_one(Organisations, row.organisation_id)
     today = local_day(now, place.timezone)
     before, codes = await _superseded(db, row, now)

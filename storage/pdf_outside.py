@@ -15,27 +15,23 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import httpx
 import msgspec
 from asn1crypto import x509 as asn1_x509
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign import signers
-from pyhanko.sign.validation import validate_pdf_signature
-from pyhanko.sign.validation.status import SignatureCoverageLevel
-from pyhanko_certvalidator import ValidationContext
 
 from storage import pdf_seals, pdf_signing
 from storage.outside_signer import OutsideSigner, certificates_in
 from storage.signing import b64, public_of
 
 PROTOCOL: Final = "yanasha-signer-1"
-# For the whole of one question. A certificate asks two, and whoever signs there next waits for both
-# within the 15 s after which a silent database counts as stopped (api/house.py).
+# For the whole of one question; a certificate asks two.
 PATIENCE_S: Final = 6.0
 # After it failed nobody waits for it again at once.
 _REST_S: Final = 5.0
-# Each holds a connection to the database: a service that hangs must not take all of them.
+# Each holds a connection to the database, whether it asks or waits for another of its organisation:
+# a service that hangs or is slow must not take all of them.
 _AT_ONCE: Final = 4
 _MOST_BYTES: Final = 24_000
 _SEAL_BYTES: Final = 1_000
@@ -81,6 +77,7 @@ class SigningService:
         self._patience_s = patience_s
         self._clock = clock
         self._busy = 0
+        self._lines = WeakValueDictionary[UUID, asyncio.Lock]()
         self._rests_until = clock()
         self._tls = ssl.create_default_context()
         self.authorities = [
@@ -92,19 +89,20 @@ class SigningService:
         question = _Question(
             PROTOCOL, "sha256", b64(digest), asked.organisation, asked.signer, asked.number
         )
+        if self._clock() < self._rests_until:
+            raise ServiceAway("The signature service failed just now.")
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await self._asked(msgspec.json.encode(question), self._headers())
+        except (OSError, UnicodeError, httpx.HTTPError, httpx.InvalidURL, ServiceAway) as away:
+            self._rests_until = self._clock() + _REST_S
+            raise ServiceAway(f"The signature service is away: {type(away).__name__}.") from away
+
+    def _headers(self) -> dict[str, str]:
+        # Not packed: what is unpacked could be longer than what may be sent.
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         token = self._place.token
-        headers = {"Content-Type": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        async with self._turn():
-            try:
-                async with asyncio.timeout(self._patience_s):
-                    return await self._asked(msgspec.json.encode(question), headers)
-            except (TimeoutError, httpx.HTTPError, ServiceAway) as away:
-                self._rests_until = self._clock() + _REST_S
-                raise ServiceAway(
-                    f"The signature service is away: {type(away).__name__}."
-                ) from away
+        return headers if token is None else headers | {"Authorization": f"Bearer {token}"}
 
     async def _asked(self, body: bytes, headers: dict[str, str]) -> bytes:
         client = httpx.AsyncClient(
@@ -119,19 +117,25 @@ class SigningService:
             if answer.status_code != httpx.codes.OK:
                 raise ServiceUnfit(f"The signature service refused: HTTP {answer.status_code}.")
             found = b""
-            async for part in answer.aiter_bytes():
+            async for part in answer.aiter_raw():
                 found += part
                 if len(found) > _MOST_BYTES:
                     raise ServiceUnfit("The signature service sent more than any signature is.")
             return found
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def turn(self, organisation: UUID) -> AsyncIterator[None]:
+        """Hold one of few places for a signing, one at a time of each organisation.
+
+        To be held before the number is taken, for which others would wait in the database. Raises
+        ServiceAway.
+        """
         if self._busy >= _AT_ONCE or self._clock() < self._rests_until:
             raise ServiceAway("The signature service is busy, or failed just now.")
         self._busy += 1
         try:
-            yield
+            async with self._lines.setdefault(organisation, asyncio.Lock()):
+                yield
         finally:
             self._busy -= 1
 
@@ -149,47 +153,28 @@ class OutsidePdfSigner:
 
     async def sign(self, pdf: bytes, now: datetime) -> bytes:
         """Give the print with a signature over all of it. Raises ServiceAway, ServiceUnfit."""
-        prepared, page = await asyncio.to_thread(_prepare, pdf, self._organisation)
+        prepared, page = await asyncio.to_thread(self._prepare, pdf)
         container = await self._service.signature(prepared.document_digest, self._asked)
         return await asyncio.to_thread(self._finish, prepared, page, container, now)
 
+    def _prepare(self, pdf: bytes) -> tuple[Any, io.BytesIO]:
+        from storage.pdf_writing import prepare  # noqa: PLC0415 - loads half a second of libraries
+
+        return prepare(pdf, self._organisation, 2 * (_MOST_BYTES + _SEAL_BYTES))
+
     def _finish(self, prepared: Any, page: io.BytesIO, container: bytes, now: datetime) -> bytes:
+        from storage.pdf_writing import verified  # noqa: PLC0415 - as above
+
         try:
             whole = pdf_seals.sealed(self._seed, prepared.document_digest, container)
             prepared.fill_with_cms(page, whole)
             pdf = page.getvalue()
-            verified = _verified(pdf, self._service.authorities, now)
+            known = verified(pdf, self._service.authorities, now)
         except (*_BROKEN, *pdf_signing.BROKEN) as broken:
             raise ServiceUnfit("The signature service sent what is no signature.") from broken
-        if not verified or not pdf_signing.verify([public_of(self._seed)], pdf).genuine:
+        if not known or not pdf_signing.verify([public_of(self._seed)], pdf).genuine:
             raise ServiceUnfit(
                 "The signature service signed something else, or with a certificate of no "
                 "authority of YANASHA_SIGNER_CA."
             )
         return pdf
-
-
-def _prepare(pdf: bytes, name: str) -> tuple[Any, io.BytesIO]:
-    """Leave room for a signature, and give the digest of all around it."""
-    nobody = signers.ExternalSigner(
-        signing_cert=None,
-        cert_registry=None,
-        signature_value=_MOST_BYTES,
-    )
-    page = io.BytesIO()
-    digesting = signers.PdfSigner(pdf_signing.metadata(name), nobody).async_digest_doc_for_signing(
-        pdf_signing.as_it_is(pdf),
-        bytes_reserved=2 * (_MOST_BYTES + _SEAL_BYTES),
-        output=page,
-    )
-    prepared, _, _ = asyncio.run(digesting)  # it awaits nothing: this thread has no loop
-    return prepared, page
-
-
-def _verified(pdf: bytes, authorities: list[asn1_x509.Certificate], now: datetime) -> bool:
-    """Whether another maker's validator finds it whole, over all of it and by whom we trust."""
-    context = ValidationContext(trust_roots=authorities, moment=now, allow_fetching=False)
-    found = PdfFileReader(io.BytesIO(pdf)).embedded_signatures
-    status = validate_pdf_signature(found[0], context)
-    everything = status.coverage is SignatureCoverageLevel.ENTIRE_FILE
-    return len(found) == 1 and everything and status.intact and status.valid and status.trusted

@@ -13,43 +13,35 @@ covers: whatever may be done to the signature itself, it stays the same print.
 
 import asyncio
 import hashlib
-import io
 import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
-from asn1crypto import cms, core
-from asn1crypto import keys as asn1_keys
-from asn1crypto import x509 as asn1_x509
+from asn1crypto import cms, core, tsp
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign import signers
-from pyhanko.sign.fields import SigSeedSubFilter
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from storage import pdf_seals
 from storage.signing import Why, key_id, public_of
 
-FIELD: Final = "Signature"
 # A certificate is believed because of its issuer; it says for how long the print is meant to last.
 _LASTS: Final = timedelta(days=365 * 75)
 _MOST_SIGNATURE: Final = 64_000
 _RANGE: Final = re.compile(rb"/ByteRange ?\[ ?(\d{1,10}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?\]")
-_NAME_MOST: Final = 64  # X.520
+# X.520's 64 letters are counted in bytes by the library: 32 of a Cyrillic name.
+_NAME_MOST: Final = 64
+# Registers the attribute `signing_certificate_v2`, which `cms` alone cannot read.
+_ = tsp.SigningCertificateV2
 # Order of P-256 (SEC 2). Where (r, s) is a signature, (r, order - s) is one as well: no key needed.
-_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 # Whatever parsers of ASN.1 and certificates make of a stranger's bytes.
@@ -72,14 +64,6 @@ class PdfVerdict(msgspec.Struct, frozen=True):
         return self.why is None
 
 
-class PdfSigner(Protocol):
-    """Who signs prints: the organisation itself, or a service outside (storage/pdf_outside.py)."""
-
-    async def sign(self, pdf: bytes, now: datetime) -> bytes:
-        """Give the print with a signature over all of it."""
-        ...
-
-
 class OwnSigner:
     """Signs with a certificate that the organisation's own key issues."""
 
@@ -92,58 +76,12 @@ class OwnSigner:
         return await asyncio.to_thread(self._sign, pdf, now)
 
     def _sign(self, pdf: bytes, now: datetime) -> bytes:
+        from storage.pdf_writing import signed  # noqa: PLC0415 - loads half a second of libraries
+
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _issue(self._seed, self._organisation, key.public_key(), now)
-        signer = _LowSigner(
-            signing_cert=asn1_x509.Certificate.load(
-                certificate.public_bytes(serialization.Encoding.DER)
-            ),
-            signing_key=asn1_keys.PrivateKeyInfo.load(_der(key)),
-            cert_registry=SimpleCertificateStore(),  # type: ignore[no-untyped-call]
-        )
-        return put_signature(pdf, signer, self._organisation)
-
-
-class _LowSigner(signers.SimpleSigner):
-    """Of the two signatures that ECDSA has for everything, the one with the smaller `s`."""
-
-    def sign_raw(self, data: bytes, digest_algorithm: str) -> bytes:
-        r, s = decode_dss_signature(super().sign_raw(data, digest_algorithm))
-        return encode_dss_signature(r, min(s, _ORDER - s))
-
-
-class _AsItIs(IncrementalPdfFileWriter):
-    """Leaves the metadata as the printer wrote it.
-
-    pyHanko would spell it anew, with the properties of PDF/A's schemas as references, and no print
-    was changed later than it was made.
-    """
-
-    def _update_meta(self) -> None:
-        pass
-
-
-def put_signature(pdf: bytes, signer: signers.Signer, name: str) -> bytes:
-    """Sign a PDF with any of pyHanko's signers: PAdES, invisible, over the whole file."""
-    out = io.BytesIO()
-    signers.PdfSigner(metadata(name), signer).sign_pdf(as_it_is(pdf), output=out)
-    return out.getvalue()
-
-
-def metadata(name: str) -> signers.PdfSignatureMetadata:
-    """What a print's signature is like, whoever makes it."""
-    return signers.PdfSignatureMetadata(
-        field_name=FIELD,
-        md_algorithm="sha256",
-        name=name,
-        subfilter=SigSeedSubFilter.PADES,
-        certify=False,
-    )
-
-
-def as_it_is(pdf: bytes) -> IncrementalPdfFileWriter:
-    """A writer that puts a signature behind a print and leaves the rest."""
-    return _AsItIs(io.BytesIO(pdf))
+        issued = _issue(self._seed, self._organisation, key.public_key(), now)
+        certificate = issued.public_bytes(serialization.Encoding.DER)
+        return signed(pdf, certificate, _der(key), self._organisation)
 
 
 def verify(public_keys: Iterable[bytes], file: bytes) -> PdfVerdict:
@@ -213,7 +151,7 @@ def _judge(public_keys: list[bytes], digest: bytes, container: bytes) -> PdfVerd
     used = issued.public_key()
     if not isinstance(used, ec.EllipticCurvePublicKey):
         raise TypeError("no key for such a signature")
-    if decode_dss_signature(signature)[1] > _ORDER // 2:
+    if decode_dss_signature(signature)[1] > P256_ORDER // 2:
         raise ValueError("the other spelling of the signature")
     used.verify(signature, attributes.untag().dump(), ec.ECDSA(hashes.SHA256()))
     return PdfVerdict(key=issuer, digest=digest)
@@ -252,7 +190,7 @@ def _issue(
     seed: bytes, organisation: str, public: ec.EllipticCurvePublicKey, now: datetime
 ) -> x509.Certificate:
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key_id(public_of(seed)))])
-    name = organisation.strip()[:_NAME_MOST] or "-"
+    name = _cut(organisation.strip()) or "-"
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     return (
         x509.CertificateBuilder()
@@ -279,6 +217,10 @@ def _issue(
         )
         .sign(Ed25519PrivateKey.from_private_bytes(seed), None)
     )
+
+
+def _cut(name: str) -> str:
+    return name.encode()[:_NAME_MOST].decode(errors="ignore")
 
 
 def _der(key: ec.EllipticCurvePrivateKey) -> bytes:

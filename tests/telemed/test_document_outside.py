@@ -4,6 +4,9 @@ import asyncio
 import io
 import threading
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import typst
@@ -21,6 +24,7 @@ from people.document_checks import CheckState
 from people.document_contents import Audience, Conclusion
 from people.document_files import own_file
 from people.document_outside import Outside, SignatureUnfit, SignerAway
+from people.document_signing import DocumentNumbers
 from people.documents import Documents, DocumentState, DocumentTexts, DocumentViews
 from people.notices import Notices
 from people.organisation_keys import raw_keys
@@ -73,7 +77,8 @@ async def test_a_print_carries_the_signature_of_the_service_and_our_seal(
     for audience in Audience:
         pdf = (await own_file(db, objects, patient, done.id, (audience, "pdf"), now=NOW)).content
         found = PdfFileReader(io.BytesIO(pdf)).embedded_signatures
-        trusting = ValidationContext(trust_roots=[service.authority.trusted], moment=NOW)
+        later = NOW + timedelta(minutes=1)
+        trusting = ValidationContext(trust_roots=[service.authority.trusted], moment=later)
         status = await async_validate_pdf_signature(found[0], trusting)
         assert (len(found), status.bottom_line, status.trusted) == (1, True, True)
         assert status.coverage is SignatureCoverageLevel.ENTIRE_FILE
@@ -198,16 +203,45 @@ async def test_a_service_that_failed_is_left_alone_for_a_while(service: Service)
     assert len(service.questions) == 1
     clock[0] += 5
     assert await signing.signature(bytes(32), asked)
+    wordless = SigningService(OutsideSigner(service.url, service.place.authorities, Path("/-")))
+    with pytest.raises(ServiceAway):
+        await wordless.signature(bytes(32), asked)
 
 
 async def test_a_service_that_hangs_holds_few_and_no_longer_than_its_time(service: Service) -> None:
-    """Six ask at once: four wait as long as the service has, two are refused at once."""
+    """Six sign at once: four wait as long as the service has, two are refused at once."""
     service.how = "hangs"
     signing = SigningService(service.place, patience_s=0.4)
-    asked = Asked(new_id(), new_id(), "2026-000001")
+
+    async def one() -> None:
+        asked = Asked(new_id(), new_id(), "2026-000001")
+        async with signing.turn(asked.organisation):
+            await signing.signature(bytes(32), asked)
+
     async with asyncio.timeout(5):
-        found = await asyncio.gather(
-            *(signing.signature(bytes(32), asked) for _ in range(6)), return_exceptions=True
-        )
+        found = await asyncio.gather(*(one() for _ in range(6)), return_exceptions=True)
     assert [type(one) for one in found] == [ServiceAway] * 6
     assert len(service.questions) <= 4
+
+
+async def test_whoever_finds_no_place_at_the_service_keeps_nobody_waiting_for_the_number(
+    db: AsyncSession, house: House, settings: Settings, service: Service
+) -> None:
+    """The next number is taken, and with it others' turn, only by who may ask at once."""
+    signing = SigningService(service.place)
+    async with AsyncExitStack() as taken:
+        for _ in range(4):
+            await taken.enter_async_context(signing.turn(new_id()))
+        with pytest.raises(SignerAway):
+            await signed(db, house, settings, NOW, outside=Outside(signing, "https://x"))
+        assert await db.scalar(select(func.count()).select_from(DocumentNumbers)) == 0
+    order = []
+
+    async def one(word: str) -> None:
+        async with signing.turn(house.clinic):
+            order.append(word)
+            await asyncio.sleep(0)
+            order.append(word)
+
+    await asyncio.gather(one("a"), one("b"))
+    assert order in (["a", "a", "b", "b"], ["b", "b", "a", "a"])

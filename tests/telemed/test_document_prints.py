@@ -65,6 +65,7 @@ ROOT = Path(__file__).parents[2]
 SEED = bytes(range(32))
 PUBLIC = signing.public_of(SEED)
 P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+CLINIC = "«Ак калфак» балалар сырхауханәсе, Түбән Кама шәһәре"  # 97 bytes, X.520 has 64
 TATAR = "ә ө ү җ ң һ Ә Ө Ү Җ Ң Һ"
 BODY = {
     "type": "yanasha-document",
@@ -88,7 +89,7 @@ FILE = signing.encode(signing.sign(SEED, BODY))
 def pdf() -> bytes:
     """A print of a document in Tatar."""
     address = address_of("https://house.example", signing.line(SEED, {"c": "x"}))
-    return asyncio.run(OwnSigner(SEED, "«Ак калфак»").sign(page_of(FILE, address), NOW))
+    return asyncio.run(OwnSigner(SEED, CLINIC).sign(page_of(FILE, address), NOW))
 
 
 def test_a_print_says_all_of_it_in_tatar_and_reads_nothing_as_markup(pdf: bytes) -> None:
