@@ -61,7 +61,8 @@ HEALTH_SQL = (
 READERS = frozenset({"select", "get", "get_one", "exists"})
 WRITE_PATH = frozenset(
     {
-        ("people/document_prints.py", "print_document"),  # the job prints, nobody sees it
+        ("people/document_prints.py", "_texts"),  # the job prints, nobody sees it
+        ("people/kept_files.py", "kept_files"),  # a drill counts and hashes, nobody sees them
         ("people/erasing.py", "forget"),  # deletes what is an erased person's
         ("people/erasing.py", "papers"),  # a job holds objects, nobody sees them
         ("telemed/retaining.py", "recordings"),
@@ -80,7 +81,8 @@ WRITE_PATH = frozenset(
         ("telemed/retaining.py", "forget_record"),  # deletes what is past its time
         ("telemed/retaining.py", "delete_recordings"),
         ("telemed/months.py", "move_readings"),  # a job moves rows, nobody sees them
-        ("telemed/readings.py", "_there"),  # a repeat is answered with the row that is there
+        ("telemed/stored_readings.py", "already_there"),  # a repeat is answered with its row
+        ("telemed/demo_days.py", "_began"),  # the seed asks for one day, nobody sees it
         ("telemed/ecg.py", "open_stream"),  # a recorder is told how far it is stored
         ("telemed/ecg.py", "_lock"),
         ("telemed/ecg.py", "_chunked"),
@@ -96,7 +98,7 @@ WRITE_PATH = frozenset(
 # What a write gives back of the row it has just written or deleted.
 RETURNS = frozenset(
     {
-        ("telemed/readings.py", "_insert"),
+        ("telemed/stored_readings.py", "insert"),
         ("telemed/ecg.py", "_insert"),
         ("telemed/ecg_chunks.py", "_swap"),
         ("telemed/notes.py", "put_note"),
