@@ -8,12 +8,9 @@ NoReading names (control solution, a failed measurement, test data …) is never
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
-from enum import StrEnum
 from types import MappingProxyType
 
-import msgspec
-
-from devices.clock import DeviceClock, Repaired
+from devices.clock import DeviceClock
 from devices.gatt import (
     blood_pressure,
     cgm,
@@ -23,12 +20,33 @@ from devices.gatt import (
     thermometer,
     weight,
 )
+from devices.gatt.doubts import MEALS, MEASURING, METER, NEVER, OFF, PROBE, SENSOR, named
 from devices.gatt.floats import Special
+from devices.gatt.message import Message, Outcome, Refusal, Why, another, failed, local_of
 from devices.gatt.models import Model
-from devices.gatt.payload import BadPayload, DeviceTime, PartialTime
+from devices.gatt.payload import BadPayload
 from devices.measurement import DeviceFlag, Kind, Measurement, NoReading
 from devices.order import number
 from devices.units import MG_DL, MMOL_L, PER_MINUTE, PERCENT
+
+__all__ = [
+    "CGM",
+    "CGM_FEATURE",
+    "CGM_SESSION_START",
+    "CONTINUOUS",
+    "CUFF_INTERIM",
+    "GLUCOSE",
+    "GLUCOSE_CONTEXT",
+    "HEART_RATE",
+    "NOTHING_READ",
+    "PRESSURE",
+    "SPOT_CHECK",
+    "TEMPERATURE",
+    "TEMPERATURE_INTERIM",
+    "WEIGHT",
+    "Refusal",
+    "measurements",
+]
 
 PRESSURE, CUFF_INTERIM = 0x2A35, 0x2A36
 GLUCOSE, GLUCOSE_CONTEXT = 0x2A18, 0x2A34
@@ -39,74 +57,6 @@ SPOT_CHECK, CONTINUOUS = 0x2A5E, 0x2A5F
 WEIGHT = 0x2A9D
 
 NOTHING_READ: Mapping[int, bytes] = MappingProxyType({})
-
-
-class Why(StrEnum):
-    """Why a message is no reading, beside NoReading and the codes of BadPayload."""
-
-    INTERIM = "interim"
-    SESSION_UNKNOWN = "session_unknown"
-    OTHER_USER = "other_user"
-    NOT_SUPPORTED = "not_supported"
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """A message that gives no reading: `reason` is a Why, a NoReading or a code of BadPayload.
-
-    `offset`: of the bad bytes; `sequence`: the device's own number of the record.
-    """
-
-    characteristic: int
-    reason: str
-    offset: int | None = None
-    sequence: int | None = None
-
-
-class Message(msgspec.Struct, frozen=True):
-    """What came, from what, and what is known beside it."""
-
-    characteristic: int
-    data: bytes
-    model: Model
-    clock: DeviceClock
-    received_at: datetime
-    read: Mapping[int, bytes]
-    user: int | None
-
-    def refuse(self, reason: str, sequence: int | None = None) -> Refusal:
-        """This message gives no reading, and why."""
-        return Refusal(self.characteristic, reason, None, sequence)
-
-    def reading(
-        self,
-        kind: Kind,
-        unit: str,
-        values: dict[str, float],
-        flags: set[DeviceFlag],
-        *,
-        local: datetime | None = None,
-        live: bool = False,
-        stored_as: int | None = None,
-        repaired: Repaired | None = None,
-    ) -> Measurement:
-        """A reading the device dates `local`; without a date it was taken when it came.
-
-        `stored_as`: its number, when that comes from more than this date and these values.
-        """
-        moment = repaired or self.clock.repair(local, self.received_at, live=live)
-        if stored_as is None:
-            stored_as = number(None, local or self.received_at, values)
-        return Measurement(
-            kind=kind,
-            sequence=stored_as,
-            taken_at=moment.taken_at,
-            values=values,
-            unit=unit,
-            flags=tuple(sorted(flags.union(moment.flags))),
-        )
-
-
-Outcome = list[Measurement | Refusal]
 
 
 def measurements(  # noqa: PLR0917 - a payload, and what is known beside it
@@ -140,68 +90,24 @@ def measurements(  # noqa: PLR0917 - a payload, and what is known beside it
         return [Refusal(characteristic, bad.code, bad.offset)]
 
 
-_WORDS = {Special.ABOVE: NoReading.ABOVE_SCALE, Special.BELOW: NoReading.BELOW_SCALE}
-
-
-def _failed(value: Special) -> NoReading:
-    return _WORDS.get(value, NoReading.MEASUREMENT_FAILED)
-
-
-def _local(time: DeviceTime | None) -> datetime | None:
-    return None if isinstance(time, PartialTime) else time
-
-
-def _named(bits: int, table: Mapping[int, DeviceFlag]) -> set[DeviceFlag]:
-    return {flag for bit, flag in table.items() if bits & bit}
-
-
-def _another(message: Message, user: int | None) -> bool:
-    """A reading of another user of a shared device; one without a user is everybody's."""
-    return message.user is not None and user not in (
-        None,
-        blood_pressure.UNKNOWN_USER,
-        message.user,
-    )
-
-
 def _pressure(message: Message) -> Outcome:
     said = blood_pressure.decode(message.data, quirks=message.model.quirks)
-    if _another(message, said.user):
+    if another(message, said.user):
         return [message.refuse(Why.OTHER_USER)]
     values: dict[str, float] = {}
     for name, value in (("systolic", said.systolic), ("diastolic", said.diastolic)):
         if isinstance(value, Special):
-            return [message.refuse(_failed(value))]
+            return [message.refuse(failed(value))]
         values[name] = value
     # A cuff that does not compute the mean sends "not a number", or 0.
     if not isinstance(said.mean, Special) and said.mean > 0:
         values["mean"] = said.mean
     if said.pulse is not None and not isinstance(said.pulse, Special) and said.pulse > 0:
         values["pulse"] = said.pulse
-    local = _local(said.taken_at)
+    local = local_of(said.taken_at)
     return [message.reading(Kind.BLOOD_PRESSURE, said.unit, values, set(said.flags), local=local)]
 
 
-_METER: dict[int, DeviceFlag] = {
-    glucose.GlucoseStatus.BATTERY_LOW: DeviceFlag.BATTERY_LOW,
-    glucose.GlucoseStatus.SENSOR_FAULT: DeviceFlag.SENSOR_FAULT,
-    glucose.GlucoseStatus.SAMPLE_TOO_SMALL: DeviceFlag.SAMPLE_TOO_SMALL,
-    glucose.GlucoseStatus.STRIP_INSERTION: DeviceFlag.STRIP_FAULT,
-    glucose.GlucoseStatus.STRIP_TYPE: DeviceFlag.STRIP_FAULT,
-    glucose.GlucoseStatus.STRIP_PULLED: DeviceFlag.STRIP_FAULT,
-    glucose.GlucoseStatus.RESULT_TOO_HIGH: DeviceFlag.ABOVE_SCALE,
-    glucose.GlucoseStatus.RESULT_TOO_LOW: DeviceFlag.BELOW_SCALE,
-    glucose.GlucoseStatus.TOO_HOT: DeviceFlag.TOO_HOT,
-    glucose.GlucoseStatus.TOO_COLD: DeviceFlag.TOO_COLD,
-    glucose.GlucoseStatus.GENERAL_FAULT: DeviceFlag.DEVICE_FAULT,
-    glucose.GlucoseStatus.TIME_FAULT: DeviceFlag.TIME_FAULT,
-}
-_MEALS = {
-    1: DeviceFlag.BEFORE_MEAL,
-    2: DeviceFlag.AFTER_MEAL,
-    3: DeviceFlag.FASTING,
-    5: DeviceFlag.BEDTIME,
-}
 # The unit the meter shows, and by how many places its SFLOAT is away from it.
 _SHOWN = {glucose.KG_L: (MG_DL, 5), glucose.MOL_L: (MMOL_L, 3)}
 
@@ -214,16 +120,16 @@ def _glucose(message: Message) -> Outcome:
     if value is None:
         return [message.refuse(NoReading.NO_VALUE, said.sequence)]
     if isinstance(value, Special):
-        return [message.refuse(_failed(value), said.sequence)]
+        return [message.refuse(failed(value), said.sequence)]
     unit, places = _SHOWN[said.unit]
-    flags = _named(said.status or 0, _METER) | _meal(message, said.sequence)
+    flags = named(said.status or 0, METER) | _meal(message, said.sequence)
     interstitial = said.sample == glucose.INTERSTITIAL
     if not 1 <= (said.sample or 0) <= glucose.INTERSTITIAL:
         flags.add(DeviceFlag.QUESTIONABLE)
     kind = Kind.CGM_GLUCOSE if interstitial else Kind.GLUCOSE
     shown = float(Decimal(repr(value)).scaleb(places))
     # Of the base time: setting the clock changes the offset, and the record keeps its number.
-    stored_as = number(said.sequence, _local(said.base_time), {})
+    stored_as = number(said.sequence, local_of(said.base_time), {})
     values = {"glucose": shown}
     return [message.reading(kind, unit, values, flags, local=said.taken_at, stored_as=stored_as)]
 
@@ -237,24 +143,8 @@ def _meal(message: Message, sequence: int) -> set[DeviceFlag]:
         context = glucose.decode_context(heard, quirks=message.model.quirks)
     except BadPayload:
         return set()
-    flag = _MEALS.get(context.meal or 0)
+    flag = MEALS.get(context.meal or 0)
     return {flag} if flag and context.sequence == sequence else set()
-
-
-_SENSOR: dict[int, DeviceFlag] = {
-    cgm.SensorStatus.SESSION_STOPPED: DeviceFlag.SESSION_STOPPED,
-    cgm.SensorStatus.BATTERY_LOW: DeviceFlag.BATTERY_LOW,
-    cgm.SensorStatus.WRONG_SENSOR_TYPE: DeviceFlag.SENSOR_FAULT,
-    cgm.SensorStatus.MALFUNCTION: DeviceFlag.SENSOR_FAULT,
-    cgm.SensorStatus.DEVICE_ALERT: DeviceFlag.DEVICE_FAULT,
-    cgm.SensorStatus.GENERAL_FAULT: DeviceFlag.DEVICE_FAULT,
-    cgm.SensorStatus.TIME_SYNC_NEEDED: DeviceFlag.TIME_FAULT,
-    cgm.SensorStatus.CALIBRATION_REQUIRED: DeviceFlag.CALIBRATION_NEEDED,
-    cgm.SensorStatus.TOO_HOT: DeviceFlag.TOO_HOT,
-    cgm.SensorStatus.TOO_COLD: DeviceFlag.TOO_COLD,
-    cgm.SensorStatus.BELOW_RANGE: DeviceFlag.BELOW_SCALE,
-    cgm.SensorStatus.ABOVE_RANGE: DeviceFlag.ABOVE_SCALE,
-}
 
 
 def _cgm(message: Message) -> Outcome:
@@ -264,7 +154,7 @@ def _cgm(message: Message) -> Outcome:
     records = cgm.decode(message.data, quirks=quirks, crc=crc)
     began = message.read.get(CGM_SESSION_START)
     start = None if began is None else cgm.decode_session_start(began, quirks=quirks)
-    local = None if start is None else _local(start.local)
+    local = None if start is None else local_of(start.local)
     if start is None or local is None:
         return [message.refuse(Why.SESSION_UNKNOWN, record.offset_min) for record in records]
     clock = message.clock
@@ -278,7 +168,7 @@ def _sensor_value(
 ) -> Measurement | Refusal:
     value = record.glucose_mg_dl
     if isinstance(value, Special):
-        return message.refuse(_failed(value), record.offset_min)
+        return message.refuse(failed(value), record.offset_min)
     try:
         local = start + timedelta(minutes=record.offset_min)
     except OverflowError:
@@ -287,7 +177,7 @@ def _sensor_value(
         Kind.CGM_GLUCOSE,
         MG_DL,
         {"glucose": value},
-        _named(record.status, _SENSOR),
+        named(record.status, SENSOR),
         local=local,
         stored_as=number(record.offset_min, local, {}),
         repaired=clock.repair(local, message.received_at),
@@ -307,44 +197,16 @@ def _temperature(message: Message) -> Outcome:
     said = thermometer.decode(message.data, quirks=message.model.quirks)
     value = said.temperature
     if isinstance(value, Special):
-        return [message.refuse(_failed(value))]
-    local = _local(said.taken_at)
+        return [message.refuse(failed(value))]
+    local = local_of(said.taken_at)
     return [
         message.reading(Kind.TEMPERATURE, said.unit, {"temperature": value}, set(), local=local)
     ]
 
 
-_NEVER = (
-    (oximeter.Status.DEMONSTRATION | oximeter.Status.TEST, NoReading.TEST_DATA),
-    (oximeter.Status.CALIBRATING, NoReading.CALIBRATING),
-    (oximeter.Status.UNAVAILABLE, NoReading.NOT_AVAILABLE),
-    (oximeter.Status.INVALID, NoReading.INVALID),
-)
-_OFF = oximeter.Sensor.OFF_BODY | oximeter.Sensor.DISCONNECTED
-_MEASURING: dict[int, DeviceFlag] = {
-    oximeter.Status.EARLY_ESTIMATE: DeviceFlag.EARLY_ESTIMATE,
-    oximeter.Status.FROM_STORAGE: DeviceFlag.FROM_MEMORY,
-    oximeter.Status.QUESTIONABLE: DeviceFlag.QUESTIONABLE,
-}
-_PROBE: dict[int, DeviceFlag] = {
-    oximeter.Sensor.MALFUNCTION: DeviceFlag.DEVICE_FAULT,
-    oximeter.Sensor.SENSOR_FAULT: DeviceFlag.SENSOR_FAULT,
-    oximeter.Sensor.SIGNAL_INADEQUATE: DeviceFlag.WEAK_SIGNAL,
-    oximeter.Sensor.SIGNAL_POOR: DeviceFlag.WEAK_SIGNAL,
-    oximeter.Sensor.PERFUSION_LOW: DeviceFlag.WEAK_SIGNAL,
-    oximeter.Sensor.ERRATIC: DeviceFlag.WEAK_SIGNAL,
-    oximeter.Sensor.NOT_PULSATILE: DeviceFlag.WEAK_SIGNAL,
-    oximeter.Sensor.PROCESSING_IRREGULAR: DeviceFlag.QUESTIONABLE,
-    oximeter.Sensor.PULSE_QUESTIONABLE: DeviceFlag.QUESTIONABLE,
-    oximeter.Sensor.INTERFERENCE: DeviceFlag.QUESTIONABLE,
-    oximeter.Sensor.UNKNOWN_SENSOR: DeviceFlag.QUESTIONABLE,
-    oximeter.Sensor.DISPLACED: DeviceFlag.QUESTIONABLE,
-}
-
-
 def _spot_check(message: Message) -> Outcome:
     said = oximeter.decode_spot(message.data, quirks=message.model.quirks)
-    return _saturation(message, said, None if said.clock_unset else _local(said.taken_at))
+    return _saturation(message, said, None if said.clock_unset else local_of(said.taken_at))
 
 
 def _continuous(message: Message) -> Outcome:
@@ -357,18 +219,18 @@ def _saturation(
     message: Message, said: oximeter.SpotCheck | oximeter.Continuous, local: datetime | None
 ) -> Outcome:
     status, sensor = said.status or 0, said.sensor or 0
-    for bits, reason in _NEVER:
+    for bits, reason in NEVER:
         if status & bits:
             return [message.refuse(reason)]
-    if sensor & _OFF:
+    if sensor & OFF:
         return [message.refuse(NoReading.NOT_AVAILABLE)]
     value = said.spo2_percent
     if isinstance(value, Special):
-        return [message.refuse(_failed(value))]
+        return [message.refuse(failed(value))]
     values = {"spo2": value}
     if not isinstance(said.rate_bpm, Special) and said.rate_bpm > 0:
         values["pulse"] = said.rate_bpm
-    flags = _named(status, _MEASURING) | _named(sensor, _PROBE)
+    flags = named(status, MEASURING) | named(sensor, PROBE)
     # Without a time it is of now, unless it comes from the oximeter's memory.
     live = local is None and DeviceFlag.FROM_MEMORY not in flags
     return [message.reading(Kind.SPO2, PERCENT, values, flags, local=local, live=live)]
@@ -376,11 +238,11 @@ def _saturation(
 
 def _weight(message: Message) -> Outcome:
     said = weight.decode(message.data, quirks=message.model.quirks)
-    if _another(message, said.user):
+    if another(message, said.user):
         return [message.refuse(Why.OTHER_USER)]
     if said.weight is None:
         return [message.refuse(NoReading.MEASUREMENT_FAILED)]
-    local = _local(said.taken_at)
+    local = local_of(said.taken_at)
     return [message.reading(Kind.WEIGHT, said.unit, {"weight": said.weight}, set(), local=local)]
 
 
