@@ -92,3 +92,21 @@ it('says when a key is not to be trusted', async () => {
   expect(await screen.findByTestId('verdict')).toHaveAttribute('data-state', 'untrusted');
   expect(screen.getByText('This key is no longer to be trusted.')).toBeVisible();
 });
+
+it('tells of the code checked last, though the one before is answered later', async () => {
+  const waiting: ((answer: Response) => void)[] = [];
+  const said = (body: unknown) => new Response(JSON.stringify(body), { status: 200 });
+  vi.stubGlobal('fetch', (request: Request) =>
+    request.method === 'GET'
+      ? Promise.resolve(said([]))
+      : new Promise<Response>((answer) => waiting.push(answer)),
+  );
+  render(VerifyPage, { id: 'YQ.Yg' });
+  await paste('Yg.YQ');
+  await vi.waitFor(() => expect(waiting).toHaveLength(2));
+  waiting[1]?.(said({ ...checked, state: 'revoked' }));
+  expect(await screen.findByTestId('verdict')).toHaveAttribute('data-state', 'revoked');
+  waiting[0]?.(said(checked));
+  await new Promise((later) => setTimeout(later));
+  expect(screen.getByTestId('verdict')).toHaveAttribute('data-state', 'revoked');
+});

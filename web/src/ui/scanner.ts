@@ -69,10 +69,11 @@ export async function watchCamera(
   video: HTMLVideoElement,
   take: (text: string) => boolean,
 ): Promise<() => void> {
-  const [read, stream] = await Promise.all([
-    reader(),
-    navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } }),
-  ]);
+  // The reader first: a camera that is on and that nobody looks through could not be switched off.
+  const read = await reader();
+  const stream = await navigator.mediaDevices.getUserMedia({
+    video: { facingMode: 'environment' },
+  });
   const canvas = document.createElement('canvas');
   let reading = false;
   let over = false;
@@ -93,7 +94,12 @@ export async function watchCamera(
   };
   const timer = setInterval(() => void look(), EVERY_MS);
   video.srcObject = stream;
-  await video.play();
+  try {
+    await video.play();
+  } catch (error) {
+    stop();
+    throw error;
+  }
   return stop;
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { readPicture } from '../../src/ui/scanner';
+import { readPicture, watchCamera } from '../../src/ui/scanner';
 
 const PICTURE = new Blob(['as if it were a photo'], { type: 'image/jpeg' });
 
@@ -52,4 +52,16 @@ it('finds nothing in what is no picture', async () => {
     Promise.reject(new DOMException('', 'InvalidStateError')),
   );
   expect(await readPicture(new Blob(['text'], { type: 'image/png' }))).toBeNull();
+});
+
+it('switches the camera off when its picture cannot be shown', async () => {
+  const stop = vi.fn();
+  vi.stubGlobal('navigator', {
+    mediaDevices: { getUserMedia: () => Promise.resolve({ getTracks: () => [{ stop }] }) },
+  });
+  const gone = new DOMException('removed', 'AbortError');
+  const video = { play: () => Promise.reject(gone), videoWidth: 0, videoHeight: 0 };
+  const watched = watchCamera(video as unknown as HTMLVideoElement, () => true);
+  await expect(watched).rejects.toBe(gone);
+  expect(stop).toHaveBeenCalledOnce();
 });
