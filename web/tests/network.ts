@@ -11,6 +11,7 @@ export interface Reply {
 export interface Sent {
   method: string;
   path: string;
+  search: string;
   body: string;
 }
 
@@ -22,8 +23,8 @@ export function network(replies: Record<string, Reply | Reply[]>): Sent[] {
   const queues = new Map(Object.entries(replies).map(([route, reply]) => [route, [reply].flat()]));
   const sent: Sent[] = [];
   vi.stubGlobal('fetch', async (request: Request) => {
-    const { pathname } = new URL(request.url);
-    sent.push({ method: request.method, path: pathname, body: await request.text() });
+    const { pathname, search } = new URL(request.url);
+    sent.push({ method: request.method, path: pathname, search, body: await request.text() });
     const queue = queues.get(`${request.method} ${pathname}`) ?? [{ status: 404 }];
     const reply = (queue.length > 1 ? queue.shift() : queue[0]) ?? {};
     if (reply.down) throw new TypeError('network is down');

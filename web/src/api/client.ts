@@ -4,8 +4,8 @@ import type { paths } from './schema';
 
 /** A weak link may need long; beyond this the person is told instead of left waiting. */
 const PATIENCE_MS = 20_000;
-/** A file of a few megabytes over a school's line, and its rows stored. */
-const FILE_PATIENCE_MS = 180_000;
+/** The server gives a body three minutes, reading it four, and then stores: no sooner than it. */
+const FILE_PATIENCE_MS = 450_000;
 
 let signInAgain: () => Promise<boolean> = () => Promise.resolve(false);
 

@@ -2,7 +2,15 @@ import { render, screen, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import ImportPage from '../../src/devices/ImportPage.svelte';
-import { roles, unitsOf, whyText, withRole, type Preview } from '../../src/devices/imports';
+import {
+  roles,
+  takenOf,
+  unitsOf,
+  wantedOf,
+  whyText,
+  withRole,
+  type Preview,
+} from '../../src/devices/imports';
 import { setLanguage } from '../../src/i18n/language.svelte';
 import { network } from '../network';
 
@@ -71,10 +79,50 @@ describe('the page of a file', () => {
     expect(screen.queryByRole('button', { name: 'Store (2)' })).toBeNull();
   });
 
+  it('stores the kinds that are ticked, and nothing while none is', async () => {
+    const [pressure] = preview().kinds;
+    const two = preview({ kinds: [pressure, { ...pressure, kind: 'glucose', count: 5 }] as never });
+    const sent = network({
+      [LOOK]: { body: { ...two, readings: 7 } },
+      [STORE]: { body: { stored: 2, repeated: 0, refused_total: 1, left_out: 0 } },
+    });
+    render(ImportPage);
+    await choose();
+    const boxes = await screen.findAllByRole('checkbox');
+    for (const box of boxes) await userEvent.click(box);
+    expect(screen.queryByRole('button', { name: /^Store/ })).toBeNull();
+    await userEvent.click(boxes[0] as HTMLElement);
+    await userEvent.click(screen.getByRole('button', { name: 'Store (2)' }));
+    // The file is sent twice: no tick sends it again.
+    expect(sent.map(({ path }) => path)).toEqual([LOOK.slice(5), STORE.slice(5)]);
+    expect(new URLSearchParams(sent[1]?.search).get('kinds')).toBe('blood_pressure');
+  });
+
+  it('counts what is left out of the kinds that are wanted', () => {
+    const [pressure] = preview().kinds;
+    const kinds = [
+      { ...pressure, count: 15_000 },
+      { ...pressure, kind: 'glucose', count: 9_000 },
+    ] as Preview['kinds'];
+    const large = preview({ kinds, readings: 20_000, left_out: 4_000 });
+    expect(takenOf(large, wantedOf(large, []))).toEqual({ count: 20_000, leftOut: 4_000 });
+    const wanted = wantedOf(large, ['glucose']);
+    expect(takenOf(large, wanted)).toEqual({ count: 15_000, leftOut: 0 });
+  });
+
+  it('unfolds the columns when a unit is missing', async () => {
+    const missing = { place: 2, code: 'unit_missing', field: 'unit', params: {} };
+    network({ [LOOK]: { body: preview({ kinds: [], newest: [], refused: [missing] }) } });
+    render(ImportPage);
+    await choose();
+    const columns = await screen.findByText('What the columns hold');
+    expect(columns.closest('details')).toHaveAttribute('open');
+  });
+
   it('asks what the columns are when nobody can tell', async () => {
     const needed = preview({
       columns_needed: true,
-      columns: [{ role: '' }, { role: '' }, { role: '' }],
+      columns: Array.from({ length: 3 }, () => ({ role: '', unit: '' })),
       kinds: [],
       newest: [],
       refused: [],
