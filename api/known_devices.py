@@ -43,7 +43,7 @@ class KnownDevices:
         seen = self._by_token.get(key)
         if seen is not None and timedelta() <= now - seen[0] < KEPT:
             return seen[1]
-        device = await self._look_up(key, now)
+        device = await self._look_up(key)
         if device is None:
             raise NotSignedIn
         self.forget(device.id)
@@ -58,19 +58,19 @@ class KnownDevices:
         with suppress(KeyError):
             del self._by_token[self._token_of.pop(device_id)]
 
-    async def _look_up(self, key: bytes, now: datetime) -> KnownDevice | None:
+    async def _look_up(self, key: bytes) -> KnownDevice | None:
         answer: _Answer = asyncio.get_running_loop().create_future()
         self._asked.append((key, answer))
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(now))
+            self._looking = asyncio.create_task(self._look())
         return await answer
 
-    async def _look(self, now: datetime) -> None:
+    async def _look(self) -> None:
         while self._asked:
             asked, self._asked = self._asked[:_AT_ONCE], self._asked[_AT_ONCE:]
             try:
                 async with self._house.transaction() as db:
-                    found = await devices_of(db, {key for key, _ in asked}, now)
+                    found = await devices_of(db, {key for key, _ in asked}, self._house.clock())
             except Exception as error:  # noqa: BLE001 - theirs who asked
                 for _, answer in asked:
                     if not answer.done():

@@ -28,11 +28,12 @@ MOST_DEVICES = 50  # of one person, whose tokens hold
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
 _HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
 _SEEN_EVERY = timedelta(seconds=30)
-# In the order of their ids, so that two processes that see the same devices cannot deadlock.
+# Of many devices at once: a row that somebody holds is left for the next time, or all would wait.
 _SEEN = text("""
     UPDATE devices SET last_seen_at = :now
-    FROM (SELECT id FROM devices WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR UPDATE) AS seen
-    WHERE devices.id = seen.id
+    FROM (
+        SELECT id FROM devices WHERE id = ANY(:ids ::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+    ) AS seen WHERE devices.id = seen.id
 """)
 _ALIVE = text("SELECT id FROM devices WHERE id = ANY(:ids ::uuid[]) AND revoked_at IS NULL")
 

@@ -11,7 +11,7 @@ from sqlalchemy import event, select
 
 from api.known_devices import KEPT
 from people.audit import WRITE_PATH
-from people.device_tokens import Devices
+from people.device_tokens import Devices, KnownDevice
 from people.refused import NotSignedIn
 from telemed.reading_tables import ReadingKeys
 
@@ -166,10 +166,27 @@ async def test_devices_that_come_at_once_are_looked_up_together(
     devices, token = app.state.house.devices, world.device_tokens["patient:cuff"]
     asked = [devices.of(one, datetime.now(UTC)) for one in (token, "nobody's", token)]
     first, unknown, second = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(first, KnownDevice)
     assert first == second
     assert first.id == world["patient:cuff"]
     assert isinstance(unknown, NotSignedIn)
     assert sum("FROM devices" in one and "token_sha256" in one for one in looks) == 1
+
+
+async def test_a_device_that_somebody_holds_keeps_nobody_waiting(
+    app: Litestar, world: World
+) -> None:
+    """Its readings are being stored, say: when it was seen last is written the next time."""
+    devices = app.state.house.devices
+    async with world.sessions() as db, db.begin():
+        held = await db.get_one(Devices, world["patient:cuff"], with_for_update=True)
+        async with asyncio.timeout(5):
+            for name in ("cuff", "recorder"):
+                await devices.of(world.device_tokens[f"patient:{name}"], datetime.now(UTC))
+    async with world.sessions() as db:
+        seen = select(Devices.id).where(Devices.last_seen_at.is_not(None))
+        assert (await db.scalars(seen)).all() == [world["patient:recorder"]]
+        assert held.last_seen_at is None
 
 
 async def test_a_reading_typed_in_is_stored_once(as_: Client, world: World) -> None:
