@@ -182,7 +182,7 @@ def outside(stores: Settings) -> str:
     return f"http://{keys}@{stores.s3_endpoint.removeprefix('http://')}/backups/{uuid4().hex}"
 
 
-async def test_a_point_in_time_between_two_writes_comes_back_from_a_bucket_and_once_more(
+async def test_a_point_in_time_between_two_writes_comes_back_and_once_more_from_a_bucket(
     house: House, point: int, outside: str
 ) -> None:
     """What was written before it is there with its object, what came after is not; keys lie under
@@ -194,14 +194,13 @@ async def test_a_point_in_time_between_two_writes_comes_back_from_a_bucket_and_o
     async with sessions(engine)() as db, db.begin():
         await data_keys.key_of(db, owner, datetime.now(UTC))
         was = await data_keys.key_of(db, other, datetime.now(UTC))
-    assert make(house.settings, place, sealer_of(house.settings)).counted
     await rotate_in(masters, sessions(engine))
     await engine.dispose()
     house.write("before")
     ((at,),) = house.ask("SELECT clock_timestamp()")
     house.write("after")
     await _erase(house, owner)
-    _ship(house, Shipper(house.settings, place, sealer_of(house.settings)))
+    _ship(house, Shipper(house.settings, house.place, sealer_of(house.settings)))
     assert isinstance(at, datetime)
 
     async def then(there: Settings, restored: Restored) -> None:
@@ -230,7 +229,7 @@ async def test_a_point_in_time_between_two_writes_comes_back_from_a_bucket_and_o
         await then(there, restored)
         assert restored.tables is not None
 
-    await _from(place, house, at.isoformat(), again)
+    await _from(house.place, house, at.isoformat(), again)
     await _from(place, house, None, and_then)
 
 
