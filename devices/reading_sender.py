@@ -3,10 +3,12 @@
 import asyncio
 import csv
 import random
+import ssl
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +23,11 @@ BATCH = 500
 # The token is wrong or revoked: no repetition will change that.
 _FATAL_STATUS = frozenset({401, 403, 404})
 _TRY_LATER = frozenset({408, 425, 429})
+# Our answers are smaller: whatever is longer is somebody else's.
+_LONGEST_ANSWER = 1 << 20
+_WHOLE_ANSWER_S = 60.0
+# What reading an answer may raise, whoever wrote it.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # The request never left: nothing of it can have been stored.
 _NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 # What a generated reading of each quantity is drawn from: mean and spread, canonical units.
@@ -39,6 +46,12 @@ _USUAL: dict[str, tuple[float, float, int]] = {
     "temperature": (36.6, 0.2, 1),
 }
 _UNSET = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are believed; read once, not once a device."""
+    return httpx.create_ssl_context()
 
 
 class Watch(Protocol):
@@ -85,7 +98,7 @@ class ReadingSender:
     ) -> None:
         self.stored: list[int] = []
         self.refused: list[tuple[Measurement, dict[str, object]]] = []
-        self._client = client or httpx.AsyncClient(timeout=10)
+        self._client = client or httpx.AsyncClient(timeout=10, verify=_trusted())
         self._url = server.rstrip("/") + READINGS_PATH
         self._headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         self._waiting: deque[Measurement] = deque()
@@ -133,14 +146,13 @@ class ReadingSender:
 
     async def _post(self, batch: list[Measurement]) -> httpx.Response | float | None:
         """The server's word on the batch; None or the seconds it asks for when it must go again."""
-        content = msgspec.json.encode({"readings": batch})
         self._watch.sent(batch)
         try:
-            answer = await self._client.post(self._url, content=content, headers=self._headers)
+            answer = await self._asked(msgspec.json.encode({"readings": batch}))
         except _NOT_REACHED:
             self._watch.unsent(batch)
             return None
-        except httpx.TransportError:
+        except (httpx.RequestError, TimeoutError):
             return None
         if answer.is_server_error:
             return _asked_wait_s(answer)
@@ -154,6 +166,18 @@ class ReadingSender:
             self._watch.unsent(batch)
             raise DeviceRefused(str(problem["code"]))
         return answer
+
+    async def _asked(self, content: bytes) -> httpx.Response:
+        """The answer, of which no more is read than ours can be."""
+        ask = self._client.stream("POST", self._url, content=content, headers=self._headers)
+        async with asyncio.timeout(_WHOLE_ANSWER_S), ask as answer:
+            body = bytearray()
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > _LONGEST_ANSWER:
+                    body.clear()
+                    break
+        return httpx.Response(answer.status_code, headers=_plain(answer), content=bytes(body))
 
 
 class _Lists:
@@ -177,18 +201,24 @@ class _Lists:
         self._refused.append((reading, problem))
 
 
+def _plain(answer: httpx.Response) -> dict[str, str]:
+    """What of the answer's head matters here; its encoding is undone."""
+    asked = answer.headers.get("retry-after")
+    return {} if asked is None else {"retry-after": asked}
+
+
 def _names(answer: httpx.Response, batch: list[Measurement]) -> bool:
     """Whether the answer is our server's word on these readings, each and in order."""
     try:
         results = msgspec.json.decode(answer.content, type=_Results).results
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return False
     return [result.sequence for result in results] == [reading.sequence for reading in batch]
 
 
 def _problem(answer: httpx.Response) -> dict[str, object] | None:
     """The problem document; None when somebody else than our server speaks."""
-    with suppress(msgspec.DecodeError):
+    with suppress(*_UNREADABLE):
         problem = msgspec.json.decode(answer.content, type=dict[str, object])
         if answer.is_client_error and isinstance(problem.get("code"), str):
             return problem

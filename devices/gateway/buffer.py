@@ -35,6 +35,8 @@ OTHER_USER = "other_user"
 # Payloads that are no readings, and readings the server refused: the newest of each device.
 MOST_DOUBTS = 500
 MOST_REFUSED = 10_000
+# Written before each connection, to see that the disk takes it.
+ROOM_BYTES = 16 * 1024
 
 
 class BufferFull(Exception):  # noqa: N818 - a fact
@@ -53,6 +55,7 @@ class Buffer:
         """Open or make it, readable to its owner alone. Raises BadBuffer."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)  # one that was copied here, too
         with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as db:
             try:
                 prepare(db)
@@ -65,17 +68,29 @@ class Buffer:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # Devices
 
-    def add_device(self, new: Setup, now: datetime) -> None:
-        """Add a device, or give one that is there another name, server or token."""
+    def add_device(self, new: Setup, now: datetime, *, same_person: bool = False) -> int:
+        """Add a device, or give one that is there another name, server or token.
+
+        A token belongs to a person. Readings that wait are not sent with another one unless it is
+        said to be the `same_person`'s: then, and for a new device, this gives 0; else nothing is
+        changed and it gives how many wait.
+        """
         with self._changing():
+            before = self._db.execute(
+                "SELECT id, token, server FROM devices WHERE address = ?", (new.address,)
+            ).fetchone()
+            if before and before[1:] != (new.token, new.server) and not same_person:
+                waiting = self._waits(before[0])
+                if waiting:
+                    return waiting
             self._db.execute(
                 "INSERT INTO devices (address, name, model, zone, user, server, token, added_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO UPDATE SET "
@@ -84,8 +99,9 @@ class Buffer:
                 "refused_by_server = ''",
                 (*msgspec.structs.astuple(new), text(now)),
             )
+            return 0
 
-    def remove_device(self, address: str) -> int | None:
+    def remove_device(self, address: str, *, unsent_too: bool = False) -> int | None:
         """Forget a device, its token and its readings, unless some wait for the server.
 
         Gives how many wait, None for an unknown device; 0 means that it is forgotten.
@@ -96,7 +112,7 @@ class Buffer:
             ).fetchone()
             if known is None:
                 return None
-            waiting = self._waits(known[0])
+            waiting = 0 if unsent_too else self._waits(known[0])
             if not waiting:
                 self._db.execute("DELETE FROM devices WHERE id = ?", known)
             return waiting
@@ -155,6 +171,16 @@ class Buffer:
             )
 
     # Bytes
+
+    def check_room(self, device_id: int) -> None:
+        """Before a device is listened to, which then forgets: raises BufferFull, sqlite3.Error.
+
+        Something is written, so that a full disk is found out while the device still remembers.
+        """
+        with self._changing():
+            if self._waits(device_id) >= MOST_WAITING:
+                raise BufferFull
+            self._db.execute("INSERT OR REPLACE INTO room VALUES (1, zeroblob(?))", (ROOM_BYTES,))
 
     def keep(self, device_id: int, heard: Sequence[Heard]) -> None:
         """Write down what came; on the disk when this returns. Raises BufferFull."""

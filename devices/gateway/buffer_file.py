@@ -9,7 +9,7 @@ from pathlib import Path
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE devices (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     address TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     model TEXT NOT NULL,
@@ -56,6 +56,7 @@ CREATE TABLE moments (
     shown TEXT NOT NULL,
     PRIMARY KEY (device_id, at)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE room (id INTEGER PRIMARY KEY CHECK (id = 1), filler BLOB NOT NULL) STRICT;
 """
 
 
@@ -68,6 +69,8 @@ def prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
+    # Tokens that are forgotten and other people's values do not stay behind in free pages.
+    db.execute("PRAGMA secure_delete = ON")
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise BadBuffer("the buffer was written by a newer gateway")

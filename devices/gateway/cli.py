@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+import httpx
 import msgspec
 
 from devices.gateway.buffer import Buffer
@@ -65,9 +66,15 @@ def local_zone() -> str:
 
 def checked_server(address: str, *, plain: bool) -> str:
     """The server's address; a token and readings go in the clear only where asked for."""
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        whole = httpx.URL(address).host and parts.port != 0
+    except (ValueError, httpx.InvalidURL) as error:
+        raise Unusable(f"that is no address: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not whole:
         raise Unusable("the server's address begins with https://")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise Unusable("the server's address has no name, password or question in it")
     here = parts.hostname == "localhost"
     with suppress(ValueError):
         here = here or ipaddress.ip_address(parts.hostname).is_loopback
@@ -79,12 +86,17 @@ def checked_server(address: str, *, plain: bool) -> str:
 def token_of(file: str | None) -> str:
     """The device's token from a file or typed in: never from the command line, which others see."""
     if file is not None:
-        token = Path(file).read_text(encoding="utf-8").strip()
+        token = Path(file).read_text(encoding="utf-8", errors="replace").strip()
     else:
         token = getpass.getpass("The device's token (it is not shown): ").strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Unusable("that is no token")
     return token
+
+
+def shown(name: str) -> str:
+    """What a stranger's device calls itself, without what would steer this terminal."""
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:64]
 
 
 async def hear(link: Link, seconds: float) -> list[Seen]:
@@ -94,7 +106,7 @@ async def hear(link: Link, seconds: float) -> list[Seen]:
     def heard(seen: Seen) -> None:
         before = found.get(seen.address)
         services = seen.services | (before.services if before else frozenset())
-        name = seen.name or (before.name if before else "")
+        name = shown(seen.name) or (before.name if before else "")
         found[seen.address] = Seen(seen.address, name, services)
 
     async with link.scan(heard):
@@ -111,8 +123,8 @@ async def meet(link: Link, address: str, seconds: float) -> tuple[str, str, list
             has = connection.characteristics
             model = seen.name
             if MODEL_NUMBER in has:
-                model = (await connection.read(MODEL_NUMBER)).decode(errors="replace").strip("\0 ")
-            return seen.address, model[:64], [one for one in STREAMS if one in has]
+                model = shown((await connection.read(MODEL_NUMBER)).decode(errors="replace"))
+            return seen.address, model, [one for one in STREAMS if one in has]
     raise NotReached(f"{address} was not heard: wake it, come nearer, try again")
 
 
@@ -137,11 +149,19 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--model", help="row of devices/gatt/models.py, when its name does not tell")
     add.add_argument("--token-file", help="file that holds the token (default: it is asked for)")
     add.add_argument("--seconds", type=float, default=30.0)
+    add.add_argument(
+        "--same-person",
+        action="store_true",
+        help="the new token is of the person whose readings of this device wait: send them with it",
+    )
     commands.add_parser("run", help="listen, keep, send; until stopped")
     status = commands.add_parser("status", help="what is on this device, sent, stored")
     status.add_argument("--json", action="store_true")
     remove = commands.add_parser("remove", help="forget a device and its token")
     remove.add_argument("address")
+    remove.add_argument(
+        "--unsent-too", action="store_true", help="lose the readings that wait for the server"
+    )
     return root
 
 
@@ -179,8 +199,13 @@ async def add(options: argparse.Namespace, link: Link) -> None:
         token=token,
     )
     with Buffer.at(options.home / "buffer.sqlite") as buffer:
-        buffer.add_device(new, datetime.now(UTC))
-    _say(f"{new.name} is added. A gateway that runs takes it up after a restart.")
+        waiting = buffer.add_device(new, datetime.now(UTC), same_person=options.same_person)
+    if waiting:
+        raise Unusable(
+            f"{waiting} readings of it wait for the server. Is the new token of the same person? "
+            "Then add --same-person. Else let the gateway send them first, with the token before"
+        )
+    _say(f"{new.name} is added. A gateway that runs takes it up within seconds.")
 
 
 async def _run(home: Path) -> None:
@@ -217,13 +242,16 @@ def _status(home: Path, *, as_json: bool) -> None:
             _say(line)
 
 
-def _remove(home: Path, address: str) -> None:
+def _remove(home: Path, address: str, *, unsent_too: bool) -> None:
     with Buffer.at(home / "buffer.sqlite") as buffer:
-        waiting = buffer.remove_device(address)
+        waiting = buffer.remove_device(address, unsent_too=unsent_too)
     if waiting is None:
         raise Unusable(f"{address} is not known here")
     if waiting:
-        raise Unusable(f"{waiting} readings of it wait for the server: let the gateway run first")
+        raise Unusable(
+            f"{waiting} readings of it wait for the server: let the gateway run first, or lose "
+            "them with --unsent-too"
+        )
     _say(f"{address} is forgotten here. End its token at the server too.")
 
 
@@ -245,7 +273,7 @@ def main(words: Sequence[str] | None = None) -> int:
             case "status":
                 _status(options.home, as_json=options.json)
             case _:
-                _remove(options.home, options.address)
+                _remove(options.home, options.address, unsent_too=options.unsent_too)
     except KeyboardInterrupt:
         return 0
     except (Unusable, BadBuffer, LinkError, OSError, sqlite3.Error) as error:

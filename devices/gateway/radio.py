@@ -54,12 +54,17 @@ class Radio:
 
         # Not by service: some cuffs advertise their maker's own and have the standard one inside.
         scanner = BleakScanner(detected, backend=self._scanner)
+        # Passers-by change their addresses all day: only those of the last look are remembered.
+        self._devices.clear()
         with _link_errors(NotReached):
-            await scanner.start()
+            async with asyncio.timeout(STEP_S):
+                await scanner.start()
         try:
             yield
         finally:
-            await scanner.stop()
+            with suppress(*_TROUBLE):  # the adapter is gone
+                async with asyncio.timeout(STEP_S):
+                    await scanner.stop()
 
     @asynccontextmanager
     async def connect(self, seen: Seen, *, pair: bool = False) -> AsyncIterator[Connection]:
@@ -79,7 +84,8 @@ class Radio:
             yield _Connected(client, ended)
         finally:
             with suppress(*_TROUBLE):  # it is gone already
-                await client.disconnect()
+                async with asyncio.timeout(STEP_S):
+                    await client.disconnect()
 
 
 class _Connected:

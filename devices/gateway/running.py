@@ -5,13 +5,13 @@ goes wrong with one is written down as its trouble and ends only its own connect
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-
-import httpx
 
 from devices.gateway.buffer import Buffer, BufferFull
 from devices.gateway.exchange import CGM, HEART_RATE, Exchange
@@ -26,6 +26,10 @@ LONGEST_AGAIN_S: Final = 300.0
 QUIET_S: Final = 30.0
 _NO_RADIO: Final = "no_radio"
 PRUNE_EVERY_S: Final = 3600.0
+FOLLOW_EVERY_S: Final = 2.0
+# Bluetooth that was off and is on again hears nothing for whoever listened before: listen anew.
+RESCAN_S: Final = 60.0
+_log = logging.getLogger(__name__)
 # What measures for days: the gateway never hangs up on it.
 _STAY: Final = frozenset({CGM, HEART_RATE})
 
@@ -36,6 +40,15 @@ class _Pause:
 
     until: float = 0.0
     failures: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class _Sending:
+    """A sender at work, and the server and token it sends with."""
+
+    dispatch: Dispatch
+    task: asyncio.Task[None]
+    with_: tuple[str, str]
 
 
 class _Shelf:
@@ -67,45 +80,67 @@ class Gateway:
         link: Link,
         now: Callable[[], datetime],
         *,
-        client: Callable[[], httpx.AsyncClient] | None = None,
         quiet_s: float = QUIET_S,
         again_after_s: float = AGAIN_AFTER_S,
+        follow_every_s: float = FOLLOW_EVERY_S,
+        rescan_s: float = RESCAN_S,
     ) -> None:
         self.buffer = buffer
         self.changed = asyncio.Event()
-        self._link, self._now, self._client = link, now, client
+        self._link, self._now = link, now
         self._quiet_s, self._again_after_s = quiet_s, again_after_s
-        self._known = {device.address: device for device in buffer.devices()}
+        self._follow_every_s, self._rescan_s = follow_every_s, rescan_s
+        self._known: dict[str, Known] = {}
         self._busy: set[str] = set()
         self._pauses: dict[str, _Pause] = {}
-        self._dispatches: dict[int, Dispatch] = {}
+        self._dispatches: dict[int, _Sending] = {}
 
     async def run(self) -> None:
         """Work until cancelled; what waited from before is read and sent first."""
         self.read_kept()
         async with asyncio.TaskGroup() as tasks:
-            for known in self._known.values():
-                dispatch = Dispatch(
-                    self.buffer,
-                    known,
-                    now=self._now,
-                    changed=self.changed,
-                    client=self._client() if self._client else None,
-                )
-                self._dispatches[known.id] = dispatch
-                tasks.create_task(dispatch.run())
+            self._take_up(tasks)
+            tasks.create_task(self._follow(tasks))
             tasks.create_task(self._prune())
             while True:
                 seen = await self._next_seen()
+                known = self._known.get(seen.address)
+                if known is None:
+                    continue  # forgotten at this very moment
                 connected = asyncio.Event()
                 self._busy.add(seen.address)
-                tasks.create_task(self._serve(seen, connected))
+                tasks.create_task(self._serve(known, seen, connected))
                 # Most adapters do not scan and connect at once.
                 await connected.wait()
 
+    async def _follow(self, tasks: asyncio.TaskGroup) -> None:
+        """Devices are added, given another token and forgotten by commands beside this program."""
+        while True:
+            await asyncio.sleep(self._follow_every_s)
+            with suppress(sqlite3.Error):
+                self._take_up(tasks)
+
+    def _take_up(self, tasks: asyncio.TaskGroup) -> None:
+        """Serve the devices that the file has now; each is sent for with the token it has now."""
+        known = {device.id: device for device in self.buffer.devices()}
+        self._known = {device.address: device for device in known.values()}
+        for device_id, sending in list(self._dispatches.items()):
+            device = known.get(device_id)
+            if device is None or (device.server, device.token) != sending.with_:
+                sending.task.cancel()
+                del self._dispatches[device_id]
+                self.changed.set()
+        for device in known.values():
+            if device.id not in self._dispatches:
+                dispatch = Dispatch(self.buffer, device, now=self._now, changed=self.changed)
+                task = tasks.create_task(dispatch.run())
+                with_ = (device.server, device.token)
+                self._dispatches[device.id] = _Sending(dispatch, task, with_)
+                self.changed.set()
+
     def read_kept(self) -> None:
         """Make readings of what was kept; a payload that is none stays with the reason."""
-        by_id = {known.id: known for known in self._known.values()}
+        by_id = {known.id: known for known in self.buffer.devices()}
         while messages := self.buffer.unread():
             moments = {id_: self.buffer.moments(id_) for id_ in {one.device_id for one in messages}}
             for message in messages:
@@ -113,7 +148,7 @@ class Gateway:
                 readings, doubts = readings_of(message.heard, by_id[device_id], moments[device_id])
                 self.buffer.settle(message, readings, doubts)
             for device_id in moments.keys() & self._dispatches.keys():
-                self._dispatches[device_id].more.set()
+                self._dispatches[device_id].dispatch.more.set()
         self.changed.set()
 
     async def _next_seen(self) -> Seen:
@@ -129,7 +164,10 @@ class Gateway:
             try:
                 async with self._link.scan(heard):
                     self._radio_is(on=True)
-                    return await found
+                    pause_s = self._again_after_s
+                    await asyncio.wait([found], timeout=self._rescan_s)
+                if found.done():
+                    return found.result()
             except LinkError:
                 # Bluetooth is switched off, or the adapter was pulled out.
                 self._radio_is(on=False)
@@ -138,10 +176,11 @@ class Gateway:
 
     def _radio_is(self, *, on: bool) -> None:
         """Write down whether anything can be heard at all, when that has changed."""
-        for known in self.buffer.devices():
-            if on == (known.trouble == _NO_RADIO):
-                self.buffer.in_trouble(known.id, "" if on else _NO_RADIO)
-                self.changed.set()
+        with suppress(sqlite3.Error):
+            for known in self.buffer.devices():
+                if on == (known.trouble == _NO_RADIO):
+                    self.buffer.in_trouble(known.id, "" if on else _NO_RADIO)
+                    self.changed.set()
 
     def _may_connect(self, seen: Seen) -> bool:
         if seen.address not in self._known or seen.address in self._busy:
@@ -149,11 +188,12 @@ class Gateway:
         pause = self._pauses.get(seen.address)
         return pause is None or asyncio.get_running_loop().time() >= pause.until
 
-    async def _serve(self, seen: Seen, connected: asyncio.Event) -> None:
+    async def _serve(self, known: Known, seen: Seen, connected: asyncio.Event) -> None:
         """One connection to one device, from the beginning to the end."""
-        known = self._known[seen.address]
         trouble = ""
         try:
+            # Many devices forget what they have said: without room they are not asked.
+            self.buffer.check_room(known.id)
             async with self._link.connect(seen) as connection:
                 connected.set()
                 stays = not _STAY.isdisjoint(connection.characteristics)
@@ -166,6 +206,9 @@ class Gateway:
             trouble = "buffer_full"
         except sqlite3.Error:
             trouble = "disk"
+        except Exception as error:  # noqa: BLE001 - nothing of one device ends the others
+            trouble = "failed"
+            _log.error("a connection ended by %s", type(error).__name__)
         finally:
             connected.set()
             self._busy.discard(seen.address)
@@ -187,5 +230,6 @@ class Gateway:
 
     async def _prune(self) -> None:
         while True:
-            self.buffer.prune(self._now())
+            with suppress(sqlite3.Error):
+                self.buffer.prune(self._now())
             await asyncio.sleep(PRUNE_EVERY_S)

@@ -1,7 +1,9 @@
 """From the buffer to the server: one sender a device, for a device has a token of its own."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,6 +20,7 @@ from devices.refused import DeviceRefused
 LONGEST_WAIT_S: Final = 60.0
 # A token that was refused is tried again, in case the refusal was the mistake.
 TURNED_AWAY_WAIT_S: Final = 900.0
+DISK_WAIT_S: Final = 30.0
 # A reading that the server gets so long after it was taken carries the mark.
 LATE: Final = timedelta(minutes=15)
 
@@ -77,18 +80,29 @@ class Dispatch:
             while True:
                 await self.more.wait()
                 self.more.clear()
-                while waiting := self._buffer.waiting(self._known.id, BATCH):
-                    self._sender.queue(*(marked_late(one, self._now()) for one in waiting))
-                    try:
-                        await self._sender.flush()
-                    except DeviceRefused as refused:
-                        self._tell(refused.code)
-                        self._sender.forget()
-                        await asyncio.sleep(TURNED_AWAY_WAIT_S)
-                    else:
-                        self._tell("")
+                wait_s = await self._send_waiting()
+                self._sender.forget()
+                if wait_s:
+                    self.more.set()
+                    await asyncio.sleep(wait_s)
         finally:
             await self._sender.aclose()
+
+    async def _send_waiting(self) -> float:
+        """Send until nothing waits: 0, or the seconds after which another try makes sense."""
+        try:
+            while waiting := self._buffer.waiting(self._known.id, BATCH):
+                self._sender.queue(*(marked_late(one, self._now()) for one in waiting))
+                await self._sender.flush()
+                self._tell("")
+        except DeviceRefused as refused:
+            with suppress(sqlite3.Error):
+                self._tell(refused.code)
+            return TURNED_AWAY_WAIT_S
+        except sqlite3.Error:
+            # A full disk: what became of them cannot be written down, so they go again.
+            return DISK_WAIT_S
+        return 0
 
     def _tell(self, code: str) -> None:
         self._buffer.turned_away(self._known.id, code)

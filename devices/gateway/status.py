@@ -41,6 +41,7 @@ _TROUBLE = {
     "unsupported": "it cannot be asked for its records",
     "buffer_full": "so much waits for the server that nothing more is taken",
     "disk": "the disk takes nothing more",
+    "failed": "the program failed at it; it is tried again",
 }
 
 

@@ -95,11 +95,11 @@ async def ward() -> AsyncIterator[Ward]:
 class Desk:
     """Takes readings over HTTP; `answers` are given first, in turn, then everything is stored.
 
-    An answer of text is somebody else's page; `retry_after` goes with whatever is no success.
+    An answer of text is somebody else's page, one of bytes is packed; `retry_after` goes with whatever is no success.
     """
 
     def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, Any] | str] | None] = []
+        self.answers: list[tuple[int, dict[str, Any] | str | bytes] | None] = []
         self.retry_after = ""
         self.bodies: list[dict[str, Any]] = []
         self.tokens: list[str | None] = []
@@ -108,7 +108,7 @@ class Desk:
 
     def answer(
         self, body: dict[str, Any], token: str | None
-    ) -> tuple[int, dict[str, Any] | str] | None:
+    ) -> tuple[int, dict[str, Any] | str | bytes] | None:
         """What this request gets; None ends the connection without a word."""
         self.bodies.append(body)
         self.tokens.append(token)
@@ -134,8 +134,12 @@ def desk() -> Iterator[Desk]:
                 self.connection.close()
                 return
             told = answer[1]
-            content = (told if isinstance(told, str) else json.dumps(told)).encode()
             self.send_response(answer[0])
+            if isinstance(told, bytes):
+                self.send_header("content-encoding", "gzip")
+                content = told
+            else:
+                content = (told if isinstance(told, str) else json.dumps(told)).encode()
             if one.retry_after and answer[0] >= 300:
                 self.send_header("retry-after", one.retry_after)
             self.send_header("content-length", str(len(content)))
@@ -147,7 +151,8 @@ def desk() -> Iterator[Desk]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     one.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    # Half a second, the default, is what each test would wait at its end.
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield one

@@ -220,6 +220,7 @@ def test_a_device_whose_readings_wait_is_not_forgotten(buffer: Buffer) -> None:
     take(buffer, pressure(1))
     buffer.keep(1, [heard(2)])
     assert buffer.remove_device(CUFF.address) == 2
+    assert [known.address for known in buffer.devices()] == [CUFF.address]
     buffer.settle(buffer.unread()[0], [], ["too_short"])
     buffer.mark(1, [pressure(1)], State.STORED, NOW)
     assert buffer.remove_device(CUFF.address) == 0
@@ -244,9 +245,53 @@ def test_of_a_forgotten_device_nothing_stays(buffer: Buffer, path: Path) -> None
 def test_a_device_added_again_keeps_its_readings_and_gets_the_new_token(buffer: Buffer) -> None:
     take(buffer, pressure(1))
     buffer.turned_away(1, "not_signed_in")
-    buffer.add_device(msgspec.structs.replace(CUFF, token="new"), NOW)
+    assert buffer.add_device(msgspec.structs.replace(CUFF, token="new"), NOW, same_person=True) == 0
     (known,) = buffer.devices()
     assert (known.token, known.refused_by_server, counted(buffer)) == ("new", "", (1, 0, 0))
+
+
+@pytest.mark.parametrize("other", [{"token": "of another"}, {"server": "http://127.0.0.1:2"}])
+def test_readings_that_wait_do_not_go_to_another_person(
+    buffer: Buffer, other: dict[str, str]
+) -> None:
+    """A token is a person's: they would stand in that person's record."""
+    take(buffer, pressure(1))
+    new = msgspec.structs.replace(CUFF, name="new", **other)
+    assert buffer.add_device(new, NOW) == 1
+    assert (buffer.devices()[0].token, buffer.devices()[0].name) == ("t", "cuff")
+    assert buffer.add_device(msgspec.structs.replace(CUFF, name="new"), NOW) == 0
+    buffer.mark(1, [pressure(1)], State.STORED, NOW)
+    assert buffer.add_device(new, NOW) == 0
+    assert msgspec.structs.asdict(buffer.devices()[0]).items() >= other.items()
+
+
+def test_no_device_gets_the_number_of_a_forgotten_one(buffer: Buffer) -> None:
+    """A gateway that runs may still hear the one before."""
+    assert buffer.remove_device(CUFF.address) == 0
+    buffer.add_device(msgspec.structs.replace(CUFF, address="F0:00:00:00:00:02"), NOW)
+    with pytest.raises(sqlite3.IntegrityError):
+        buffer.keep(1, [heard(1)])
+
+
+def test_a_token_that_is_forgotten_is_not_in_the_file(path: Path) -> None:
+    for round_ in range(2):
+        with Buffer.at(path) as buffer:
+            buffer.add_device(msgspec.structs.replace(CUFF, token="a secret token"), NOW)
+        assert (b"a secret token" in path.read_bytes(), round_) == (True, round_)
+        with Buffer.at(path) as buffer:
+            assert buffer.remove_device(CUFF.address) == 0
+        assert b"a secret token" not in path.read_bytes()
+
+
+def test_a_full_disk_is_found_out_before_a_device_is_listened_to(buffer: Buffer) -> None:
+    db = buffer._db
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        buffer.check_room(1)
+    db.execute("PRAGMA max_page_count = 1000000")
+    buffer.check_room(1)
+    buffer.keep(1, [heard(1)])
 
 
 def test_progress_is_kept_a_download(buffer: Buffer) -> None:
@@ -266,6 +311,9 @@ def test_only_its_owner_may_read_the_buffer(buffer: Buffer, path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     for beside in path.parent.glob("buffer.sqlite-*"):
         assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+    path.chmod(0o644)  # copied from elsewhere
+    with Buffer.at(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_damaged_buffer_is_told_and_left_alone(path: Path) -> None:

@@ -11,7 +11,7 @@ from bumble.link import LocalLink
 from virtual_radio import READ_REQUIRES_PAIRING, Peripheral, Properties, VirtualRadio, device_on
 
 from devices.gateway.buffer import Buffer
-from devices.gateway.cli import Unusable, add, checked_server, main, parser, token_of
+from devices.gateway.cli import Unusable, add, checked_server, main, parser, shown, token_of
 from devices.gateway.kept import Heard, Setup, State
 from devices.gateway.link import NotReached
 from devices.gateway.status import DeviceState, lines, state_of
@@ -106,9 +106,40 @@ def test_a_device_is_not_forgotten_before_its_readings_are_stored(
         assert state_of(buffer) == []
 
 
+def test_a_device_is_forgotten_with_what_waits_where_that_is_said(home: Path) -> None:
+    assert main(["--home", str(home), "remove", CUFF, "--unsent-too"]) == 0
+    with Buffer.at(home / "buffer.sqlite") as buffer:
+        assert state_of(buffer) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Omron\x1b[2J\x1b]0;root\x07", "Omron[2J]0;root"),
+        ("BM 85\0\0", "BM 85"),
+        ("\u202etemor\u202c", "temor"),
+        ("Тонометр", "Тонометр"),
+    ],
+)
+def test_what_a_strangers_device_calls_itself_does_not_steer_the_terminal(
+    name: str, told: str
+) -> None:
+    assert shown(name) == told
+
+
 @pytest.mark.parametrize(
     "address",
-    ["http://clinic.example", "http://10.0.0.7:8000", "ftp://x", "clinic.example", "https://"],
+    [
+        "http://clinic.example",
+        "http://10.0.0.7:8000",
+        "ftp://x",
+        "clinic.example",
+        "https://",
+        "https://clinic.example:99999",
+        "https://[::1",
+        "https://name:password@clinic.example",
+        "https://clinic.example/?q=1",
+    ],
 )
 def test_readings_do_not_go_in_the_clear(address: str) -> None:
     with pytest.raises(Unusable):
@@ -155,6 +186,14 @@ async def test_a_device_is_paired_and_kept_under_its_own_model_name(tmp_path: Pa
     assert (known.address, known.name, known.model) == (CUFF, "BM 85", "BM 85")
     assert (known.zone, known.user, known.token) == ("Asia/Yekaterinburg", 2, TOKEN)
     assert known.server == "https://clinic.example"
+    with Buffer.at(tmp_path / "buffer.sqlite") as buffer:
+        buffer.keep(1, [Heard(0x2A35, b"\x1e", NOW)])
+    token.write_text("another")
+    with pytest.raises(Unusable, match="same person"):
+        await add(parser().parse_args(words), VirtualRadio(central))
+    await add(parser().parse_args([*words, "--same-person"]), VirtualRadio(central))
+    with Buffer.at(tmp_path / "buffer.sqlite") as buffer:
+        assert [known.token for known in buffer.devices()] == ["another"]
     words[3] = "F0:00:00:00:00:99"
     with pytest.raises(NotReached, match="was not heard"):
         await add(parser().parse_args(words), VirtualRadio(central))

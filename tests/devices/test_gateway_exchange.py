@@ -104,7 +104,7 @@ class Script:
             self._heard[characteristic](data)
 
 
-async def run(script: Script, shelf: Shelf, quiet_s: float | None = 1.0) -> None:
+async def run(script: Script, shelf: Shelf, quiet_s: float | None = 0.1) -> None:
     await Exchange(script, shelf, lambda: NOW, quiet_s=quiet_s).run()
 
 

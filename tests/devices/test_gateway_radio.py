@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bleak.exc import BleakError
 from bumble.device import Device
 from bumble.link import LocalLink
 from device_peer import Desk, desk
@@ -304,6 +305,28 @@ async def test_bleak_tells_a_device_that_wants_to_be_paired_from_one_that_is_gon
         await connection.ended()
         with pytest.raises(LinkLost):
             await connection.write(0x2A35, b"")
+
+
+async def test_an_adapter_that_is_pulled_out_while_it_listens_ends_nothing(
+    air: LocalLink,
+) -> None:
+    """And of passers-by only those of the last look are remembered."""
+    central = device_on(air, "F0:00:00:00:00:0A", "gateway")
+    await central.power_on()
+    scanner, client = backends(central)
+
+    class Pulled(scanner):  # type: ignore[valid-type, misc]
+        async def stop(self) -> None:
+            await super().stop()
+            raise BleakError("no adapter")
+
+    radio = Radio(scanner=Pulled, client=client)
+    for number in (1, 2):
+        cuff = Peripheral(air, f"F0:00:00:00:00:0{number}", "cuff", 0x1810)
+        await cuff.on()
+        seen = await one_seen(radio)
+        await cuff.device.stop_advertising()
+    assert list(radio._devices) == [seen.address]
 
 
 async def one_seen(radio: Radio) -> Seen:

@@ -1,6 +1,7 @@
 """Readings against a real HTTP server: sent until acknowledged, one bad one does not stop the rest."""
 
 import asyncio
+import gzip
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -114,10 +115,15 @@ async def test_a_revoked_token_ends_the_attempts() -> None:
         (302, ""),
         (404, "<html>Not found</html>"),
         (403, {"message": "blocked"}),
+        (403, gzip.compress('{"code": "доступ запрещён"}'.encode("cp1251"))),
+        (403, '{"code": ' + "[" * 100_000),
+        (200, '{"results": [{"sequence": 1, "more": ' + "[" * 100_000),
+        (200, b"said to be gzip"),
+        (200, gzip.compress(b'{"results": [{"sequence": 1}]}' + b" " * (1 << 21))),
     ],
 )
 async def test_what_is_not_our_servers_word_stores_and_refuses_nothing(
-    answer: tuple[int, dict[str, object] | str],
+    answer: tuple[int, dict[str, object] | str | bytes],
 ) -> None:
     """A reading counts as stored only when the answer names it."""
     with desk() as peer:
