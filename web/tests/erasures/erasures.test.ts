@@ -195,6 +195,29 @@ it('lifts a hold after asking, and shows what is unfinished or not in the log', 
   await screen.findByText('No longer in force');
 });
 
+it('lets a question be closed again, and keeps the focus where it was', async () => {
+  desk({
+    [`GET ${ROOT}/holds`]: { body: [hold] },
+    [`GET ${ROOT}/erasure-requests`]: { body: [request] },
+  });
+  render(ErasuresSection, { org: ORG });
+  const press = async (name: string): Promise<void> => {
+    const button = await screen.findByRole('button', { name });
+    button.focus();
+    await fireEvent.click(button);
+    expect(button).toHaveFocus();
+  };
+  await press('Lift the hold');
+  screen.getByRole('button', { name: 'Yes, lift it' });
+  await press('Lift the hold');
+  expect(screen.queryByRole('button', { name: 'Yes, lift it' })).toBeNull();
+  await press('Refuse…');
+  await press('Agree…');
+  expect(screen.queryByLabelText('Why you refuse')).toBeNull();
+  await press('Agree…');
+  expect(screen.queryByRole('button', { name: 'Agree, and erase for good' })).toBeNull();
+});
+
 it('says how long what is kept', () => {
   expect(keptFor({ name: 'health', days: null, years: 25 })).toBe('25 years after the last entry');
   expect(keptFor({ name: 'codes', days: 1, years: null })).toBe('after 1 day');
