@@ -43,7 +43,7 @@ const preview = (changes: Partial<Preview> = {}): Preview => ({
       place: 3,
       kind: 'blood_pressure',
       taken_at: '2026-03-02T08:00:00Z',
-      values: { systolic: 128, diastolic: 82 },
+      values: { systolic: 128, diastolic: 82, pulse: 71 },
       unit: 'mmHg',
     },
   ],
@@ -69,7 +69,7 @@ describe('the page of a file', () => {
     });
     render(ImportPage);
     await choose();
-    expect(await screen.findByText('128 / 82 mmHg')).toBeTruthy();
+    expect(await screen.findByText('Blood pressure: 128/82 mmHg, pulse 71')).toBeTruthy();
     expect(screen.getByText('Line or record 4')).toBeTruthy();
     expect(screen.getByText('This should be a number.')).toBeTruthy();
     expect(sent.map(({ method, path }) => `${method} ${path}`)).toEqual([LOOK]);
@@ -135,7 +135,7 @@ describe('the page of a file', () => {
     const column = await screen.findByLabelText('Column “time”');
     await userEvent.selectOptions(column, 'time');
     await userEvent.click(screen.getByRole('button', { name: 'Look again' }));
-    expect(await screen.findByText('128 / 82 mmHg')).toBeTruthy();
+    expect(await screen.findByText('Blood pressure: 128/82 mmHg, pulse 71')).toBeTruthy();
     expect(sent).toHaveLength(2);
   });
 
