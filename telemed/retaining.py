@@ -54,8 +54,12 @@ def measured(person_id: Any) -> Select[datetime]:
 
 @dates_of_one
 def readings(person_id: Any) -> Select[datetime]:
-    """SQL: when it was measured, also what no day has counted yet."""
-    return select(Readings.taken_at).where(Readings.person_id == person_id)
+    """SQL: when it was measured or came, also what no day has counted yet.
+
+    A device's clock may be years behind, and a file of ten years ago may have come today.
+    """
+    last = func.greatest(Readings.taken_at, Readings.received_at)
+    return select(last).where(Readings.person_id == person_id)
 
 
 @dates

@@ -205,10 +205,16 @@ async def test_a_record_stays_while_somebody_needs_it(  # noqa: PLR0917 - pytest
     assert (await db.get_one(Documents, record)).state == "signed"
 
 
-async def test_a_reading_that_no_day_has_counted_keeps_the_record(
-    db: AsyncSession, house: House, jobs: Jobs, record: UUID, now: datetime
+@pytest.mark.parametrize("taken_before", [timedelta(days=1), timedelta(days=366 * YEARS)])
+async def test_a_reading_that_no_day_has_counted_keeps_the_record(  # noqa: PLR0917 - pytest gives them by name
+    db: AsyncSession,
+    house: House,
+    jobs: Jobs,
+    record: UUID,
+    taken_before: timedelta,
+    now: datetime,
 ) -> None:
-    """Everybody is asked by days; of the one who is to go every reading is asked."""
+    """Of the one who is to go every reading is asked: what a clock years behind sent came lately."""
     late = now.replace(year=now.year + YEARS) + timedelta(days=2)
     row = {
         "id": new_id(),
@@ -216,7 +222,7 @@ async def test_a_reading_that_no_day_has_counted_keeps_the_record(
         "device_id": house.cuff.id,
         "sequence": 99,
         "kind": "pulse",
-        "taken_at": late - timedelta(days=1),
+        "taken_at": late - taken_before,
         "received_at": late,
         "values": {"pulse": 70.0},
         "unit": "/min",
