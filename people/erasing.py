@@ -21,7 +21,7 @@ from people.files import Files
 from people.files import object_key as file_key
 from people.health_retention import dates, forgets_record
 from people.held_objects import lies
-from people.keepers import keeps
+from people.keepers import keeps, keeps_later
 from storage.jobs import Work, enqueue, job
 
 # A backup that runs counts on the objects of its point in time.
@@ -33,6 +33,25 @@ def documents_kept(person_id: Any) -> Select[UUID, datetime]:
     """SQL: which organisations made a document about the person, and since when."""
     since = func.coalesce(Documents.signed_at, Documents.made_at)
     return select(Documents.organisation_id, since).where(Documents.subject_id == person_id)
+
+
+@keeps_later
+def files_kept(person_id: Any) -> Select[UUID, datetime]:
+    """SQL: where files about the person were handed in, and when."""
+    kept = select(Files.organisation_id, Files.at)
+    return kept.where(Files.owner_id == person_id, Files.removed_at.is_(None))
+
+
+@keeps
+def documents_received(person_id: Any) -> Select[UUID | None, datetime]:
+    """SQL: to which organisations documents about the person were handed, and since when."""
+    of_it = DocumentDeliveries.document_id == Documents.id
+    given = select(DocumentDeliveries.organisation_id, DocumentDeliveries.given_at)
+    return given.join(Documents, of_it).where(
+        Documents.subject_id == person_id,
+        DocumentDeliveries.organisation_id.is_not(None),
+        DocumentDeliveries.accepted.is_not(False),
+    )
 
 
 @dates

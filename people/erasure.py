@@ -46,6 +46,11 @@ from storage.settings import Settings
 # What the other keepers' agreement takes away (people/erasure_requests.py).
 WAITS_BELONGS: Final = "elsewhere"
 WAITS_RECORDS: Final = "records_elsewhere"
+# What may stand against it, in the order in which it is told.
+_WORDS: Final = (
+    *("oneself", "held", "employed", "visit_ahead", WAITS_BELONGS, WAITS_RECORDS),
+    "guardian",
+)
 Forget = Callable[[Work, UUID], Awaitable[None]]
 _forgets: Final[list[Forget]] = []
 
@@ -254,7 +259,20 @@ async def _erase(
 async def against(
     db: AsyncSession, caller_id: UUID, person_id: UUID, organisation_id: UUID, now: datetime
 ) -> list[str]:
-    """Say what stands against erasing somebody, in words."""
+    """Say what stands against an organisation's erasing somebody, in words."""
+    # One key seals what every organisation wrote: nobody destroys it over another one's records.
+    others = await unwilling(db, person_id, organisation_id, now)
+    words = {
+        "oneself": person_id == caller_id,
+        **await standing(db, person_id, now),
+        WAITS_BELONGS: any(one.belongs for one in others),
+        WAITS_RECORDS: any(one.records for one in others),
+    }
+    return [word for word in _WORDS if words[word]]
+
+
+async def standing(db: AsyncSession, person_id: UUID, now: datetime) -> dict[str, bool]:
+    """Say what stands against erasing somebody, whoever it is that erases."""
     ahead = exists().where(
         Relations.actor_id == person_id,
         Relations.kind == Kind.APPOINTMENT.value,
@@ -267,18 +285,12 @@ async def against(
     )
     query = select(held(person_id, now), is_staff(person_id, now), ahead, guards)
     is_held, works, is_ahead, is_guardian = (await db.execute(query)).one()
-    # One key seals what every organisation wrote: nobody destroys it over another one's records.
-    others = await unwilling(db, person_id, organisation_id, now)
-    words = {
-        "oneself": person_id == caller_id,
+    return {
         "held": is_held,
         "employed": works,
         "visit_ahead": is_ahead,
-        WAITS_BELONGS: any(one.belongs for one in others),
-        WAITS_RECORDS: any(one.records for one in others),
         "guardian": is_guardian,
     }
-    return [word for word, stands in words.items() if stands]
 
 
 def _erasure(row: Erasures) -> Erasure:

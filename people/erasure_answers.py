@@ -1,7 +1,8 @@
 """Asking the other keepers to let a person be erased, and what they answer.
 
 The last agreement is the erasure, when nothing else stands against it by then; when something does,
-the agreements wait, and whoever asked erases as soon as it is gone. Both ask for a fresh proof.
+or whoever asked has something of the person that it had not when it asked, the agreements wait, and
+whoever asked erases by itself. Both ask for a fresh proof.
 """
 
 from datetime import datetime
@@ -205,7 +206,7 @@ async def answer(  # noqa: PLR0917 - stores, who, where, what
     if (new.answer is ErasureWord.REFUSED) != (new.why is not None):
         raise BadAnswer((FieldError("why", BadAnswer.code),))
     row = await _locked(db, request_id)
-    keepers = {one.organisation_id for one in await keepers_of(db, row.person_id, now)}
+    keepers = {one.organisation_id: one for one in await keepers_of(db, row.person_id, now)}
     if row.organisation_id == organisation_id or organisation_id not in keepers:
         raise NotFound
     _require_open(row, now)
@@ -231,7 +232,11 @@ async def answer(  # noqa: PLR0917 - stores, who, where, what
         await _tell(db, row, "erasure_refused", now)
         return await shown(db, row, organisation_id, now)
     await _kept(db, caller, "erasure_agreed", row, organisation_id, now)
-    if not await against(db, caller.person_id, row.person_id, row.organisation_id, now):
+    # What came to whoever asked since then is no part of its word: it has to erase by itself.
+    asker = keepers.get(row.organisation_id)
+    meant = asker is None or asker.latest <= row.asked_at
+    reasons = await against(db, caller.person_id, row.person_id, row.organisation_id, now)
+    if meant and not reasons:
         await _tell(db, row, "erasure_done", now)
         erased = Erased(owner=row.person_id, at=now, reason=row.reason)
         await carry_out(db, settings, objects, caller.person_id, row.organisation_id, erased)

@@ -1,8 +1,9 @@
 """Whom an organisation erased, held against the log of erasures, and the end of what broke off.
 
 The log is written before the commit (storage/erasure_log.py). A line whose commit failed was asked
-for and permitted, and the next restore would do it: so the house does it by itself, unless a hold
-was set meanwhile. Until then the person is there, and the page says that it is unfinished.
+for and permitted, and the next restore would do it: so the house does it by itself, unless there is
+by now what stands against it, or something of the person that nobody was asked about. Until then
+the person is there, and the page says that it is unfinished.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.administration import require_at
-from people.erasure import Erasure, Erasures, replay
+from people.erasure import Erasure, Erasures, replay, standing
 from people.holds import held
+from people.keepers import keepers_of
 from people.members import known
 from people.persons import Persons, full_name
 from people.policy import Act
@@ -80,18 +82,23 @@ async def list_erasures(
 
 @job("people.finish_erasures", cron="5 * * * *")
 async def finish_erasures(work: Work) -> None:
-    """Do what the log says and nobody did, but for persons who are held. Raises BrokenLog."""
+    """Do what the log says and nobody did, where that is still right. Raises BrokenLog."""
     log = await asyncio.to_thread(erasure_log.read, work.settings)
     left = await _unfinished(work.db, log, work.now)
-    query = (
-        select(Persons.id)
-        .where(Persons.id.in_(left), ~held(Persons.id, work.now))
-        .order_by(Persons.id)
-        .limit(_AT_ONCE)
-        .with_for_update()
-    )
-    for person_id in (await work.db.scalars(query)).all():
-        await replay(work.db, [left[person_id]], work.now)
+    free = select(Persons.id).where(Persons.id.in_(left), ~held(Persons.id, work.now))
+    some = (await work.db.scalars(free.order_by(Persons.id).limit(_AT_ONCE))).all()
+    for person_id in some:
+        # Asked behind the lock, in a statement of its own: a hold that was waited for is seen.
+        await work.db.execute(select(Persons.id).where(Persons.id == person_id).with_for_update())
+        if await _is_still_right(work.db, left[person_id], work.now):
+            await replay(work.db, [left[person_id]], work.now)
+
+
+async def _is_still_right(db: AsyncSession, line: Erased, now: datetime) -> bool:
+    """Nothing stands against it, and nobody keeps what came after it was permitted."""
+    if any((await standing(db, line.owner, now)).values()):
+        return False
+    return all(one.latest <= line.at for one in await keepers_of(db, line.owner, now))
 
 
 async def _unfinished(db: AsyncSession, log: Sequence[Erased], now: datetime) -> dict[UUID, Erased]:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people import audit
 from people.policy import Kind
 from people.relations import Relations
 from people.roster import RosterEntries
@@ -20,6 +21,7 @@ from people.roster import RosterEntries
 Places = Select[UUID, datetime] | Select[UUID | None, datetime]
 Kept = Callable[[Any], Places]
 _kept: Final[list[Kept]] = []
+_later: Final[list[Kept]] = []
 _RECORDS: Final = (Kind.RECORD.value, Kind.APPOINTMENT.value)
 
 
@@ -38,13 +40,21 @@ def keeps(kept: Kept) -> Kept:
     return kept
 
 
+def keeps_later(kept: Kept) -> Kept:
+    """As `keeps`, of what came to records that are found without it: only since when is asked."""
+    _later.append(kept)
+    return kept
+
+
 async def keepers_of(db: AsyncSession, person_id: UUID, now: datetime) -> list[Keeper]:
     """Give every organisation that keeps something of the person."""
     ways = [one.add_columns(literal(value=True)) for one in _belongs(person_id, now)]
-    ways += [one.add_columns(literal(value=False)) for one in _records(person_id, now)]
+    records = [*_records(person_id, now), *(kept(person_id) for kept in _later)]
+    ways += [one.add_columns(literal(value=False)) for one in records]
     place, since, belongs = union_all(*ways).subquery().columns
     query = select(place, func.bool_or(belongs), func.bool_or(~belongs), func.max(since))
-    found = (await db.execute(query.group_by(place).order_by(place))).all()
+    query = query.group_by(place).order_by(place)
+    found = (await db.execute(query, execution_options=audit.WRITE_PATH)).all()
     return [Keeper(*row) for row in found]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people import audit
 from people.device_tokens import Devices
 from people.erasure import forgets
-from people.keepers import keeps
+from people.keepers import keeps, keeps_later
 from storage.jobs import Work
 from telemed.ecg import EcgFrames, EcgStreams
 from telemed.ecg_chunks import forget_plain_chunks
@@ -29,6 +29,14 @@ def visits_kept(person_id: Any) -> Select[UUID, datetime]:
     """SQL: where the person was, or will be, a patient, and since when."""
     since = func.coalesce(Visits.closed_at, Visits.starts_at)
     return select(Visits.organisation_id, since).where(Visits.patient_id == person_id)
+
+
+@keeps_later
+def notes_kept(person_id: Any) -> Select[UUID, datetime]:
+    """SQL: where a note about the person was written, and when last: visits are over before it."""
+    of_visit = VisitNotes.visit_id == Visits.id
+    written = select(Visits.organisation_id, VisitNotes.written_at).join(VisitNotes, of_visit)
+    return written.where(Visits.patient_id == person_id)
 
 
 @forgets

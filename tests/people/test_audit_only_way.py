@@ -71,6 +71,7 @@ WRITE_PATH = frozenset(
         ("people/health_retention.py", "_is_over"),
         ("people/files.py", "there"),  # a repeat is answered with the file that is there
         ("people/files.py", "require_room"),  # sums of bytes, for quotas
+        ("people/keepers.py", "keepers_of"),  # which organisations, and since when: no more
         ("people/lost_files.py", "reconcile"),  # the job compares ids, nobody sees them
         ("people/lost_files.py", "_forget_erased"),
         ("storage/migrations/versions/2026_11_22_rollups.py", "upgrade"),  # a trigger is made

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from card_world import person_with
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import erasure
@@ -35,7 +35,7 @@ from people.passwords import Credentials
 from people.persons import Persons
 from people.policy import Actor, Kind, Right
 from people.refused import Forbidden, NotFound
-from people.relations import actor_of, grant
+from people.relations import Relations, actor_of, grant
 from people.sessions import Caller, Sessions, start_session
 from people.step_up import StepUpNeeded
 from storage import erasure_log
@@ -250,7 +250,7 @@ async def test_rooms_forget_whom_was_erased_and_nobody_else(
 
 
 async def test_what_broke_off_is_shown_and_then_done(world: World, now: datetime) -> None:
-    """A line of the log without its commit; not done while somebody holds the person."""
+    """A line of the log without its commit; not while he is held, or has come elsewhere since."""
     db, home, objects, admin, clinic, patient, doctor = world
     await key_of(db, patient.id, now)
     await erasure_log.append(home, objects, Erased(owner=patient.id, at=now, reason="court"))
@@ -266,6 +266,15 @@ async def test_what_broke_off_is_shown_and_then_done(world: World, now: datetime
     await finish_erasures(work)
     assert await db.get(Erasures, patient.id) is None
     await lift_hold(db, fresh, clinic.id, hold.id, later)
+    other = Organisations(id=new_id(), kind="clinic", name="Вторая")
+    db.add(other)
+    await db.flush()
+    there = Right(actor_id=patient.id, kind=Kind.ATTACHMENT, organisation_id=other.id, since=later)
+    await grant(db, there, "test")
+    await finish_erasures(work)
+    assert (await key_of(db, patient.id, later)).owner == patient.id
+    came = update(Relations).where(Relations.organisation_id == other.id)
+    await db.execute(came.values(until=later))
     await finish_erasures(work)
     await finish_erasures(work)
 

@@ -14,6 +14,7 @@ from api import erasure as door
 from devices.frames import StreamHeader
 from people import erasing as erasing_people
 from people.audit import WRITE_PATH
+from people.document_deliveries import DocumentDeliveries
 from people.erasure import (
     ErasureReason,
     Erasures,
@@ -23,6 +24,7 @@ from people.erasure import (
     forget_erased,
     replay,
 )
+from people.keepers import keepers_of
 from people.persons import Persons
 from people.policy import Actor, Kind, Right
 from people.relations import Relations, actor_of, grant
@@ -39,7 +41,7 @@ from telemed.ecg_chunks import pack, seal_chunks
 from telemed.notes import NoteChange, VisitNotes, get_note, put_note
 from telemed.visits import close_visit
 from tests.telemed.clinic_house import House
-from tests.telemed.document_desk import caller
+from tests.telemed.document_desk import caller, school_of, signed
 
 
 @pytest.fixture
@@ -185,3 +187,25 @@ async def test_a_lost_object_keeps_no_other_from_being_sealed(
         execution_options=WRITE_PATH,
     )
     assert state.one() == (tomorrow, key)
+
+
+async def test_a_school_keeps_what_was_handed_to_it(
+    db: AsyncSession, house: House, stores: Settings, now: datetime
+) -> None:
+    """Of a pupil who has left too; not what it refused."""
+    document = await signed(db, house, stores, now)
+    given, _ = await school_of(db, house)
+    school = given.organisation_id
+    left = update(Relations).where(Relations.actor_id == house.patient)
+    await db.execute(left.where(Relations.organisation_id == school).values(until=now))
+    row = DocumentDeliveries(
+        document_id=document.id, organisation_id=school, given_by=house.doctor, given_at=now
+    )
+    db.add(row)
+    await db.flush()
+    places = [one.organisation_id for one in await keepers_of(db, house.patient, now)]
+    assert school in places
+    row.answered_at, row.answered_by, row.accepted = now, house.administrator, False
+    await db.flush()
+    places = [one.organisation_id for one in await keepers_of(db, house.patient, now)]
+    assert places == [house.clinic]

@@ -48,6 +48,7 @@ from storage.engine import new_id
 from storage.jobs import Work
 from storage.objects import Objects
 from storage.settings import Settings
+from telemed.notes import NoteChange, put_note
 from telemed.visits import NewVisit, book, close_visit
 from tests.telemed.clinic_house import House
 from tests.telemed.document_desk import caller
@@ -265,6 +266,45 @@ async def test_who_asked_erases_when_what_stood_against_it_is_gone(two: Two, now
     assert (row.ended, row.ended_at) == ("done", now)
     with pytest.raises(KeyGone):
         await key_of(db, house.patient, now)
+
+
+async def test_who_asked_has_a_word_about_what_came_since(two: Two, now: datetime) -> None:
+    """Seen again at the place that asked: the other's agreement alone destroys nothing there."""
+    db, house = two.db, two.house
+    request = await two.ask(now)
+    later = now + timedelta(days=9)
+    again = Right(
+        actor_id=house.foreign_doctor,
+        subject_id=house.patient,
+        kind=Kind.RECORD,
+        organisation_id=house.other_clinic,
+        since=later,
+    )
+    await grant(db, again, "test")
+    waits = await two.answer(request, later)
+    assert (waits.state, waits.answer) == (RequestState.OPEN, "agreed")
+    assert (await key_of(db, house.patient, later)).owner == house.patient
+    assert erasure_log.read(two.home) == []
+    assert await two.told(two.asker) == ["erasure_agreed"]
+    await two.erase(later)
+    assert len(erasure_log.read(two.home)) == 1
+
+
+async def test_a_word_is_none_about_a_note_of_later(two: Two, now: datetime) -> None:
+    """The doctor of a visit that is over may still write."""
+    db, house = two.db, two.house
+    request = await two.ask(now)
+    new = NewHold(person_id=house.patient, reason="суд")
+    hold = await set_hold(db, await two.as_asker(now), house.other_clinic, new, now)
+    await two.answer(request, now)
+    later = now + timedelta(hours=1)
+    doctor = await house.as_(db, house.doctor, later)
+    await put_note(db, doctor, house.visit, NoteChange("Звонил: хуже", 0), later)
+    await lift_hold(db, await two.as_asker(later), house.other_clinic, hold.id, later)
+    with pytest.raises(NotErasable) as refused:
+        await two.erase(later)
+    assert refused.value.params["reasons"] == ["elsewhere", "records_elsewhere"]
+    assert erasure_log.read(two.home) == []
 
 
 async def test_one_request_at_a_time_and_taken_back_at_will(two: Two, now: datetime) -> None:
