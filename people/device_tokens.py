@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from people import audit
 from people.facts import DeviceRevoked, emit
+from people.persons import Persons
 from people.policy import Act, Actor, Kind, Right, Thing, require
 from people.refused import NotFound, NotSignedIn, Refused
 from people.relations import Relations
@@ -115,6 +116,8 @@ async def add_device(
     Raises TooManyDevices.
     """
     require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    one_at_a_time = select(Persons.id).where(Persons.id == person_id)
+    await db.execute(one_at_a_time.with_for_update(key_share=True))
     alive = select(func.count()).where(
         Devices.person_id == person_id,
         Devices.token_sha256.is_not(None),

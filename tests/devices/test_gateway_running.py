@@ -54,11 +54,13 @@ class Room:
         self.awake, self.broken = list(awake), set[str]()
         self.connected: list[str] = []
         self.off = False
+        self.listening = asyncio.Event()
 
     @asynccontextmanager
     async def scan(self, heard: Callable[[Seen], None]) -> AsyncIterator[None]:
         if self.off:
             raise NotReached("no adapter")
+        self.listening.set()
         for address in list(self.awake):
             heard(Seen(address, "", frozenset()))
         yield
@@ -155,6 +157,7 @@ async def test_bluetooth_that_was_off_for_a_while_is_told_and_listened_to_again(
     room = Room()
     with desk() as peer:
         async with running(tmp_path, peer, room) as (beside, until):
+            await room.listening.wait()
             room.off = True
             await until(lambda: beside.devices()[0].trouble == "no_radio")
             room.off = False
