@@ -37,8 +37,11 @@ async def hold_objects(work: Work, person: UUID) -> None:
     if not isinstance(store, S3Objects) or not await store.locks():
         return
     person_id = UUID(str(person))
-    lock = select(held(Persons.id, work.now)).where(Persons.id == person_id).with_for_update()
-    on = bool(await work.db.scalar(lock))
+    # Holds wait for it; what is stored of the person meanwhile (a foreign key) does not. Asked in a
+    # statement of its own: a hold that was waited for is seen.
+    lock = select(Persons.id).where(Persons.id == person_id).with_for_update(key_share=True)
+    await work.db.execute(lock)
+    on = bool(await work.db.scalar(select(held(person_id, work.now))))
     for keys in _lies:
         for key in await keys(work.db, person_id):
             # SeaweedFS answers 500 to a hold on what is lost.

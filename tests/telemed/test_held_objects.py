@@ -4,18 +4,21 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from people import held_objects
 from people.held_objects import hold_new_objects, hold_objects
 from people.holds import NewHold, lift_hold, set_hold
+from people.persons import Persons
 from storage.jobs import Work
 from storage.objects import ObjectsAway
 from storage.s3 import S3Objects
 from storage.settings import Settings
-from tests.telemed.clinic_house import House
+from tests.telemed.clinic_house import House, furnish
 from tests.telemed.document_desk import caller
 from tests.telemed.test_erasing import plain_chunks
 from tests.telemed.test_health_retention import asked_for
@@ -76,6 +79,33 @@ async def test_what_came_later_is_held_too_and_let_go_when_the_day_has_come(
         await hold_objects(Work(db, locked, stores, at), house.patient)
         bucket = locked.bucket
         assert locked.client.is_object_legal_hold_enabled(bucket, there.object_key) is on
+
+
+async def test_what_is_stored_meanwhile_does_not_wait_for_the_store(
+    engine: AsyncEngine,
+    locked: S3Objects,
+    stores: Settings,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thousands of objects take minutes: a reading (a foreign key) goes on, another hold waits."""
+    async with AsyncSession(engine) as db, db.begin():
+        person = (await furnish(db)).patient
+    free: dict[str, bool] = {}
+
+    async def room(_: AsyncSession, person_id: UUID) -> list[str]:
+        async with engine.connect() as other:
+            row = select(Persons.id).where(Persons.id == person_id)
+            key = row.with_for_update(key_share=True, read=True, skip_locked=True)
+            free["foreign key"] = await other.scalar(key) is not None
+            hold = row.with_for_update(skip_locked=True)
+            free["hold"] = await other.scalar(hold) is not None
+        return []
+
+    monkeypatch.setattr(held_objects, "_lies", [room])
+    async with AsyncSession(engine) as db:
+        await hold_objects(Work(db, locked, stores, now), person)
+    assert free == {"foreign key": True, "hold": False}
 
 
 async def test_a_bucket_without_object_lock_is_left_alone(
