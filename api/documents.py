@@ -15,6 +15,7 @@ from people import (
     document_deliveries,
     document_drafts,
     document_files,
+    document_lists,
     document_register,
     document_signing,
     documents,
@@ -24,9 +25,10 @@ from people.document_contents import Audience
 from people.document_deliveries import DeliveryAnswer, DeliveryDesk, NewDelivery
 from people.document_drafts import DraftChange
 from people.document_files import DocumentFile, Form
+from people.document_lists import DocumentPage
 from people.document_register import IssuedPage
 from people.document_signing import Revocation, SignDocument
-from people.documents import Document, DocumentPage, DocumentSummary
+from people.documents import Document, DocumentSummary
 from people.policy import Act
 from people.received_documents import ReceivedPage
 from people.sessions import Caller
@@ -96,7 +98,7 @@ async def list_documents(
     before: FromQuery[UUID | None] = None,
 ) -> DocumentPage:
     """One's own signed documents or a child's, newest first, 50 at a time."""
-    return await documents.of_person(db, caller.actor, person_id, now, before=before)
+    return await document_lists.of_person(db, caller.actor, person_id, now, before=before)
 
 
 @get(

@@ -124,8 +124,7 @@ async def retire_in(
     ]
     if done.compromised_since is None:
         return [*lines, "What was signed with the old one verifies as before."]
-    began = max(done.compromised_since, done.made_at)
-    count = await tell_signers(db, place.id, began, done.retired_at, now)
+    count = await tell_signers(db, place.id, done.key, done.compromised_since, now)
     since_then = done.compromised_since.isoformat()
     lines.append(
         f"What {done.key} signed from {since_then} on is not to be trusted any more. Documents "

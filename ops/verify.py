@@ -70,7 +70,9 @@ def _say(
     sys.stdout.write(f"GENUINE: signed with the key {key}.\n")
     if body is not None:
         named = ", ".join(
-            f"{name} {body[name]}" for name in ("kind", "number", "date") if name in body
+            f"{name} {_printable(str(body[name]))}"
+            for name in ("kind", "number", "date")
+            if name in body
         )
         sys.stdout.write(f"  {named}\n")
     sys.stdout.write("Whether it was revoked since, the register of its house tells.\n")

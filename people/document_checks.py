@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people import throttle
 from people.document_contents import Audience, DocumentKind
 from people.documents import Documents, DocumentViews
-from people.organisation_keys import compromised_since, raw_keys
+from people.organisation_keys import doubted_keys, doubtful, raw_keys
 from people.organisations import Organisations
 from storage import pdf_signing, signing
 
@@ -101,14 +101,12 @@ async def _registered(db: AsyncSession, key: str, *which: ColumnElement[bool]) -
         .limit(1)
     )
     found = (await db.execute(query)).one_or_none()
-    since = await compromised_since(db, key)
+    doubted = await doubted_keys(db)
     if found is None:
-        return _UNREGISTERED if since is None else _UNTRUSTED
+        return _UNTRUSTED if key in doubted else _UNREGISTERED
     row, signed_at, organisation = found
     state = CheckState(row.ended) if row.ended else CheckState.GENUINE
-    # Not by the date on the paper: whoever holds the key writes any.
-    before = since is None or (signed_at is not None and signed_at < since)
-    if not before and state is not CheckState.REVOKED:
+    if doubtful(doubted, key, signed_at) and state is not CheckState.REVOKED:
         state = CheckState.UNTRUSTED
     return Checked(
         state=state,

@@ -4,11 +4,12 @@ The list says neither whose a document is nor what it says. Whose it is, is show
 by its number, to revoke it: that look leaves a row in the audit.
 """
 
+from collections import Counter
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
@@ -19,15 +20,20 @@ from people.documents import (
     Documents,
     DocumentState,
     DocumentSummary,
+    DocumentViews,
+    line_of,
     person_ref,
     summary,
     thing,
+    untrusted,
 )
 from people.notices import notify
+from people.organisation_keys import doubted_keys
 from people.organisations import Ref
 from people.persons import Persons
 from people.policy import Act, Actor
 from people.refused import NotFound
+from storage.signing import key_of_line
 
 
 class IssuedDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +47,7 @@ class IssuedDocument(msgspec.Struct, frozen=True, kw_only=True):
     signer: Ref | None
     signed_at: datetime
     ended_at: datetime | None
+    untrusted: bool = False  # as in DocumentSummary
 
 
 class IssuedPage(msgspec.Struct, frozen=True):
@@ -65,7 +72,8 @@ async def register(
     require_at(actor, Act.REVOKE_DOCUMENT, organisation_id, now)
     signed = Documents.organisation_id == organisation_id, Documents.signed_at.is_not(None)
     query = (
-        select(Documents, Persons)
+        select(Documents, Persons, DocumentViews.line)
+        .outerjoin(DocumentViews, line_of(Documents))
         .outerjoin(Persons, Persons.id == Documents.signed_by)
         .where(*signed)
         .order_by(Documents.signed_at.desc(), Documents.id.desc())
@@ -76,6 +84,7 @@ async def register(
         if last is None:
             raise NotFound
         query = query.where(tuple_(Documents.signed_at, Documents.id) < (last.signed_at, last.id))
+    doubted = await doubted_keys(db)
     found = [
         IssuedDocument(
             id=row.id,
@@ -86,8 +95,9 @@ async def register(
             signer=person_ref(signer) if signer is not None else None,
             signed_at=row.signed_at,
             ended_at=row.ended_at,
+            untrusted=untrusted(doubted, row, line),
         )
-        for row, signer in (await db.execute(query)).all()
+        for row, signer, line in (await db.execute(query)).all()
         if row.signed_at is not None
     ]
     return IssuedPage(found[:PAGE], more=len(found) > PAGE)
@@ -112,27 +122,25 @@ async def issued(
 
 
 async def tell_signers(
-    db: AsyncSession, organisation_id: UUID, since: datetime, until: datetime, now: datetime
+    db: AsyncSession, organisation_id: UUID, key: str, since: datetime, now: datetime
 ) -> int:
-    """Tell whoever signed in this time, both ends included, that it is to be signed anew.
+    """Tell whoever signed with this key since then that it is to be signed anew.
 
-    Gives how many documents that are; a revoked one holds no longer anyway.
+    Gives how many documents that are; a revoked or superseded one holds no longer anyway.
     """
     query = (
-        select(Documents.signed_by, func.count())
+        select(Documents.signed_by, DocumentViews.line)
+        .join(DocumentViews, line_of(Documents))
         .where(
             Documents.organisation_id == organisation_id,
             Documents.signed_at >= since,
-            Documents.signed_at <= until,
             Documents.state == DocumentState.SIGNED,
         )
-        .group_by(Documents.signed_by)
-        .order_by(Documents.signed_by)
     )
-    total = 0
-    for person_id, count in (await db.execute(query)).all():
-        total += count
-        if person_id is not None:
-            params = {"count": count}
-            await notify(db, person_id, "documents_untrusted", params, now, about=organisation_id)
-    return total
+    theirs = Counter(
+        person_id for person_id, line in await db.execute(query) if key_of_line(line) == key
+    )
+    for person_id in sorted(filter(None, theirs)):
+        params = {"count": theirs[person_id]}
+        await notify(db, person_id, "documents_untrusted", params, now, about=organisation_id)
+    return theirs.total()

@@ -9,7 +9,7 @@ writes, document_signing.py signs and revokes, document_deliveries.py hands over
 document_checks.py answers who verifies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     Index,
     Select,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +33,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from people import audit
 from people.document_contents import Audience, Content, DocumentKind
+from people.organisation_keys import doubted_keys, doubtful
 from people.organisations import Organisations, Ref
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, Thing, may
@@ -40,11 +41,10 @@ from people.refused import FieldError, NotFound, Refused
 from people.relations import allowed
 from storage.data_keys import DataKey, KeyGone, key_of
 from storage.engine import Base, new_id
+from storage.signing import key_of_line
 
 DRAFT = "draft"
 PAGE = 50
-# Of one visit.
-_SHOWN = 200
 
 _subject, _signer = aliased(Persons), aliased(Persons)
 
@@ -149,13 +149,7 @@ class DocumentSummary(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     signed_at: datetime | None
     ended_at: datetime | None
-
-
-class DocumentPage(msgspec.Struct, frozen=True):
-    """Some documents, newest first, and whether there are older ones."""
-
-    documents: list[DocumentSummary]
-    more: bool
+    untrusted: bool = False  # somebody else may have held the key: whoever verifies it is told so
 
 
 class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,44 +250,9 @@ async def get_document(
     )
 
 
-async def of_visit(
-    db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime
-) -> list[DocumentSummary]:
-    """Give the documents of a visit that the actor may see, the newest first."""
-    if actor.id is None:
-        return []
-    return await _summaries(db, visible_to(actor.id, now).where(Documents.about_id == visit_id))
-
-
-async def of_person(
-    db: AsyncSession,
-    actor: Actor,
-    person_id: UUID,
-    now: datetime,
-    *,
-    before: UUID | None = None,
-) -> DocumentPage:
-    """Give one's own signed documents, or a child's, newest first; those older than `before`.
-
-    Raises NotFound.
-    """
-    if actor.id is None or not may(actor, Act.SEE_DOCUMENT, Thing(subject_id=person_id), now):
-        raise NotFound
-    query = visible_to(actor.id, now).where(
-        Documents.subject_id == person_id, Documents.state != DocumentState.DRAFT
-    )
-    if before is not None:
-        last = await db.scalar(query.where(Documents.id == before))
-        if last is None:
-            raise NotFound
-        query = query.where(tuple_(Documents.made_at, Documents.id) < (last.made_at, last.id))
-    found = await _summaries(db, query, PAGE + 1)
-    return DocumentPage(found[:PAGE], more=len(found) > PAGE)
-
-
 async def summary(db: AsyncSession, row: Documents) -> DocumentSummary:
     """Give a document as it stands in a list, to who may see or revoke it."""
-    return (await _summaries(db, select(Documents).where(Documents.id == row.id)))[0]
+    return (await summaries(db, select(Documents).where(Documents.id == row.id), 1))[0]
 
 
 async def seen(
@@ -368,14 +327,15 @@ def about(document_id: UUID, part: str) -> bytes:
     return f"document_texts.sealed:{document_id}:{part}".encode()
 
 
-async def _summaries(
-    db: AsyncSession, query: Select[Documents], most: int = _SHOWN
-) -> list[DocumentSummary]:
+async def summaries(db: AsyncSession, query: Select[Documents], most: int) -> list[DocumentSummary]:
+    """Give documents as they stand in a list, newest first."""
+    doubted = await doubted_keys(db)
     full = (
         query.join(_subject, _subject.id == Documents.subject_id)
         .outerjoin(_signer, _signer.id == Documents.signed_by)
         .join(Organisations, Organisations.id == Documents.organisation_id)
-        .with_only_columns(Documents, _subject, _signer, Organisations)
+        .outerjoin(DocumentViews, line_of(Documents))
+        .with_only_columns(Documents, _subject, _signer, Organisations, DocumentViews.line)
         .order_by(Documents.made_at.desc(), Documents.id.desc())
         .limit(most)
     )
@@ -392,9 +352,22 @@ async def _summaries(
             made_at=row.made_at,
             signed_at=row.signed_at,
             ended_at=row.ended_at,
+            untrusted=untrusted(doubted, row, line),
         )
-        for row, subject, signer, place in (await db.execute(full)).all()
+        for row, subject, signer, place, line in (await db.execute(full)).all()
     ]
+
+
+def line_of(row: type[Documents]) -> ColumnElement[bool]:
+    """Join the line that every signed document has."""
+    return (DocumentViews.document_id == row.id) & (DocumentViews.audience == Audience.FULL.value)
+
+
+def untrusted(doubted: Mapping[str, datetime], row: Documents, line: str | None) -> bool:
+    """Whether it was signed when somebody else may have held the key; a revoked one holds never."""
+    if not doubted or line is None or row.state == DocumentState.REVOKED:
+        return False
+    return doubtful(doubted, key_of_line(line), row.signed_at)
 
 
 def person_ref(person: Persons) -> Ref:

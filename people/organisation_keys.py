@@ -7,6 +7,7 @@ register knows what was signed before, whatever date a paper gives itself.
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -80,10 +81,16 @@ class KeyUnknown(Exception):  # noqa: N818 - states a fact
 async def seed_of(db: AsyncSession, home: Path, organisation_id: UUID, now: datetime) -> bytes:
     """Give the private half of the organisation's key, made at first use.
 
-    Raises UnsafeSecret, CannotOpen.
+    Until the transaction ends it is not retired: what is being signed is signed before that. Raises
+    UnsafeSecret, CannotOpen.
     """
-    current = select(OrganisationKeys).where(
-        OrganisationKeys.organisation_id == organisation_id, OrganisationKeys.retired_at.is_(None)
+    current = (
+        select(OrganisationKeys)
+        .where(
+            OrganisationKeys.organisation_id == organisation_id,
+            OrganisationKeys.retired_at.is_(None),
+        )
+        .with_for_update(read=True)
     )
     row = await db.scalar(current)
     if row is None:
@@ -118,11 +125,21 @@ async def raw_keys(db: AsyncSession) -> list[bytes]:
     return list(await db.scalars(select(OrganisationKeys.public)))
 
 
-async def compromised_since(db: AsyncSession, key_id: str) -> datetime | None:
-    """Since when somebody else may have signed with this key; None when nobody could."""
-    query = select(OrganisationKeys.compromised_since).where(OrganisationKeys.id == key_id)
-    found: datetime | None = await db.scalar(query)
-    return found
+async def doubted_keys(db: AsyncSession) -> dict[str, datetime]:
+    """Since when somebody else may have signed with a key, of every key of which that is so."""
+    query = select(OrganisationKeys.id, OrganisationKeys.compromised_since).where(
+        OrganisationKeys.compromised_since.is_not(None)
+    )
+    return {key: since for key, since in await db.execute(query) if since is not None}
+
+
+def doubtful(doubted: Mapping[str, datetime], key: str, signed_at: datetime | None) -> bool:
+    """Whether somebody else may have held this key when the register took what it signed.
+
+    Not by the date on the paper: whoever holds the key writes any.
+    """
+    since = doubted.get(key)
+    return since is not None and (signed_at is None or signed_at >= since)
 
 
 async def retire(

@@ -11,7 +11,8 @@ from sqlalchemy.orm import aliased
 from people.administration import require_at
 from people.document_contents import Audience, DocumentKind
 from people.document_deliveries import DocumentDeliveries
-from people.documents import PAGE, Documents, DocumentState, DocumentViews, person_ref
+from people.documents import PAGE, Documents, DocumentState, DocumentViews, person_ref, untrusted
+from people.organisation_keys import doubted_keys
 from people.organisations import Organisations, Ref
 from people.persons import Persons
 from people.policy import Act, Actor
@@ -34,6 +35,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     given_at: datetime
     answered_at: datetime | None
     accepted: bool | None
+    untrusted: bool = False  # as in DocumentSummary
 
 
 class ReceivedPage(msgspec.Struct, frozen=True):
@@ -78,6 +80,7 @@ async def received(
             raise NotFound
         place = tuple_(DocumentDeliveries.given_at, DocumentDeliveries.id)
         query = query.where(place < (last.given_at, last.id))
+    doubted = await doubted_keys(db)
     found = [
         Received(
             id=one.id,
@@ -91,6 +94,7 @@ async def received(
             given_at=one.given_at,
             answered_at=one.answered_at,
             accepted=one.accepted,
+            untrusted=untrusted(doubted, row, view.line),
         )
         for one, row, view, person, issuer in (await db.execute(query)).all()
     ]

@@ -10,6 +10,7 @@ Knows neither persons nor tables.
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -29,7 +30,9 @@ _LINE: Final = b"yanasha qr 1\n"
 _KEY_ID_CHARS: Final = 16
 _PEM_BEGIN: Final = "-----BEGIN PUBLIC KEY-----"
 _PEM_END: Final = "-----END PUBLIC KEY-----"
-_COMPROMISED: Final = "Compromised-Since: "
+_SINCE: Final = "Compromised-Since: "
+# However editors indent or mark it: a warning that is overread would call a thief's paper genuine.
+_COMPROMISED: Final = re.compile(r"compromised-since\s*:([^\r\n]*)", re.IGNORECASE)
 
 
 class BadKey(ValueError):  # noqa: N818 - states a fact
@@ -129,13 +132,19 @@ def verify_line(public_keys: Iterable[bytes], text: str) -> Verdict:
     return _judge(public_keys, named, _LINE + written, signature, body)
 
 
+def key_of_line(text: str) -> str:
+    """Which key a line of ours names; nothing is verified. Raises NotCanonical, ValueError."""
+    body = msgspec.convert(canonical.loads(unb64(text.partition(".")[0])), dict[str, Any])
+    return str(body["y"])
+
+
 def pem(public: bytes, compromised_since: datetime | None = None) -> str:
     """A public key as the file that people keep and hand on.
 
     What is to be known of it stands before it, where RFC 7468 has room for words.
     """
     key = Ed25519PublicKey.from_public_bytes(public)
-    words = f"{_COMPROMISED}{compromised_since.isoformat()}\n" if compromised_since else ""
+    words = f"{_SINCE}{compromised_since.isoformat()}\n" if compromised_since else ""
     return words + (
         key.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -160,9 +169,8 @@ def handed_keys_in(file: str) -> list[HandedKey]:
             raise BadKey("a public key that cannot be read") from error
         if not isinstance(key, Ed25519PublicKey):
             raise BadKey("not an Ed25519 key")
-        words = [line for line in before.splitlines() if line.startswith(_COMPROMISED)]
-        since = words[-1].removeprefix(_COMPROMISED).strip() if words else None
-        found.append(HandedKey(key.public_bytes_raw(), since))
+        since = _COMPROMISED.findall(before)
+        found.append(HandedKey(key.public_bytes_raw(), since[-1].strip() if since else None))
         before = after
     if not found:
         raise BadKey("no public key in it")

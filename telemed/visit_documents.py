@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people import document_drafts, documents
+from people import document_drafts, document_lists, documents
 from people.document_contents import Content
 from people.documents import Document, DocumentSummary
 from people.policy import Actor
@@ -33,4 +33,4 @@ async def list_documents(
 ) -> list[DocumentSummary]:
     """Give a visit's documents: drafts to the doctor only. Raises NotFound."""
     visit = await seen(db, actor, visit_id, now)
-    return await documents.of_visit(db, actor, visit.id, now)
+    return await document_lists.of_visit(db, actor, visit.id, now)

@@ -8,8 +8,9 @@ import eschool.demo
 import people.demo
 from people.demo import CLINIC_7, GYMNASIUM_2, demo_id
 from people.document_checks import CheckState, check_line
+from people.document_lists import of_person
 from people.document_register import register
-from people.documents import DocumentState, get_document, of_person
+from people.documents import DocumentState, get_document
 from people.received_documents import received
 from people.relations import actor_of
 from storage.settings import Settings

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.document_deliveries import DocumentDeliveries, give_to_school
 from people.document_drafts import next_version
+from people.document_lists import of_person
 from people.document_register import register
 from people.document_signing import Revocation, SignDocument, revoke, sign
-from people.documents import PAGE, Documents, DocumentState, DocumentViews, of_person
+from people.documents import PAGE, Documents, DocumentState, DocumentViews
 from people.notices import Notices
 from people.received_documents import received
 from people.refused import Forbidden, NotFound

@@ -28,6 +28,7 @@ from people.document_drafts import (
     next_version,
 )
 from people.document_files import own_file
+from people.document_lists import of_person, of_visit
 from people.document_register import issued
 from people.document_signing import Revocation, SignDocument, revoke, sign
 from people.documents import (
@@ -39,8 +40,6 @@ from people.documents import (
     DocumentTexts,
     DocumentViews,
     get_document,
-    of_person,
-    of_visit,
 )
 from people.notices import Notices
 from people.policy import Kind

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ops.children import Cannot
 from ops.keys import moment, retire_in
@@ -15,13 +16,17 @@ from people.audit import AuditActs
 from people.document_checks import CheckState
 from people.document_contents import Audience, Conclusion
 from people.document_files import Form, own_file
+from people.document_lists import of_person
+from people.document_register import register
 from people.document_signing import Revocation, revoke
 from people.notices import Notices
 from people.organisation_keys import PublicKey, public_keys, seed_of
+from people.organisations import Organisations
 from storage import signing
+from storage.engine import sessions
 from storage.objects import Objects
 from storage.settings import Settings
-from tests.telemed.clinic_house import House
+from tests.telemed.clinic_house import NOW, House, furnish
 from tests.telemed.document_desk import caller, print_all, signed
 
 HEALTHY = Conclusion(text="Здоров.")
@@ -45,7 +50,9 @@ async def test_what_a_retired_key_signed_stays_genuine_and_the_next_is_signed_by
         await retire_in(db, settings, str(house.clinic), now)
     old = await signed(db, house, settings, now, HEALTHY)
     (first,) = await _keys(db)
-    said = await retire_in(db, settings, str(house.clinic), now + HOUR)
+    place = await db.get_one(Organisations, house.clinic)
+    place.name = "Поликлиника № 7"
+    said = await retire_in(db, settings, " поликлиника № 7 ", now + HOUR)
     assert "verifies as before" in said[-1]
     new = await signed(db, house, settings, now + 2 * HOUR, HEALTHY)
     keys = await _keys(db)
@@ -88,6 +95,13 @@ async def test_what_a_stolen_key_may_have_signed_is_not_to_be_trusted(
     assert since == now + HOUR
     assert len(await _keys(db)) == 2  # one that was retired already is followed by no third
     patient = await house.as_(db, house.patient)
+    doubted = {before.id: False, after.id: True, gone.id: False}
+    mine = (await of_person(db, patient, house.patient, now)).documents
+    assert {one.id: one.untrusted for one in mine} == doubted
+    head = await house.as_(db, house.administrator)
+    issued = (await register(db, head, house.clinic, now)).documents
+    assert {one.id: one.untrusted for one in issued} == doubted
+    assert {one.state.value for one in issued} == {"signed", "revoked"}
     for document, state in (
         (before, CheckState.GENUINE),
         (after, CheckState.UNTRUSTED),
@@ -109,6 +123,21 @@ async def test_what_a_stolen_key_may_have_signed_is_not_to_be_trusted(
     assert await _state(db, fresh.views[0].line, now) is CheckState.GENUINE
 
 
+async def test_no_key_is_retired_while_a_document_is_signed_with_it(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    """Or its doctor would not be told that it is to be signed anew."""
+    new_session = sessions(engine)
+    async with new_session() as db, db.begin():
+        house = await furnish(db)
+        await signed(db, house, settings, NOW, HEALTHY)
+    async with new_session() as db, db.begin(), new_session() as other:
+        await signed(db, house, settings, NOW, HEALTHY)
+        await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            await retire_in(other, settings, str(house.clinic), NOW)
+
+
 async def test_a_later_word_makes_no_theft_younger(
     db: AsyncSession, house: House, now: datetime, settings: Settings
 ) -> None:
@@ -127,11 +156,13 @@ async def test_offline_a_key_that_was_handed_out_anew_says_that_it_is_not_to_be_
     stolen, sound = bytes(range(32)), bytes(32)
     told = signing.pem(signing.public_of(stolen), now) + signing.pem(signing.public_of(sound))
     (tmp_path / "new.pem").write_text(told)
+    (tmp_path / "edited.pem").write_text("\ufeff " + told.replace(": ", ":").replace("C", "c", 1))
     (tmp_path / "old.pem").write_text(signing.pem(signing.public_of(stolen)))
     paper = tmp_path / "paper"
     for seed, key, code, word in (
         (stolen, "old", 0, "GENUINE"),
         (stolen, "new", 1, "NOT TO BE TRUSTED"),
+        (stolen, "edited", 1, "NOT TO BE TRUSTED"),
         (sound, "new", 0, "GENUINE"),
     ):
         for content in (
@@ -151,7 +182,7 @@ async def test_what_cannot_be_meant_is_refused_in_a_sentence(
     for name, key in (("Нет такой", None), (str(house.other_clinic), None), (None, "0" * 16)):
         with pytest.raises(Cannot):
             await retire_in(db, settings, name or str(house.clinic), now, key=key)
-    for text in ("yesterday", "2026-03-02T14:00", "2126-03-02T14:00+03:00"):
+    for said in ("yesterday", "2026-03-02T14:00", "2126-03-02T14:00+03:00"):
         with pytest.raises(Cannot):
-            moment(text, now)
+            moment(said, now)
     assert [one.retired_at for one in await public_keys(db)] == [None]

@@ -3382,6 +3382,8 @@ export interface components {
       signer: components['schemas']['Ref'] | null;
       state: components['schemas']['DocumentState'];
       subject: components['schemas']['Ref'];
+      /** @default false */
+      untrusted: boolean;
       version: number;
       views: components['schemas']['DocumentView'][];
       /** Format: uuid */
@@ -3423,6 +3425,8 @@ export interface components {
       signer: components['schemas']['Ref'] | null;
       state: components['schemas']['DocumentState'];
       subject: components['schemas']['Ref'];
+      /** @default false */
+      untrusted: boolean;
       version: number;
     };
     /**
@@ -3770,6 +3774,8 @@ export interface components {
       signed_at: string;
       signer: components['schemas']['Ref'] | null;
       state: components['schemas']['DocumentState'];
+      /** @default false */
+      untrusted: boolean;
       version: number;
     };
     /**
@@ -4905,6 +4911,8 @@ export interface components {
       /** Format: date */
       signed_on: string;
       state: components['schemas']['DocumentState'];
+      /** @default false */
+      untrusted: boolean;
     };
     /**
      * ReceivedPage

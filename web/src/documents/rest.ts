@@ -12,6 +12,15 @@ export type Delivery = Schemas['Delivery'];
 export type Kind = Content['kind'];
 export type Audience = 'full' | 'school';
 
+/** The word for a state: of two that are true it is the one that warns. */
+export const wordOf = (one: Pick<DocumentSummary, 'state' | 'untrusted'>) =>
+  one.untrusted ? 'untrusted' : one.state;
+
+export const TONES: Partial<Record<ReturnType<typeof wordOf>, 'good' | 'danger'>> = {
+  signed: 'good',
+  untrusted: 'danger',
+};
+
 const at = (id: string) => ({ params: { path: { document_id: id } } });
 
 export const loadMine = (person: string, before?: string): Promise<Schemas['DocumentPage']> =>

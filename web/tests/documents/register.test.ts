@@ -30,6 +30,7 @@ const whole = (n: number) => ({
 const revoked = (n: number) => ({
   ...whole(n),
   state: 'revoked',
+  untrusted: false,
   ended_at: '2026-03-09T10:00:00Z',
 });
 const list = (documents: object[], more = false): Reply => ({ body: { documents, more } });
@@ -48,12 +49,13 @@ afterEach(() => vi.unstubAllGlobals());
 
 it('says whose a paper is only to who is about to revoke it', async () => {
   const sent = show({
-    [LIST]: list([issued(1), issued(2, { state: 'revoked' })]),
+    [LIST]: list([issued(1, { untrusted: true }), issued(2, { state: 'revoked' })]),
     [FIND]: { body: [whole(1)] },
     [`POST /api/v1/documents/${issued(1).id}/revoke`]: { body: revoked(1) },
   });
   const rows = await screen.findAllByRole('article');
   expect(rows).toHaveLength(2);
+  expect(within(rows[0]!).getByText('Not to be trusted')).toBeVisible();
   expect(document.body).not.toHaveTextContent('Алсу');
   expect(sent.map(({ path }) => path)).toEqual([`${HERE}/documents/issued`]);
   await userEvent.click(await button('2026-000001'));
