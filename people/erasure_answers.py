@@ -114,9 +114,14 @@ class BadAnswer(Refused):
 async def plan(
     db: AsyncSession, caller: Caller, organisation_id: UUID, person_id: UUID, now: datetime
 ) -> ErasurePlan:
-    """Say what erasing a person of the organisation would meet. Raises NotFound, Forbidden."""
+    """Say what erasing a person of the organisation would meet. Raises NotFound, Forbidden.
+
+    That others keep something says where else somebody may be treated: each look leaves a row.
+    """
     require_at(caller.actor, Act.ERASE_PERSON, organisation_id, now)
     person = await known_here(db, person_id, organisation_id, now)
+    thing = Thing(subject_id=person.id, organisation_id=organisation_id)
+    await audit.acted(db, caller.person_id, "erasure_looked_up", thing, now)
     keepers = await keepers_of(db, person.id, now)
     others = sum(one.organisation_id != organisation_id for one in keepers)
     waiting = await unwilling(db, person.id, organisation_id, now)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people.audit import AuditActs
 from people.erasure import ErasureReason, Erasures, NewErasure, NotErasable, erase
 from people.erasure_answers import (
     BadAnswer,
@@ -132,6 +133,8 @@ async def test_the_last_agreement_is_the_erasure(two: Two, now: datetime) -> Non
         1,
         0,
     )
+    looks = select(AuditActs.actor_id).where(AuditActs.act == "erasure_looked_up")
+    assert (await db.scalars(looks)).all() == [two.asker]
     request = await two.ask(now)
     assert (request.state, request.ours, request.keepers, request.agreed) == ("open", True, 1, 0)
     (seen,) = await list_requests(db, (await two.as_keeper(now)).actor, house.clinic, now)
