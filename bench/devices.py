@@ -23,8 +23,10 @@ from bench.harness import Row, at_least, at_most, percentile, report
 from devices.ecg.quality import Quality
 from devices.ecg.score import Score, match
 from devices.ecg.stream import EcgStream
+from devices.ecg_files import EcgRecording
+from devices.ecg_files.wfdb import read_beats, read_record
+from devices.ecg_files.wfdb_marks import Beats
 from devices.frames import HEAD_BYTES, StreamHeader, decode, encode, frame_of
-from devices.wfdb_files import Beats, Record, read_beats, read_record
 
 SAMPLE = Path(devices.__file__).parent / "samples" / "100_2min"
 TICK_S = 0.2
@@ -40,7 +42,7 @@ TICKED, TICKED_S = 6, 300
 Found = tuple[NDArray[np.int64], NDArray[np.int64]]  # beat, and samples pushed when it was told
 
 
-def header(record: Record, lead: int) -> StreamHeader:
+def header(record: EcgRecording, lead: int) -> StreamHeader:
     row = record.leads[lead]
     return StreamHeader(
         stream=UUID(int=1),
@@ -51,15 +53,15 @@ def header(record: Record, lead: int) -> StreamHeader:
     )
 
 
-def recordings() -> Iterator[tuple[Record, Beats]]:
+def recordings() -> Iterator[tuple[str, EcgRecording, Beats]]:
     data = os.environ.get("YANASHA_DATA", "")
     folder = Path(data) / "mitdb"
     paths = sorted(folder.glob("*.hea")) if data and folder.is_dir() else [SAMPLE]
     for path in paths:
-        yield read_record(path), read_beats(path)
+        yield path.stem, read_record(path), read_beats(path)
 
 
-def follow(record: Record, piece_s: float, seconds: float = float("inf")) -> Found:
+def follow(record: EcgRecording, piece_s: float, seconds: float = float("inf")) -> Found:
     """The recording (its first `seconds`) in pieces, as it comes from a device."""
     lead = record.lead("MLII")
     stream = EcgStream(header(record, lead))
@@ -78,11 +80,11 @@ def beats_rows() -> list[Row]:
     total = Score(0, 0, 0)
     worst = (1.0, "")
     count = 0
-    for record, beats in recordings():
+    for name, record, beats in recordings():
         found, _ = follow(record, piece_s=10)
         score = match(beats.samples, found, record.rate_hz, beats.flutter)
         total += score
-        worst = min(worst, (score.f1, record.name))
+        worst = min(worst, (score.f1, name))
         count += 1
     enough = "23 developers' records" if count > 1 else "sample only: YANASHA_DATA is not set"
     return [
@@ -97,7 +99,7 @@ def beats_rows() -> list[Row]:
 def pace_rows() -> list[Row]:
     delays: list[float] = []
     cpu = seconds = 0.0
-    every = [pair for pair in recordings() if not pair[1].flutter]
+    every = [(record, beats) for _, record, beats in recordings() if not beats.flutter]
     for record, beats in every[:: max(1, len(every) // TICKED)]:
         started = time.process_time()
         found, told = follow(record, TICK_S, TICKED_S)
@@ -115,7 +117,9 @@ def pace_rows() -> list[Row]:
     ]
 
 
-def mixed(record: Record, beats: Beats, noise: NDArray[np.float64], ratio_db: float) -> Record:
+def mixed(
+    record: EcgRecording, beats: Beats, noise: NDArray[np.float64], ratio_db: float
+) -> EcgRecording:
     """The record with noise in it as Moody 1984 sets its level, from five minutes on."""
     lead = record.lead("MLII")
     clean = record.samples[:, lead]
@@ -129,10 +133,10 @@ def mixed(record: Record, beats: Beats, noise: NDArray[np.float64], ratio_db: fl
     first, last = NOISE_FROM_S * second, NOISE_UNTIL_S * second
     part = np.resize(noise, last - first) * gain
     samples = np.clip(np.round(clean[first:last] + part), -32767, 32767).astype(np.int16)
-    return Record(record.name, record.rate_hz, (record.leads[lead],), samples[:, None])
+    return EcgRecording(record.rate_hz, (record.leads[lead],), samples[:, None])
 
 
-def judged(record: Record) -> tuple[float, float]:
+def judged(record: EcgRecording) -> tuple[float, float]:
     """Shares of the time, after settling, that are not good and that are without a rate."""
     stream = EcgStream(header(record, 0))
     half = round(record.rate_hz / 2)
@@ -152,7 +156,7 @@ def noise_rows() -> list[Row]:
     if not (data / "noise" / "noise.npz").is_file():
         return [Row("ecg.noise_records", 0, "noise/ of YANASHA_DATA is absent: not judged")]
     sounds = np.load(data / "noise" / "noise.npz")
-    chosen = [(r, b) for r, b in recordings() if r.name in NOISE_RECORDS]
+    chosen = [(r, b) for name, r, b in recordings() if name in NOISE_RECORDS]
     rows = [Row("ecg.noise_records", len(chosen), "records")]
     for kind, name in (("ma", "muscle"), ("em0", "motion")):
         noise = sounds[kind][:, 0].astype(np.float64)

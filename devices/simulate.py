@@ -31,13 +31,14 @@ from pathlib import Path
 from uuid import UUID
 
 from devices import household
+from devices.ecg_files import BadFile, EcgRecording
+from devices.ecg_files.wfdb import read_record
 from devices.frames import StreamHeader
 from devices.gatt.to_measurement import Refusal
 from devices.life import Person
 from devices.measurement import Kind, Measurement
 from devices.reading_sender import ReadingSender, at, from_csv, generated
 from devices.recorder import FRAME_S, DeviceRefused, EcgRecorder, device_socket
-from devices.wfdb_files import BadRecord, Record, read_record
 
 __all__ = [
     "DeviceRefused",
@@ -107,7 +108,7 @@ def lived(
     return sorted(readings, key=lambda one: one.taken_at), refused
 
 
-def stream_header(record: Record, lead: int, stream: UUID) -> StreamHeader:
+def stream_header(record: EcgRecording, lead: int, stream: UUID) -> StreamHeader:
     """How to read the samples of one lead of a recording."""
     row = record.leads[lead]
     return StreamHeader(
@@ -334,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except DeviceRefused as refused:
         print(f"the server refuses this device: {refused.code}", file=sys.stderr)  # noqa: T201
-    except (BadRecord, OSError, ValueError) as error:
+    except (BadFile, OSError, ValueError) as error:
         print(f"cannot play: {error}", file=sys.stderr)  # noqa: T201
     else:
         return 0

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from devices.bad_file import BadFile, Fault
 from devices.frames import MISSING
-from devices.wfdb_files import Lead
 
 __all__ = ["MISSING", "BadFile", "EcgRecording", "Fault", "Lead", "Mark"]
 
@@ -27,6 +26,15 @@ MIN_RATE_HZ, MAX_RATE_HZ = 1.0, 100_000.0
 MAX_GAIN: Final = 1e9
 COMMENT: Final = '"'  # WFDB's mark for a note of a person
 _WIDEST: Final = 32767
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One signal of a recording: mV = (adc - baseline) / gain_per_mv."""
+
+    name: str
+    gain_per_mv: float
+    baseline: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,6 +80,10 @@ class EcgRecording:
     def duration_s(self) -> float:
         """How long it is."""
         return len(self.samples) / self.rate_hz
+
+    def lead(self, name: str) -> int:
+        """Column of the lead with this name; the first when the recording has none of it."""
+        return next((at for at, lead in enumerate(self.leads) if lead.name == name), 0)
 
     def begun(self, zone: tzinfo) -> datetime | None:
         """When it began; a recorder without a zone is taken to have stood in this one."""

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from api.ecg_live import FORGOTTEN_S, EcgLive
 from api.live import FRAMES_KEPT, MESSAGES_KEPT, Close, Hint, Live, Tab, patient, visit
 from api.socket_messages import Vitals
+from devices.ecg_files.wfdb import read_record
 from devices.frames import EcgFrame, frame_of
 from devices.simulate import stream_header
-from devices.wfdb_files import read_record
 
 PERSON = UUID(int=7)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

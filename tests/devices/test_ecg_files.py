@@ -235,7 +235,7 @@ HEAD = b"r 1 250 4\nr.dat 16 200 16 0 0 0 0 I\n"
         (zipped({"r.hea": HEAD}), Fault.TRUNCATED),
         (zipped({"r.hea": HEAD, "r.dat": bytes(7)}), Fault.TRUNCATED),
         (zipped({"r.hea": HEAD, "r.dat": b"\1" + bytes(7)}), Fault.DAMAGED),
-        (zipped({"r.hea": b"r 1 250 4000000000\nr.dat 16\n", "r.dat": b""}), Fault.NO_ECG),
+        (zipped({"r.hea": b"r 1 250 4000000000\nr.dat 16\n", "r.dat": b""}), Fault.TOO_LARGE),
         (zipped({"r.hea": b"r 1 0 4\nr.dat 16\n", "r.dat": bytes(8)}), Fault.INCONSISTENT),
         (zipped({"r.hea": HEAD.replace(b"16 200", b"8 200"), "r.dat": bytes(8)}), Fault.NOT_READ),
         (zipped({"r.hea": HEAD, "r.dat": bytes(70 << 20)}), Fault.TOO_LARGE),

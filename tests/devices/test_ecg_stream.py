@@ -14,8 +14,8 @@ import devices
 from devices.ecg.quality import Quality, Reason
 from devices.ecg.score import match
 from devices.ecg.stream import Beat, EcgStream, EcgVitals
+from devices.ecg_files.wfdb import read_beats, read_record
 from devices.frames import MISSING, StreamHeader
-from devices.wfdb_files import read_beats, read_record
 
 SAMPLE = Path(devices.__file__).parent / "samples" / "100_2min"
 RECORD = read_record(SAMPLE)

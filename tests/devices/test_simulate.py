@@ -13,10 +13,10 @@ from device_peer import Ward, desk, ward
 
 import devices
 from devices.ecg.stream import EcgStream
+from devices.ecg_files.wfdb import read_record
 from devices.frames import MISSING, decode
 from devices.recorder import EcgRecorder
 from devices.simulate import Faults, main, play, stream_header
-from devices.wfdb_files import read_record
 
 SAMPLE = Path(devices.__file__).parent / "samples" / "100_2min"
 RECORD = read_record(SAMPLE)

@@ -1,4 +1,4 @@
-"""The reader of recordings, on the sample that comes with the product and on damaged copies."""
+"""WFDB records on the disk: the sample that comes with the product, and damaged copies."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import devices
-from devices.wfdb_files import BadRecord, read_beats, read_record
+from devices.ecg_files import BadFile, Fault
+from devices.ecg_files.model import MAX_SAMPLES
+from devices.ecg_files.wfdb import read_beats, read_record
 
 SAMPLES = Path(devices.__file__).parent / "samples"
 SAMPLE = SAMPLES / "100_2min"
@@ -28,7 +30,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_the_sample_is_two_minutes_of_two_leads_at_360_hz() -> None:
     record = read_record(SAMPLE)
-    assert (record.name, record.rate_hz, record.samples.shape) == ("100_2min", 360, (43200, 2))
+    assert (record.rate_hz, record.samples.shape) == (360, (43200, 2))
     assert [(lead.name, lead.gain_per_mv, lead.baseline) for lead in record.leads] == [
         ("MLII", 200, 1024),
         ("V5", 200, 1024),
@@ -63,7 +65,7 @@ def test_a_lead_is_found_by_name_else_it_is_the_first() -> None:
 def test_a_truncated_recording_is_refused(copy: Path) -> None:
     data = copy.with_suffix(".dat")
     data.write_bytes(data.read_bytes()[:-1])
-    with pytest.raises(BadRecord, match="shorter"):
+    with pytest.raises(BadFile, match="truncated: dat"):
         read_record(copy)
 
 
@@ -71,33 +73,56 @@ def test_a_recording_with_one_changed_bit_is_refused(copy: Path) -> None:
     data = bytearray(copy.with_suffix(".dat").read_bytes())
     data[1000] ^= 1
     copy.with_suffix(".dat").write_bytes(data)
-    with pytest.raises(BadRecord, match="checksum"):
+    with pytest.raises(BadFile, match="damaged: checksum"):
         read_record(copy)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "reason"),
+    ("old", "new", "code", "where"),
     [
-        ("995 -3226", "996 -3226", "first sample"),
-        ("100_2min 2 360", "100_2min 3 360", "without signals"),
-        ("100_2min 2 360", "100_2min/4 2 360", "multi-segment"),
-        ("100_2min 2 360", "100_2min two 360", "not a header"),
-        ("100_2min 2 360", "100_2min 2 0", "rate"),
-        ("100_2min.dat 212 200 11 1024 995", "100_2min.dat 212x4 200 11 1024 995", "not read"),
-        ("100_2min.dat 212 200 11 1024 995", "../x.dat 212 200 11 1024 995", "outside"),
-        ("100_2min.dat 212 200 11 1024 995", "100_2min.dat 16 200 11 1024 995", "several"),
+        ("995 -3226", "996 -3226", Fault.DAMAGED, "first sample"),
+        ("100_2min 2 360", "100_2min 3 360", Fault.TRUNCATED, "hea"),
+        ("100_2min 2 360", "100_2min/4 2 360", Fault.NOT_READ, "segments"),
+        ("100_2min 2 360", "100_2min two 360", Fault.DAMAGED, "hea"),
+        ("100_2min 2 360", "100_2min 2 0", Fault.INCONSISTENT, "rate"),
+        ("360 43200", "360 -43200", Fault.NO_ECG, "hea"),
+        ("360 43200", "360 43200000", Fault.TOO_LARGE, "hea"),
+        (
+            "100_2min.dat 212 200 11 1024 995",
+            "x.dat 212x4 200 11 1024 995",
+            Fault.NOT_READ,
+            "format",
+        ),
+        (
+            "100_2min.dat 212 200 11 1024 995",
+            "../x.dat 212 200 11 1024 995",
+            Fault.NOT_READ,
+            "file",
+        ),
+        (
+            "100_2min.dat 212 200 11 1024 995",
+            "100_2min.dat 16 200 11 1024 995",
+            Fault.NOT_READ,
+            "format",
+        ),
+        ("dat 212", "dat 8", Fault.NOT_READ, "format"),
     ],
 )
-def test_a_header_that_does_not_fit_is_refused(copy: Path, old: str, new: str, reason: str) -> None:
+def test_a_header_that_does_not_fit_is_refused(
+    copy: Path, old: str, new: str, code: Fault, where: str
+) -> None:
     edit(copy.with_suffix(".hea"), old, new)
-    with pytest.raises(BadRecord, match=reason):
+    with pytest.raises(BadFile) as bad:
         read_record(copy)
+    assert (bad.value.code, bad.value.where) == (code, where)
 
 
-def test_an_unknown_format_is_refused(copy: Path) -> None:
-    edit(copy.with_suffix(".hea"), "dat 212", "dat 80")
-    with pytest.raises(BadRecord, match="format 80"):
-        read_record(copy)
+def test_a_header_without_a_length_takes_no_more_than_a_recording_may_hold(tmp_path: Path) -> None:
+    (tmp_path / "r.hea").write_text("r 1 250\nr.dat 80\n")
+    (tmp_path / "r.dat").write_bytes(bytes(MAX_SAMPLES + 1))
+    with pytest.raises(BadFile) as bad:
+        read_record(tmp_path / "r")
+    assert bad.value.code is Fault.TOO_LARGE
 
 
 def test_format_16_is_read_with_its_own_baseline_and_unit(tmp_path: Path) -> None:
@@ -142,5 +167,5 @@ def test_marks_that_are_no_beats_are_left_out_and_long_gaps_are_followed(tmp_pat
 def test_annotations_cut_short_are_refused(copy: Path) -> None:
     marks = copy.with_suffix(".atr")
     marks.write_bytes(marks.read_bytes()[:-2])
-    with pytest.raises(BadRecord, match="middle"):
+    with pytest.raises(BadFile, match="truncated: atr"):
         read_beats(copy)

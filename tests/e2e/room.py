@@ -14,7 +14,7 @@ from house import ROOT, House, wait_for
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from devices.wfdb_files import read_record
+from devices.ecg_files.wfdb import read_record
 
 SAMPLE = ROOT / "devices" / "samples" / "100_2min"
 LOCALES = {"ru": "ru-RU", "tt": "tt-RU", "en": "en-GB"}
