@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from people import files, lost_files
@@ -18,7 +18,7 @@ from people.holds import LegalHolds
 from people.kept_files import kept_files
 from people.notices import Notices
 from people.refused import Forbidden, NotFound
-from storage.data_keys import destroy, key_of
+from storage.data_keys import DataKeys, destroy, key_of
 from storage.engine import new_id
 from storage.file_checks import Judged, Kind
 from storage.jobs import Work
@@ -235,6 +235,16 @@ async def test_what_is_read_back_is_what_was_handed_in_or_nothing(
     row.sealed_digest = None  # of before there were any
     await put_sealed(objects, whole.object_key, b"9876543210", key, whole.about)
     assert await _read(objects, files.found(row, key)) == b"9876543210"
+
+
+async def test_a_file_whose_key_is_missing_is_not_taken_for_one_of_somebody_erased(
+    kept: Kept, house: House, objects: Objects, db: AsyncSession, now: datetime
+) -> None:
+    """A drill that leaves it out passes while nobody can open it."""
+    await db.execute(delete(DataKeys).where(DataKeys.owner == house.patient))
+    assert [one async for one in kept_files(db, objects)] == [(kept.id, False)]
+    await destroy(db, house.patient, now)
+    assert [one async for one in kept_files(db, objects)] == []
 
 
 async def _read(objects: Objects, found: files.FoundFile, length: int | None = None) -> bytes:
