@@ -306,7 +306,8 @@ async def hand_in(  # noqa: PLR0917 - who, where, what came and what is kept of 
         received=new.received,
         size=stored.size,
         preview_size=stored.preview_size,
-        sealed_digest=_sealed_digest(stored, data_key, new.id),
+        sealed_digest=stored.digest
+        and data_key.seal(stored.digest, row("files", "digest", new.id)),
         at=now,
     )
     db.add(made)
@@ -371,12 +372,6 @@ def _digest(judged: Judged) -> bytes:
             with path.open("rb") as file:
                 digest += hashlib.file_digest(file, "sha256").digest()
     return digest
-
-
-def _sealed_digest(stored: Stored, data_key: DataKey, file_id: UUID) -> bytes | None:
-    if stored.digest is None:
-        return None
-    return data_key.seal(stored.digest, row("files", "digest", file_id))
 
 
 def _sha256(file: Files, data_key: DataKey, part: str) -> bytes | None:
