@@ -14,7 +14,7 @@ from api import runner
 from devices.measurement import Kind as MeasurementKind
 from devices.measurement import Measurement
 from people import erasing as erasing_people
-from people import files, lost_files
+from people import files, health_retention, lost_files
 from people.audit import WRITE_PATH, AuditActs
 from people.document_checks import CheckState, check_line
 from people.document_contents import Conclusion
@@ -238,6 +238,24 @@ async def test_a_reading_that_no_day_has_counted_keeps_the_record(  # noqa: PLR0
     await forget_record(jobs(late), house.patient)
     assert await left(db) == there
     assert (await db.get_one(Documents, record)).state == "signed"
+
+
+async def test_whoever_is_kept_in_the_end_stands_in_nobodys_way(
+    db: AsyncSession, house: House, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one night's number of them would be found every night, and nobody else."""
+    monkeypatch.setattr(health_retention, "_AT_ONCE", 1)
+    people = {house.patient, house.other_patient}
+    pulse = {"kind": "pulse", "name": "pulse", "since": now - timedelta(days=9999)}
+    sums = {"n": 1, "low": 70, "high": 70, "total": 70}
+    db.add_all(ReadingDays(person_id=one, **pulse, **sums) for one in people)
+    await db.execute(update(Visits).values(patient_id=house.administrator))
+    await db.flush()
+    found = set[UUID]()
+    for days in range(40):  # by chance never: 2^-39
+        at = now + timedelta(days=days)
+        found |= set(await over(db, before(at, YEARS), at))
+    assert found == people
 
 
 def test_years_are_counted_by_the_calendar(now: datetime) -> None:
