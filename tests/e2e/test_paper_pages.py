@@ -1,4 +1,4 @@
-"""Papers on other people's desks, and readings as a chart: the school's office, the register, a photo of a code."""
+"""Papers on other people's desks, and readings of a file as a chart: the school's office, the register, a photo of a code."""
 
 import io
 import re
@@ -17,14 +17,6 @@ from words import sentence
 from people.demo import CLINIC_7, demo_id
 
 pytestmark = pytest.mark.browser
-
-SEND = """
-readings => Promise.all(readings.map(reading => fetch('/api/v1/my/readings', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(reading),
-}).then(answer => answer.status)))
-"""
 
 
 def opened(guest: Guest, *names: str) -> Page:
@@ -110,25 +102,30 @@ def test_a_certificate_is_taken_by_the_school_verified_by_camera_and_photo_and_r
         assert [one.errors for one in people] == [[], [], []]
 
 
-def test_readings_of_a_month_are_a_chart_read_by_eye_keys_and_table(
+def test_readings_of_a_file_are_a_chart_read_by_eye_keys_and_table(
     browser: Browser, house: House
 ) -> None:
-    """A day without a reading is a hole; the year is asked for with one press; it looks right."""
+    """Looked at, then stored; a day without one is a hole; a year is one press; it looks right."""
     with Guest(browser, house, str(demo_id("patient.maria"))) as patient:
         patient.sign_in()
         patient.speak("en")
         noon = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        readings = [
-            {
-                "kind": "blood_pressure",
-                "sequence": 1000 + day,
-                "taken_at": (noon - timedelta(days=day)).isoformat(),
-                "unit": "mmHg",
-                "values": {"systolic": 118 + 3 * day, "diastolic": 76 + day, "pulse": 66},
-            }
+        table = "Дата;Время;Верхнее, мм рт. ст.;Нижнее, мм рт. ст.;Пульс\n" + "".join(
+            f"{noon - timedelta(days=day):%d.%m.%Y;%H:%M};{118 + 3 * day};{76 + day};66\n"
             for day in (1, 2, 3, 6, 9, 10)
-        ]
-        assert set(patient.page.evaluate(SEND, readings)) <= {200, 201}
+        )
+        page = opened(patient, "imports")
+        broken = f"{table}{noon:%d.%m.%Y;%H:%M};so-so;80;66\n".encode()
+        chosen = {"name": "давление.csv", "mimeType": "text/csv", "buffer": broken}
+        page.locator("input[type=file]").set_input_files(chosen)  # type: ignore[arg-type]
+        store = page.get_by_role("button", name=sentence("en", "imports.store", count=6))
+        expect(store).to_be_visible(timeout=15_000)
+        expect(page.get_by_text("121/77 mmHg, pulse 66")).to_be_visible()
+        expect(page.get_by_text(sentence("en", "imports.why_number_unreadable"))).to_be_visible()
+        looks_right(page, "a file of readings")
+        store.click()
+        done = sentence("en", "imports.done", stored=6, repeated=0)
+        expect(page.get_by_role("main").get_by_text(done)).to_be_visible(timeout=15_000)
         page = opened(patient, "records", patient.person["id"])
         chart = page.get_by_test_id("chart")
         chart.locator("select").select_option("blood_pressure")
