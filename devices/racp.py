@@ -24,6 +24,8 @@ from devices.gatt.payload import BadPayload
 
 NEWEST_SEQUENCE = 0xFFFF
 _BY_SEQUENCE = 1
+# So many steps as long as the first one are an interval and no holes.
+_AS_LONG = 3
 _COUNTS = {1: "<B", 2: "<H", 4: "<I"}
 
 
@@ -221,6 +223,7 @@ class Racp:
         # The shortest step between records so far, and the record before the first longer one.
         self._step: int | None = None
         self._before_hole: int | None = None
+        self._unsure = 0
         self._in_order = True
         self._whole = False
 
@@ -264,8 +267,16 @@ class Racp:
             # Not the oldest first, or an earlier step was a hole: before the end none is behind us.
             self._in_order = False
             self.resume_from = self._asked_from
-        elif self._step is not None and step > self._step and self._before_hole is None:
-            self._before_hole = before
+        elif self._step is None:
+            # The first step tells nothing yet: a hole, unless the next ones are as long.
+            self._unsure = _AS_LONG if step > 1 else 0
+            self._before_hole = before if step > 1 else None
+        elif step > self._step:
+            self._unsure = 0
+            self._before_hole = before if self._before_hole is None else self._before_hole
+        elif self._unsure:
+            self._unsure -= 1
+            self._before_hole = self._before_hole if self._unsure else None
         if step > 0:
             self._step = min(step, self._step or step)
 
@@ -382,5 +393,6 @@ class Racp:
         self._newest = None
         self._step = None
         self._before_hole = None
+        self._unsure = 0
         self._in_order = True
         self._whole = False

@@ -14,8 +14,6 @@ from devices.racp import (
     encode_reply,
 )
 
-_DELETE = 2
-
 
 class Answer(msgspec.Struct, frozen=True):
     """What follows a write: records to notify one by one, then the indication."""

@@ -11,6 +11,8 @@ const [REPORT, ABORT, COUNT] = [1, 3, 4] as const;
 const [COUNT_REPLY, RESPONSE] = [5, 6] as const;
 const [ALL, FROM, LAST] = [1, 3, 6] as const;
 const [SUCCESS, NONE_FOUND, NOT_COMPLETED] = [1, 6, 8] as const;
+/** So many steps as long as the first one are an interval and no holes. */
+const AS_LONG = 3;
 /** Operator or operand invalid or not supported. */
 const NOT_THIS_WAY: readonly number[] = [3, 4, 5, 9];
 
@@ -63,6 +65,7 @@ export class Racp {
   /** The shortest step between records so far, and the record before the first longer one. */
   #step: number | null = null;
   #beforeHole: number | null = null;
+  #unsure = 0;
   #inOrder = true;
   #whole = false;
 
@@ -114,8 +117,16 @@ export class Racp {
       // Not the oldest first, or an earlier step was a hole: before the end none is behind us.
       this.#inOrder = false;
       this.resumeFrom = this.#askedFrom;
-    } else if (this.#step !== null && step > this.#step) {
+    } else if (this.#step === null) {
+      // The first step tells nothing yet: a hole, unless the next ones are as long.
+      this.#unsure = step > 1 ? AS_LONG : 0;
+      this.#beforeHole = step > 1 ? before : null;
+    } else if (step > this.#step) {
+      this.#unsure = 0;
       this.#beforeHole ??= before;
+    } else if (this.#unsure > 0) {
+      this.#unsure -= 1;
+      if (this.#unsure === 0) this.#beforeHole = null;
     }
     if (step > 0) this.#step = Math.min(step, this.#step ?? step);
   }
@@ -246,6 +257,7 @@ export class Racp {
     this.#newest = null;
     this.#step = null;
     this.#beforeHole = null;
+    this.#unsure = 0;
     this.#inOrder = true;
     this.#whole = false;
   }
