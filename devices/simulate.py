@@ -322,8 +322,9 @@ async def _send_days(sender: ReadingSender, options: argparse.Namespace) -> None
         print(f"refused: characteristic {one.characteristic:04X}: {one.reason}", file=sys.stderr)  # noqa: T201
     sender.queue(*readings)
     await sender.flush()
+    taken = len(readings) - len(sender.refused)
     _print_refused(sender)
-    print(f"stored {len(readings)} readings of {options.days} days")  # noqa: T201
+    print(f"stored {taken} readings of {options.days} days")  # noqa: T201
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,8 +27,7 @@ import msgspec
 READY: Final = "ready"
 NICE: Final = 10  # a lesson or a visit runs beside it
 _END_S: Final = 5.0
-# A child takes a core and much memory: at most half of the cores are theirs, and never more than 2.
-_places = anyio.CapacityLimiter(max(1, min(2, len(os.sched_getaffinity(0)) // 2)))
+_places: dict[str, anyio.CapacityLimiter] = {}
 _idle: dict[str, list["_Server"]] = {}
 
 
@@ -40,13 +39,22 @@ class ChildLate(Exception):  # noqa: N818 - a fact about our house, as far as an
     """Its time was up before its share of the processor was used: the house has too much to do."""
 
 
+def places_of(module: str) -> anyio.CapacityLimiter:
+    """How many of a program run at once: each takes a core and much memory, so half of the cores.
+
+    One program waits for no other: reading a year of a watch takes minutes, a picture a moment.
+    """
+    most = max(1, min(2, len(os.sched_getaffinity(0)) // 2))
+    return _places.setdefault(module, anyio.CapacityLimiter(most))
+
+
 async def run(module: str, *arguments: str, folder: Path, wall_s: float) -> int:
     """Run `python -I -m module arguments` to its end in `folder`; give its exit code.
 
     Killed when the time is up. The child is gone when this returns or is cancelled. Raises
     ChildAway.
     """
-    async with _places:
+    async with places_of(module):
         code = await _ended(module, arguments, folder, wall_s)
     return await _code(module, code, folder)
 
@@ -56,7 +64,7 @@ async def run_forked(module: str, *arguments: str, folder: Path, wall_s: float) 
 
     Its limit of processor time has to be well below `wall_s`. Raises ChildAway, ChildLate.
     """
-    async with _places:
+    async with places_of(module):
         code = await _forked(module, arguments, folder, wall_s)
     return await _code(module, code, folder)
 

@@ -25,6 +25,8 @@ from storage.limited_child import READY
 FOUND: Final = "found"
 MAX_READINGS: Final = 20_000
 MAX_REFUSED: Final = 200
+# A file may begin with years that are too old: every reason has its share.
+MAX_OF_REASON: Final = 50
 MAX_FOUND_BYTES: Final = 16 << 20
 LIMITS: Final = Limits(cpu_s=120, memory_bytes=768 << 20, file_bytes=MAX_FOUND_BYTES)
 
@@ -70,6 +72,7 @@ class _Sieve:
         self._seen: set[int] = set()
         self._count: Counter[Kind] = Counter()
         self._times: dict[Kind, tuple[datetime, datetime]] = {}
+        self._reasons: Counter[str] = Counter()
         self.refused: list[FileRow] = []
         self.refused_total = 0
 
@@ -100,7 +103,8 @@ class _Sieve:
 
     def _refuse(self, row: FileRow, count: int) -> None:
         self.refused_total += count
-        if len(self.refused) < MAX_REFUSED:
+        self._reasons[row.code] += 1
+        if self._reasons[row.code] <= MAX_OF_REASON and len(self.refused) < MAX_REFUSED:
             self.refused.append(row)
 
     def found(self, form: str, header: list[str], columns: list[Column]) -> Found:

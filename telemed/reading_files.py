@@ -25,6 +25,7 @@ from people.device_tokens import FILE, hand_of
 from people.policy import Act, Actor, Thing, require
 from people.refused import FieldError, Refused
 from storage import limited_child
+from storage.ingest import Busy
 from storage.limited_child import plain_file
 from telemed.file_child import FOUND, MAX_FOUND_BYTES, Asked, Found, KindFound
 from telemed.readings import Incoming
@@ -120,12 +121,18 @@ def require_own(actor: Actor, person_id: UUID, now: datetime) -> None:
 async def look(
     file: Path, folder: Path, options: Options, kinds: list[Kind] | None, now: datetime
 ) -> Found:
-    """Read a file in a confined child; `folder` is the caller's. Raises ReadingsFileRefused."""
+    """Read a file in a confined child; `folder` is the caller's.
+
+    Raises ReadingsFileRefused, and Busy when the house has no time for it.
+    """
     asked = msgspec.json.encode(Asked(options, kinds, now)).decode()
     arguments = (str(file), str(folder), asked)
-    code = await limited_child.run_forked(
-        "telemed.file_child", *arguments, folder=folder, wall_s=WALL_S
-    )
+    try:
+        code = await limited_child.run_forked(
+            "telemed.file_child", *arguments, folder=folder, wall_s=WALL_S
+        )
+    except limited_child.ChildLate as late:
+        raise Busy from late
     if code < 0:  # its time was up
         raise ReadingsFileRefused(Fault.TOO_LARGE)
     if code != 0:

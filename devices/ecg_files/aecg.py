@@ -31,7 +31,7 @@ _PER_MV: Final = {"mv": 1.0, "uv": 1000.0, "nv": 1e6, "v": 0.001}
 _SECONDS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _LEAD: Final = "MDC_ECG_LEAD_"
 _NAMES: Final = {"AVR": "aVR", "AVL": "aVL", "AVF": "aVF"}
-_AT = re.compile(r"(\d{8})(\d{6})?(\.\d{1,6})?([+-]\d{4})?")
+_AT = re.compile(r"(\d{8})(\d{6})(\.\d{1,6})?([+-]\d{4})?")
 
 
 @dataclass
@@ -159,9 +159,9 @@ def _unit(known: dict[str, float], unit: str, where: str) -> float:
 
 def _started(head: str) -> datetime | None:
     match = _AT.fullmatch(head.strip())
-    if match is None:
+    if match is None:  # a day alone is no moment
         return None
-    text = match[1] + (match[2] or "000000") + (match[3] or ".0") + (match[4] or "")
+    text = match[1] + match[2] + (match[3] or ".0") + (match[4] or "")
     try:
         return datetime.strptime(text, "%Y%m%d%H%M%S.%f" + ("%z" if match[4] else ""))  # noqa: DTZ007
     except ValueError as error:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.ecg_files.model import BadFile, EcgRecording, Fault, from_counts
+from devices.ecg_files.model import MAX_LEADS, BadFile, EcgRecording, Fault, from_counts
 
 _HEAD, _SECTION = 6, 16
 _POINTER = struct.Struct("<HII")
@@ -126,6 +126,8 @@ def _started(tags: bytes) -> datetime | None:
 def _leads(section: bytes) -> tuple[list[str], int]:
     """Names of the leads and the samples of each."""
     number, flags = section[0], section[1]
+    if number > MAX_LEADS:
+        raise BadFile(Fault.TOO_LARGE, "leads")
     if flags & 1:
         raise BadFile(Fault.NOT_READ, "reference beat")
     rows = [struct.unpack_from("<IIB", section, 2 + 9 * at) for at in range(number)]

@@ -147,7 +147,7 @@ def _time(text: str) -> datetime | None:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return None if "_" in text else float(text)
     except ValueError:
         return None
 

@@ -21,6 +21,7 @@ from devices.reading_files.rows import (
     NUMBER_UNREADABLE,
     TIME_MISSING,
     TIME_UNREADABLE,
+    TOO_MANY_FIELDS,
     FileRow,
     measured,
     refused,
@@ -56,6 +57,12 @@ _WORDS: Final = tuple(
         (r"temperature|\btemp\b|температур", "temperature.temperature"),
         (r"weight|\bвес\b|масса тела|авырлык", "weight.weight"),
     )
+)
+# Headers with these words hold something else than what their other words say.
+_OTHER: Final = re.compile(
+    r"variab|вариаб|pulse ?(?:pressure|wave)|пульсов|irregular|аритм|target|goal|целев|цель"
+    r"|room|ambient|battery|комнат|батаре",
+    re.IGNORECASE,
 )
 _UNITS: Final = tuple(
     (re.compile(words, re.IGNORECASE), unit)
@@ -106,7 +113,8 @@ def guess(header: list[str]) -> list[Column]:
     """What the columns hold by their words; each role is given once, to the first that fits."""
     roles: list[str] = []
     for name in header:
-        role = next((role for words, role in _WORDS if words.search(name.strip())), "")
+        found = (role for words, role in _WORDS if words.search(name.strip()))
+        role = "" if _OTHER.search(name) else next(found, "")
         roles.append("" if role in roles else role)
     if DATE in roles and CLOCK not in roles:
         roles[roles.index(DATE)] = TIME  # both in one, as it turns out
@@ -153,6 +161,10 @@ def read(
     if day_first is None:
         day_first = _day_first(lines, columns)
     for place, line in lines:
+        if len(line) > len(header):
+            # A comma within a number: what stands in which column is not known any more.
+            yield refused(place, TOO_MANY_FIELDS)
+            continue
         yield from _rows(place, line, columns, zone, day_first=day_first)
 
 

@@ -1,5 +1,6 @@
 """Which kind of file it is, and the one door through which all of them are read."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -97,7 +98,9 @@ def _apple(data: BinaryIO, *, zipped: bool) -> Iterator[FileRow]:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
+        ValueError,  # names in no alphabet
         OSError,
         NotImplementedError,
         RuntimeError,  # a password

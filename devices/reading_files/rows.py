@@ -15,6 +15,7 @@ DATE_AMBIGUOUS: Final = "date_ambiguous"
 NUMBER_UNREADABLE: Final = "number_unreadable"
 KIND_UNKNOWN: Final = "kind_unknown"
 PAIR_MISSING: Final = "pair_missing"
+TOO_MANY_FIELDS: Final = "too_many_fields"
 
 
 class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -167,6 +167,13 @@ def test_an_annotated_ecg_is_read_without_its_derived_beat() -> None:
     assert found.started_at == datetime(2026, 3, 1, 8, 30, 0, 250000, tzinfo=MOSCOW)
 
 
+def test_a_day_without_an_hour_is_no_start() -> None:
+    whole = aecg(wave(60, 2))
+    day = whole.replace(b'value="20260301083000.250+0300"', b'value="20260301"')
+    assert day != whole
+    assert of(day).started_at is None
+
+
 def test_apples_csv_is_read_in_the_language_of_the_telephone() -> None:
     found = of(APPLE.encode())
     assert (found.rate_hz, found.leads[0].name) == (512.4, "I")

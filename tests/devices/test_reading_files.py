@@ -98,6 +98,27 @@ def test_a_date_is_never_guessed(
             assert wanted is None or row.measurement.taken_at == wanted
 
 
+def test_a_comma_within_a_number_never_cuts_it_short() -> None:
+    text = 'timestamp,glucose (mmol/L)\n2026-03-01 08:30,5,6\n2026-03-01 09:30,"5,6"\n'
+    cut, quoted = rows(text)
+    assert (cut.place, cut.code, cut.measurement) == (2, "too_many_fields", None)
+    assert quoted.measurement is not None
+    assert quoted.measurement.values == {"glucose": 5.6}
+
+
+def test_a_header_that_only_sounds_like_a_value_is_left_alone() -> None:
+    for name in (
+        "Pulse pressure (mmHg)",
+        "Пульсовое давление",
+        "Heart rate variability (ms)",
+        "Irregular pulse",
+        "Target weight (kg)",
+        "Целевой вес, кг",
+        "Room temperature (C)",
+    ):
+        assert guess([name]) == [Column()]
+
+
 def test_columns_may_be_said_instead_of_guessed() -> None:
     columns = [Column("time"), Column("glucose.glucose", "mg/dL"), Column()]
     text = "a,b,c\n2026-03-01 08:30,100,x\n"
