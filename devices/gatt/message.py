@@ -97,3 +97,9 @@ def local_of(time: DeviceTime | None) -> datetime | None:
 def another(message: Message, user: int | None) -> bool:
     """A reading of another user of a shared device; one without a user is everybody's."""
     return message.user is not None and user not in {None, UNKNOWN_USER, message.user}
+
+
+def of_nobody(message: Message, user: int | None) -> set[DeviceFlag]:
+    """The doubt of a reading whose user the device does not know, where one user's are wanted."""
+    guest = message.user is not None and user == UNKNOWN_USER
+    return {DeviceFlag.QUESTIONABLE} if guest else set()

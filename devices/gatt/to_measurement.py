@@ -22,7 +22,16 @@ from devices.gatt import (
 )
 from devices.gatt.doubts import MEALS, MEASURING, METER, NEVER, OFF, PROBE, SENSOR, named
 from devices.gatt.floats import Special
-from devices.gatt.message import Message, Outcome, Refusal, Why, another, failed, local_of
+from devices.gatt.message import (
+    Message,
+    Outcome,
+    Refusal,
+    Why,
+    another,
+    failed,
+    local_of,
+    of_nobody,
+)
 from devices.gatt.models import Model
 from devices.gatt.payload import BadPayload
 from devices.measurement import DeviceFlag, Kind, Measurement, NoReading
@@ -104,8 +113,9 @@ def _pressure(message: Message) -> Outcome:
         values["mean"] = said.mean
     if said.pulse is not None and not isinstance(said.pulse, Special) and said.pulse > 0:
         values["pulse"] = said.pulse
+    flags = {*said.flags, *of_nobody(message, said.user)}
     local = local_of(said.taken_at)
-    return [message.reading(Kind.BLOOD_PRESSURE, said.unit, values, set(said.flags), local=local)]
+    return [message.reading(Kind.BLOOD_PRESSURE, said.unit, values, flags, local=local)]
 
 
 # The unit the meter shows, and by how many places its SFLOAT is away from it.
@@ -243,7 +253,8 @@ def _weight(message: Message) -> Outcome:
     if said.weight is None:
         return [message.refuse(NoReading.MEASUREMENT_FAILED)]
     local = local_of(said.taken_at)
-    return [message.reading(Kind.WEIGHT, said.unit, {"weight": said.weight}, set(), local=local)]
+    flags, values = of_nobody(message, said.user), {"weight": said.weight}
+    return [message.reading(Kind.WEIGHT, said.unit, values, flags, local=local)]
 
 
 def _interim(message: Message) -> Outcome:

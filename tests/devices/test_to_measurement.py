@@ -115,9 +115,15 @@ def test_a_cuff_without_mean_or_pulse_still_measured_the_pressure() -> None:
 def test_another_user_of_a_shared_cuff_is_another_person() -> None:
     assert why(0x2A35, cuff(user=2), user=1) == "other_user"
     assert one(0x2A35, cuff(user=1), user=1)
-    assert one(0x2A35, cuff(user=255), user=1)
     assert one(0x2A35, cuff(), user=1)
     assert one(0x2A35, cuff(user=2))
+
+
+def test_a_reading_of_nobody_the_device_knows_is_doubted_where_one_user_s_are_wanted() -> None:
+    guest = weight.encode(weight.Weight(65.0, user=255, taken_at=LOCAL))
+    for characteristic, data in ((0x2A35, cuff(user=255)), (0x2A9D, guest)):
+        assert flags(one(characteristic, data, user=1)) == {"questionable"}
+        assert flags(one(characteristic, data)) == set()
 
 
 def test_a_pressure_on_the_way_up_is_no_reading() -> None:

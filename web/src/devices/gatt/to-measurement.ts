@@ -123,6 +123,10 @@ const named = (bits: number, table: Table): string[] =>
 const another = ({ user: wanted }: Message, user: number | null): boolean =>
   wanted !== undefined && wanted !== null && ![null, pressure.UNKNOWN_USER, wanted].includes(user);
 
+/** The doubt of a reading whose user the device does not know, where one user's are wanted. */
+const ofNobody = ({ user: wanted }: Message, user: number | null): string[] =>
+  (wanted ?? null) !== null && user === pressure.UNKNOWN_USER ? ['questionable'] : [];
+
 const positive = (value: Numeric | null): value is number =>
   value !== null && !isSpecial(value) && value > 0;
 
@@ -136,7 +140,7 @@ function bloodPressure(message: Message): Outcome[] {
   if (positive(said.mean)) values.mean = said.mean;
   if (positive(said.pulse)) values.pulse = said.pulse;
   const { unit, user } = said;
-  const flags = pressure.flagsOf(said.status ?? 0);
+  const flags = [...pressure.flagsOf(said.status ?? 0), ...ofNobody(message, user)];
   const local = localOf(said.taken_at);
   return [given(message, { kind: 'blood_pressure', unit, values, flags, local, user })];
 }
@@ -325,7 +329,9 @@ function weight(message: Message): Outcome[] {
   if (said.weight === null) return [refuse('measurement_failed')];
   const { unit, user } = said;
   const local = localOf(said.taken_at);
-  return [given(message, { kind: 'weight', unit, values: { weight: said.weight }, local, user })];
+  const values = { weight: said.weight };
+  const flags = ofNobody(message, user);
+  return [given(message, { kind: 'weight', unit, values, flags, local, user })];
 }
 
 const DECODERS: Readonly<Record<number, (message: Message) => Outcome[]>> = {
