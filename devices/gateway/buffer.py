@@ -32,6 +32,8 @@ MOST_WAITING = 100_000
 # Stored readings are kept so long, for whoever wants to see what became of them.
 KEEP_STORED = timedelta(days=30)
 OTHER_USER = "other_user"
+# A meter that counts anew from a clock set anew: the number it gives has been another reading's.
+NUMBER_USED = "number_used"
 # Payloads that are no readings, and readings the server refused: the newest of each device.
 MOST_DOUBTS = 500
 MOST_REFUSED = 10_000
@@ -234,20 +236,20 @@ class Buffer:
     ) -> int:
         """Put readings in the place of a message, or keep it with why it is none.
 
-        One that is there already (its sequence is) changes nothing. Gives how many were new.
+        One that is there already (its sequence is) changes nothing; with other values it is a
+        doubt. Gives how many were new.
         """
-        at = text(message.heard.received_at)
+        at, new = text(message.heard.received_at), 0
         with self._changing():
-            before = self._db.total_changes
-            self._db.executemany(
-                "INSERT INTO readings (device_id, sequence, body, state, changed_at) "
-                "VALUES (?, ?, ?, 'here', ?) ON CONFLICT (device_id, sequence) DO NOTHING",
-                [
-                    (message.device_id, one.sequence, msgspec.json.encode(one), at)
-                    for one in readings
-                ],
-            )
-            new = self._db.total_changes - before
+            for one in readings:
+                added = self._db.execute(
+                    "INSERT INTO readings (device_id, sequence, body, state, changed_at) "
+                    "VALUES (?, ?, ?, 'here', ?) ON CONFLICT (device_id, sequence) DO NOTHING",
+                    (message.device_id, one.sequence, msgspec.json.encode(one), at),
+                ).rowcount
+                new += added
+                if not added and not self._same_values(message.device_id, one):
+                    doubts = [*doubts, NUMBER_USED]
             if doubts:
                 # Of somebody else's measurement nothing is kept but that there was one.
                 self._db.execute(
@@ -262,6 +264,15 @@ class Buffer:
             else:
                 self._db.execute("DELETE FROM messages WHERE id = ?", (message.id,))
         return new
+
+    def _same_values(self, device_id: int, one: Measurement) -> bool:
+        """Whether the reading that has this number says the same; its time may be repaired anew."""
+        (body,) = self._db.execute(
+            "SELECT body FROM readings WHERE device_id = ? AND sequence = ?",
+            (device_id, one.sequence),
+        ).fetchone()
+        there = msgspec.json.decode(body, type=Measurement)
+        return (there.kind, there.unit, there.values) == (one.kind, one.unit, one.values)
 
     def progress(self, device_id: int, download: str) -> int | None:
         """The last record of a download that is here for good; None: none yet."""

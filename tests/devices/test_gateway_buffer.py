@@ -138,6 +138,13 @@ def test_a_record_downloaded_twice_is_one_reading(buffer: Buffer) -> None:
     assert counted(buffer) == (3, 0, 0)
 
 
+def test_another_reading_under_a_used_number_is_a_doubt_and_not_silence(buffer: Buffer) -> None:
+    take(buffer, pressure(1), pressure(2))
+    assert take(buffer, pressure(1), pressure(2, systolic=150), pressure(3)) == 1
+    assert buffer.counts(1).doubts == {"number_used": 1}
+    assert buffer.waiting(1, 10) == [pressure(1), pressure(2), pressure(3)]
+
+
 def test_a_payload_that_is_no_reading_stays_with_the_reason(buffer: Buffer) -> None:
     buffer.keep(1, [heard(1)])
     (message,) = buffer.unread()
