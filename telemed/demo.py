@@ -1,7 +1,7 @@
 """Demo visits: for each doctor one that is about to begin, and one two hours later.
 
 `python -m telemed.demo --json`, after people.demo. A run finds the visits of this hour or books new
-ones: whenever it runs, there is a visit to walk into. Documents come from visits of the day before
+ones: whenever it runs, there is a visit to walk into. Documents come from visits of the days before
 the first run (telemed/demo_documents.py), readings of weeks from homes that live (demo_days.py).
 """
 

@@ -1,6 +1,6 @@
 """Demo documents: one signed, one that a school was given, one revoked.
 
-Each comes from a visit that was held the day before the first run; a run that finds them makes
+Each comes from a visit that was held in the days before the first run; a run that finds them makes
 nothing.
 """
 
@@ -26,6 +26,7 @@ from telemed.visit_documents import NewDocument, draft
 from telemed.visits import Visits, VisitState
 
 _LONG = timedelta(minutes=30)
+_DAY = timedelta(days=1)
 
 
 async def seed_documents(db: AsyncSession, home: Path, now: datetime) -> None:
@@ -46,12 +47,12 @@ async def seed_documents(db: AsyncSession, home: Path, now: datetime) -> None:
         icd10="J06.9",
     )
     referral = Referral(to="Кардиолог", reason="Перебои в работе сердца.", icd10="I49.9")
-    await _signed(db, home, ("doctor.amina", "patient.rinat"), conclusion, now)
-    given = await _signed(db, home, ("doctor.ivan", "pupil.aidar"), certificate, now)
+    await _signed(db, home, ("doctor.amina", "patient.rinat", _DAY), conclusion, now)
+    given = await _signed(db, home, ("doctor.ivan", "pupil.aidar", _DAY), certificate, now)
     if given is not None:
         father = await actor_of(db, demo_id("parent.damir"), now)
         await give_to_school(db, father, given, NewDelivery(demo_id(GYMNASIUM_2)), now)
-    wrong = await _signed(db, home, ("doctor.ivan", "patient.olga"), referral, now)
+    wrong = await _signed(db, home, ("doctor.ivan", "patient.olga", 2 * _DAY), referral, now)
     if wrong is not None:
         doctor = await _caller(db, "doctor.ivan", now)
         why = Revocation("Направление выписано другому пациенту по ошибке.")
@@ -59,23 +60,26 @@ async def seed_documents(db: AsyncSession, home: Path, now: datetime) -> None:
 
 
 async def _signed(
-    db: AsyncSession, home: Path, pair: tuple[str, str], content: Content, now: datetime
+    db: AsyncSession, home: Path, visit: tuple[str, str, timedelta], content: Content, now: datetime
 ) -> UUID | None:
-    """Sign a document of the pair's visit of yesterday; None when it was done before."""
-    doctor, patient = pair
+    """Sign a document of a visit: of whom, how long ago. None when it was done before."""
+    doctor, patient, ago = visit
     visit_id = demo_id(f"visit with a document of {patient}")
     there = select(Documents.id).where(Documents.about_id == visit_id).limit(1)
     if await db.scalar(there) is not None:
         return None
-    await _held(db, visit_id, doctor, patient, now)
+    await _held(db, visit_id, (doctor, patient, ago), now)
     caller = await _caller(db, doctor, now)
     made = await draft(db, caller.actor, visit_id, NewDocument(content), now)
     await sign(db, caller, made.id, SignDocument(made.changes), now, home=home)
     return made.id
 
 
-async def _held(db: AsyncSession, visit_id: UUID, doctor: str, patient: str, now: datetime) -> None:
-    ends_at = now - timedelta(days=1)
+async def _held(
+    db: AsyncSession, visit_id: UUID, visit: tuple[str, str, timedelta], now: datetime
+) -> None:
+    doctor, patient, ago = visit
+    ends_at = now - ago
     row = Visits(
         id=visit_id,
         organisation_id=demo_id(CLINIC_7),
