@@ -78,7 +78,8 @@ async def drill(
             log = await asyncio.to_thread(erasures_of, settings, chosen, erasures)
             with scratch_house(settings, scratch) as there:
                 await asyncio.to_thread(check, there, chosen)
-                for line in lines(await bring_back(there, chosen, log, look(wrong, also))):
+                then = look(wrong, also)
+                for line in lines(await bring_back(there, chosen, log, then, scratch=True)):
                     say(line)
         except Cannot as error:
             wrong.append(str(error))

@@ -8,6 +8,7 @@ mark lies in the folder until all of that is done; nothing starts where it lies.
 import asyncio
 import os
 import shutil
+import signal
 import tarfile
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,9 +130,17 @@ async def nothing(settings: Settings, restored: Restored) -> None:
 
 
 async def bring_back(
-    settings: Settings, chosen: Chosen, log: list[Entry] | None, then: Then = nothing
+    settings: Settings,
+    chosen: Chosen,
+    log: list[Entry] | None,
+    then: Then = nothing,
+    *,
+    scratch: bool = False,
 ) -> Restored:
-    """Fill the empty folder, start the stores, bring them to the point, stop them again."""
+    """Fill the empty folder, start the stores, bring them to the point, stop them again.
+
+    What is `scratch` is deleted next: its objects are not waited for.
+    """
     prepare_home(settings)
     mark = settings.home / UNFINISHED
     mark.write_text(f"{chosen.manifest.id}\n")
@@ -146,7 +155,8 @@ async def bring_back(
             if settings.embedded_objects:
                 objects = Seaweed(settings, uid)
                 objects.prepare()
-                children.append(objects.child())
+                store = objects.child()
+                children.append(altered(store, stop_signal=signal.SIGKILL) if scratch else store)
             supervisor = Supervisor(settings.home, [children], kids, say_aside)
             on_signals(supervisor, lambda: None)
             try:

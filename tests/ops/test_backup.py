@@ -230,15 +230,17 @@ async def test_a_point_in_time_between_two_writes_comes_back_and_once_more_from_
         assert restored.tables is not None
 
     await _from(house.place, house, at.isoformat(), again)
-    await _from(place, house, None, and_then)
+    await _from(place, house, None, and_then, scratch=True)
 
 
-async def _from(place: Place, house: House, to: str | None, then: Then) -> None:
+async def _from(
+    place: Place, house: House, to: str | None, then: Then, *, scratch: bool = False
+) -> None:
     """Bring the newest backup of a place back, as `yanasha restore` does, and look."""
     there, chosen = house.scratch(), choose(place, house.kit, to)
     log = erasures_of(there, chosen, None)
     check(there, chosen)
-    await bring_back(there, chosen, log, then)
+    await bring_back(there, chosen, log, then, scratch=scratch)
     assert not (there.home / "restore-unfinished").exists()
 
 
