@@ -26,13 +26,13 @@ _SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(
 
 
 def judged(data: bytes) -> EcgRecording | None:
-    started = time.monotonic()
+    started = time.process_time()  # others share the machine
     try:
         return read(io.BytesIO(data))
     except BadFile:
         return None
     finally:
-        assert time.monotonic() - started < LIMIT_S
+        assert time.process_time() - started < LIMIT_S
 
 
 @pytest.mark.parametrize("form", GOOD)

@@ -164,6 +164,16 @@ def test_the_program_sends_days_of_a_home_and_says_what_was_no_reading(
     assert "characteristic 2A35: measurement_failed" in told.err
 
 
+def test_the_program_counts_no_refused_reading_as_stored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with desk() as peer:
+        peer.refuse_values_above = 0
+        words = ["--server", peer.url, "--token", "t", "--ecg", "none", "--bp", "none"]
+        assert main([*words, "--days", "1", "--readings", "1", "--every", "0"]) == 0
+    assert "stored 0 readings of 1 days" in capsys.readouterr().out
+
+
 def test_faults_of_the_recording_and_of_the_home_stand_in_one_list() -> None:
     frames, home = parted("cuff=0.2, electrode=3@40,repeat")
     assert (frames.repeat, frames.electrode != (), home) == (True, True, Faults(cuff=0.2))
