@@ -218,6 +218,19 @@ it('lets a question be closed again, and keeps the focus where it was', async ()
   expect(screen.queryByRole('button', { name: 'Agree, and erase for good' })).toBeNull();
 });
 
+it('gives the focus back when a dialog is closed', async () => {
+  desk();
+  render(ErasuresSection, { org: ORG });
+  await find();
+  const opener = screen.getByRole('button', { name: 'Forbid deleting…' });
+  opener.focus();
+  await fireEvent.click(opener);
+  const reason = within(screen.getByRole('dialog')).getAllByRole('textbox')[0];
+  expect(reason).toHaveFocus();
+  await fireEvent.click(screen.getByRole('button', { name: 'Close' }));
+  expect(opener).toHaveFocus();
+});
+
 it('says how long what is kept', () => {
   expect(keptFor({ name: 'health', days: null, years: 25 })).toBe('25 years after the last entry');
   expect(keptFor({ name: 'codes', days: 1, years: null })).toBe('after 1 day');
