@@ -1,7 +1,8 @@
 """Organisations: clinics and schools. Each has its own local time."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from people.relations import Relations
 from storage.engine import Base, new_id
+
+SOON: Final = timedelta(hours=3)
 
 
 class OrganisationKind(StrEnum):
@@ -45,15 +48,17 @@ def on_local_day(
     starts_at: InstrumentedAttribute[datetime],
     ends_at: InstrumentedAttribute[datetime],
 ) -> ColumnElement[bool]:
-    """SQL: [starts_at, ends_at) touches the organisation's local `day` (its today when None).
+    """SQL: [starts_at, ends_at) touches the organisation's local `day`.
 
-    The statement must join Organisations.
+    When None: its today, and what begins within SOON: who looks before midnight must find what
+    begins behind it. The statement must join Organisations.
     """
     zone = Organisations.timezone
     local_day = day if day is not None else cast(func.timezone(zone, now), Date)
-    return (cast(func.timezone(zone, starts_at), Date) <= local_day) & (
+    of_day = (cast(func.timezone(zone, starts_at), Date) <= local_day) & (
         func.timezone(zone, ends_at) > cast(local_day, Date)
     )
+    return of_day if day is not None else of_day | starts_at.between(now, now + SOON)
 
 
 async def today_of(db: AsyncSession, person_id: UUID, now: datetime) -> date:

@@ -213,3 +213,18 @@ async def test_the_day_is_the_clinics_local_day(
     assert [one.id for one in await my_visits(db, doctor, date(2026, 3, 3), now)] == [night]
     assert await my_visits(db, doctor, date(2026, 3, 4), now) == []
     assert [one.id for one in await my_visits(db, doctor, None, at + MINUTE * 25)] == [night]
+
+
+async def test_before_midnight_the_day_shows_what_begins_soon_behind_it(
+    db: AsyncSession, house: House, now: datetime
+) -> None:
+    administrator = await house.as_(db, house.administrator)
+    at = datetime.fromisoformat("2026-03-02T22:00:00Z")  # one o'clock at night in Kazan
+    night = await book(db, administrator, another(house, starts_at=at, ends_at=at + MINUTE), now)
+    doctor = await house.as_(db, house.doctor)
+    before = at - timedelta(hours=2)
+    assert night in {one.id for one in await my_visits(db, doctor, None, before)}
+    assert night not in {one.id for one in await my_visits(db, doctor, date(2026, 3, 2), before)}
+    assert night not in {
+        one.id for one in await my_visits(db, doctor, None, at - timedelta(hours=4))
+    }
