@@ -4,7 +4,7 @@ Each comes from a visit that was held in the days before the first run; a run th
 nothing.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -22,11 +22,13 @@ from people.policy import Kind, Right
 from people.relations import actor_of, grant
 from people.sessions import Caller
 from storage.engine import new_id
+from telemed.demo_days import ZONE
 from telemed.visit_documents import NewDocument, draft
 from telemed.visits import Visits, VisitState
 
 _LONG = timedelta(minutes=30)
 _DAY = timedelta(days=1)
+_HELD_UNTIL = time(10, 30)
 
 
 async def seed_documents(db: AsyncSession, home: Path, now: datetime) -> None:
@@ -79,7 +81,8 @@ async def _held(
     db: AsyncSession, visit_id: UUID, visit: tuple[str, str, timedelta], now: datetime
 ) -> None:
     doctor, patient, ago = visit
-    ends_at = now - ago
+    # In the morning: seeded around midnight, a visit of yesterday must not be one of today.
+    ends_at = datetime.combine(local_day(now - ago, str(ZONE)), _HELD_UNTIL, ZONE)
     row = Visits(
         id=visit_id,
         organisation_id=demo_id(CLINIC_7),

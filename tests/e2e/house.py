@@ -148,8 +148,11 @@ class House:
         return {one["name"]: one for one in status["children"]}
 
     def kill(self, name: str) -> int:
-        """`kill -9` one child; returns the pid it had."""
-        pid = int(self.children()[name]["pid"])
+        """`kill -9` one child; returns the pid it had.
+
+        One that is being started again after an earlier outage is waited for.
+        """
+        pid = int(wait_for(f"{name} to run", lambda: self.children()[name]["pid"]))
         os.kill(pid, signal.SIGKILL)
         return pid
 
