@@ -33,7 +33,7 @@ _THREADS = 12
 _CONNECT_S = 2.0
 _READ_S = 10.0
 # Parts of one upload that are on their way at once: the store hashes one while another arrives.
-_PARTS = 4
+_PARTS = 6
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _PAST_END = "InvalidRange"

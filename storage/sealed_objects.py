@@ -36,8 +36,10 @@ _PREFIX: Final = 8
 _OVERHEAD: Final = 29  # what DataKey.seal adds
 _KEY: Final = 32
 HEADER: Final = len(MAGIC) + _PREFIX + _KEY + _OVERHEAD
-# Chunks of one part of an upload, or of one piece that is read: S3 wants parts of 5 MiB and more.
+# Chunks of one piece that is read, and of one part of an upload: S3 wants 5 MiB at least, and small
+# parts keep sealing and sending busy at once.
 _AT_ONCE: Final = 8
+_PART: Final = 5
 _NUMBER = struct.Struct(">I")
 _ABOUT = struct.Struct(">I?")
 
@@ -152,7 +154,7 @@ class _Seal:
             part += self._aes.encrypt(nonce, plain, _chunk_about(number, self._about, last=last))
             self.plain_size += len(plain)
             number, held = number + 1, held + 1
-            if held == _AT_ONCE or last:
+            if held == _PART or last:
                 yield self._done(part)
                 part, held = bytearray(), 0
 
