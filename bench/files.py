@@ -111,7 +111,8 @@ async def meanwhile(api: Api, work: asyncio.Task[object]) -> float:
 async def measured(api: Api) -> list[Row]:
     """The rows."""
     cases = await asyncio.to_thread(made)
-    await handed_in(api, api.doctor, cases)  # what is loaded once is no growth
+    # What is loaded once is no growth. All but the last: a visit has room for fifty files.
+    await handed_in(api, api.doctor, cases[:-1])
     before = api.memory_mb()
     calm = await meanwhile(api, asyncio.create_task(asyncio.sleep(CALM_S)))
     zoo = asyncio.gather(*(handed_in(api, who, cases) for who in (api.patient, api.doctor)))
