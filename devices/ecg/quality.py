@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SATURATION = "saturation"
     MAINS = "mains"
     MUSCLE = "muscle"
+    MOVEMENT = "movement"
     DRIFT = "drift"
     ELECTRODE_OFF = "electrode_off"
     FEW_BEATS = "few_beats"
