@@ -20,7 +20,7 @@ from bench.harness import Row, keeps_up
 from storage.data_keys import DataKey
 from storage.engine import new_id
 from storage.s3 import S3Objects
-from storage.sealed_objects import put_sealed, read_sealed
+from storage.sealed_objects import put_sealed_stream, read_sealed
 from storage.settings import Settings
 
 SIZE = 64 * 2**20
@@ -53,7 +53,7 @@ async def sealed_objects(settings: Settings) -> list[Row]:
             address = client.presigned_put_object(settings.s3_bucket, bare, hour)
             rates["curl put"].append(await _curl("--upload-file", str(file), address))
             began = time.perf_counter()
-            await put_sealed(objects, ours, _pieces(data), key, ABOUT)
+            await put_sealed_stream(objects, ours, _pieces(data), SIZE, key, ABOUT)
             rates["put"].append(_rate(time.perf_counter() - began))
             address = client.presigned_get_object(settings.s3_bucket, bare, hour)
             rates["curl get"].append(await _curl(address))

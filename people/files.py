@@ -35,7 +35,7 @@ from storage.data_keys import DataKey, row
 from storage.engine import Base, new_id
 from storage.file_checks import KINDS, BadFile, Fault, Judged, Kind
 from storage.objects import Objects, ObjectsError
-from storage.sealed_objects import DamagedObject, put_sealed, read_sealed
+from storage.sealed_objects import DamagedObject, put_sealed_stream, read_sealed
 
 OBJECTS: Final = "files/"  # where all of them lie in the object store
 MAX_NAME: Final = 200
@@ -195,9 +195,11 @@ async def put(objects: Objects, data_key: DataKey, judged: Judged) -> Stored:
     object_id = new_id()
     digest = await asyncio.to_thread(_digest, judged)
     try:
-        await put_sealed(objects, *_sealed(object_id, "whole", judged.kept, data_key))
+        await put_sealed_stream(objects, *_sealed(object_id, "whole", judged.kept, data_key))
         if judged.preview is not None:
-            await put_sealed(objects, *_sealed(object_id, "preview", judged.preview, data_key))
+            await put_sealed_stream(
+                objects, *_sealed(object_id, "preview", judged.preview, data_key)
+            )
     except BaseException:
         await take_back(objects, object_id)
         raise
@@ -388,8 +390,9 @@ def _about(object_id: UUID, part: str) -> bytes:
 
 def _sealed(
     object_id: UUID, part: str, file: Path, data_key: DataKey
-) -> tuple[str, AsyncIterator[bytes], DataKey, bytes]:
-    return object_key(object_id, part), _pieces(file), data_key, _about(object_id, part)
+) -> tuple[str, AsyncIterator[bytes], int, DataKey, bytes]:
+    size = file.stat().st_size
+    return object_key(object_id, part), _pieces(file), size, data_key, _about(object_id, part)
 
 
 async def _pieces(file: Path) -> AsyncIterator[bytes]:

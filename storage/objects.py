@@ -30,15 +30,17 @@ class Objects(Protocol):
         """Store `data` under `key`, replacing what was there; whole or not at all."""
         ...
 
-    async def put_parts(
+    async def put_stream(
         self,
         key: str,
-        parts: AsyncIterator[bytes],
+        pieces: AsyncIterator[bytes],
+        size: int,
         content_type: str = "application/octet-stream",
     ) -> None:
-        """As `put`, for what comes bit by bit: parts of 5 MiB or more, but for the last one.
+        """As `put`, for what comes piece by piece and is `size` bytes in all.
 
-        When the parts break off (whatever they raise) nothing is stored.
+        When the pieces break off (whatever they raise) or are more or fewer bytes (ValueError),
+        nothing is stored.
         """
         ...
 

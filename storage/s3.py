@@ -7,9 +7,7 @@ Its import takes a quarter of a second: `storage.objects` knows nothing of it.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
@@ -20,10 +18,9 @@ import anyio
 import anyio.to_thread
 import urllib3
 from minio import Minio
-from minio.datatypes import Part
 from minio.error import MinioException, S3Error
 
-from storage.objects import ObjectMissing, ObjectsAway, ObjectsError
+from storage.objects import ObjectMissing, ObjectsAway
 from storage.settings import Settings
 
 T = TypeVar("T")
@@ -32,8 +29,9 @@ T = TypeVar("T")
 _THREADS = 12
 _CONNECT_S = 2.0
 _READ_S = 10.0
-# Parts of one upload that are on their way at once: the store hashes one while another arrives.
-_PARTS = 6
+# Pieces of an upload made while one is sent, and how long the next may take to be made.
+_AHEAD = 2
+_PIECE_S = 30.0
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _PAST_END = "InvalidRange"
@@ -86,29 +84,15 @@ class S3Objects:
             )
         )
 
-    async def put_parts(
+    async def put_stream(
         self,
         key: str,
-        parts: AsyncIterator[bytes],
+        pieces: AsyncIterator[bytes],
+        size: int,
         content_type: str = "application/octet-stream",
     ) -> None:
-        """See Objects.put_parts."""
-        first = await anext(parts, b"")
-        second = await anext(parts, None)
-        if second is None:
-            await self.put(key, first, content_type)
-            return
-        upload = _Upload(self, key, content_type)
-        try:
-            await upload.add(first)
-            await upload.add(second)
-            async for part in parts:
-                await upload.add(part)
-            await upload.complete()
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await upload.abort()
-            raise
+        """See Objects.put_stream. One call: the store spends tens of milliseconds on each."""
+        await _Upload(self, key, size, content_type).run(pieces)
 
     async def get(self, key: str) -> bytes:
         """See Objects.get."""
@@ -229,29 +213,36 @@ class S3Objects:
             response.close()
             response.release_conn()
 
-    def send_part(self, key: str, part: bytes, upload_id: str, number: int) -> Part:
-        """Send a part by a presigned address: minio's own way makes both sides hash the body."""
-        address = self.client.get_presigned_url(
+    def send(self, key: str, body: Iterable[bytes], size: int, content_type: str) -> None:
+        """Send an object by a presigned address: minio's own way makes both sides hash the body.
+
+        Takes a thread. The socket's limit holds for each piece; the body is read once, so that
+        nothing is tried again.
+        """
+        address = self.client.get_presigned_url("PUT", self.bucket, key)
+        answer = self._pool.request(
             "PUT",
-            self.bucket,
-            key,
-            extra_query_params={"partNumber": str(number), "uploadId": upload_id},
+            address,
+            body=body,
+            headers={"Content-Length": str(size), "Content-Type": content_type},
+            retries=False,
         )
-        answer = self._pool.request("PUT", address, body=part)
         if answer.status != HTTPStatus.OK:
-            raise OSError(f"part {number} was answered with {answer.status}")
-        return Part(number, answer.headers["ETag"].strip('"'))
+            raise OSError(f"an upload was answered with {answer.status}")
 
     def _list(self, prefix: str) -> list[str]:
         found = self.client.list_objects(self.bucket, prefix=prefix, recursive=True)
         return [entry.object_name for entry in found if entry.object_name is not None]
 
-    async def run(self, call: Callable[[], T]) -> T:
-        """Run a blocking call in a thread; when time is up the caller goes on without it."""
+    async def run(self, call: Callable[[], T], *, bounded: bool = False) -> T:
+        """Run a blocking call in a thread; when time is up the caller goes on without it.
+
+        A call that is `bounded` keeps to a limit of its own.
+        """
         try:
-            with anyio.fail_after(self._call_within_s):
+            with anyio.fail_after(None if bounded else self._call_within_s):
                 return await anyio.to_thread.run_sync(
-                    call, abandon_on_cancel=True, limiter=self._threads
+                    call, abandon_on_cancel=not bounded, limiter=self._threads
                 )
         except S3Error as error:
             if error.code in _MISSING:
@@ -262,49 +253,56 @@ class S3Objects:
 
 
 class _Upload:
-    """One object that is put part by part: minio's own way takes no stream that is awaited."""
+    """One object on its way: pieces are made in the loop while a thread sends the one before."""
 
-    def __init__(self, store: S3Objects, key: str, content_type: str) -> None:
+    def __init__(self, store: S3Objects, key: str, size: int, content_type: str) -> None:
         self._store = store
         self._key = key
-        self._headers: dict[str, str | list[str] | tuple[str]] = {"Content-Type": content_type}
-        self._id: str | None = None
-        self._sent = 0
-        self._done: list[Part] = []
-        self._coming: deque[asyncio.Task[Part]] = deque()
+        self._size = size
+        self._content_type = content_type
+        self._loop = asyncio.get_running_loop()
+        # None ends the body before its time: the connection is closed, and the store keeps nothing.
+        self._ahead: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
 
-    async def add(self, part: bytes) -> None:
-        """Send a part; waits for room, so that little is held."""
-        if self._id is None:
-            begin = self._store.client._create_multipart_upload  # noqa: SLF001
-            self._id = await self._store.run(
-                partial(begin, self._store.bucket, self._key, self._headers)
+    async def run(self, pieces: AsyncIterator[bytes]) -> None:
+        """Send the pieces. Raises what they raise, or ObjectsAway."""
+        filling = asyncio.create_task(self._fill(pieces))
+        sending = asyncio.create_task(
+            self._store.run(
+                partial(self._store.send, self._key, self._body(), self._size, self._content_type),
+                bounded=True,
             )
-        if len(self._coming) == _PARTS:
-            self._done.append(await self._coming.popleft())
-        self._sent += 1
-        self._coming.append(asyncio.create_task(self._send(self._id, self._sent, part)))
-
-    async def _send(self, upload_id: str, number: int, part: bytes) -> Part:
-        return await self._store.run(
-            partial(self._store.send_part, self._key, part, upload_id, number)
         )
+        try:
+            await asyncio.wait({filling, sending}, return_when=asyncio.FIRST_EXCEPTION)
+            if filling.done():
+                filling.result()
+            await sending
+        finally:
+            # Nothing is sent any more when this returns: what broke off must not appear later.
+            filling.cancel()
+            while not self._ahead.empty():
+                self._ahead.get_nowait()
+            self._ahead.put_nowait(None)
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(filling, sending, return_exceptions=True)
 
-    async def complete(self) -> None:
-        """Make the object of the parts."""
-        while self._coming:
-            self._done.append(await self._coming.popleft())
-        complete = self._store.client._complete_multipart_upload  # noqa: SLF001
-        await self._store.run(
-            partial(complete, self._store.bucket, self._key, str(self._id), self._done)
-        )
+    async def _fill(self, pieces: AsyncIterator[bytes]) -> None:
+        made = 0
+        async for piece in pieces:
+            made += len(piece)
+            if made > self._size:
+                break
+            await self._ahead.put(piece)
+        if made != self._size:
+            raise ValueError(f"{made} bytes or more where {self._size} were told")
 
-    async def abort(self) -> None:
-        """Forget the parts; a store that is away keeps them, and its own clean-up ends them."""
-        for task in self._coming:
-            task.cancel()
-        await asyncio.gather(*self._coming, return_exceptions=True)
-        if self._id is not None:
-            abort = self._store.client._abort_multipart_upload  # noqa: SLF001
-            with suppress(ObjectsError):
-                await self._store.run(partial(abort, self._store.bucket, self._key, self._id))
+    def _body(self) -> Iterator[bytes]:
+        left = self._size
+        while left:
+            coming = asyncio.run_coroutine_threadsafe(self._ahead.get(), self._loop)
+            piece = coming.result(_PIECE_S)
+            if piece is None:
+                raise ConnectionAbortedError("the object broke off")
+            left -= len(piece)
+            yield piece

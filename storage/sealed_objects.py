@@ -36,10 +36,8 @@ _PREFIX: Final = 8
 _OVERHEAD: Final = 29  # what DataKey.seal adds
 _KEY: Final = 32
 HEADER: Final = len(MAGIC) + _PREFIX + _KEY + _OVERHEAD
-# Chunks of one piece that is read, and of one part of an upload: S3 wants 5 MiB at least, and small
-# parts keep sealing and sending busy at once.
+# Chunks of one piece that is read.
 _AT_ONCE: Final = 8
-_PART: Final = 5
 _NUMBER = struct.Struct(">I")
 _ABOUT = struct.Struct(">I?")
 
@@ -71,16 +69,30 @@ def plain_size(stored: int) -> int:
 
 
 async def put_sealed(
-    objects: Objects, key: str, data: bytes | AsyncIterator[bytes], data_key: DataKey, about: bytes
+    objects: Objects, key: str, data: bytes, data_key: DataKey, about: bytes
 ) -> Stored:
-    """Seal `data` and store it under `key`, whole or not at all; a stream is never held whole.
+    """Seal `data` and store it under `key`, whole or not at all. Raises ObjectsAway."""
+    seal = _Seal(data_key, about)
+    async with aclosing(seal.pieces(_rechunked(_once(data)))) as pieces:
+        await objects.put(key, b"".join([piece async for piece in pieces]))
+    return Stored(seal.plain_size, seal.size, seal.digest.digest())
 
-    Raises ObjectsAway, and whatever the stream raises.
+
+async def put_sealed_stream(  # noqa: PLR0917 - what, how much of it, whose: all of them each time
+    objects: Objects,
+    key: str,
+    data: AsyncIterator[bytes],
+    size: int,
+    data_key: DataKey,
+    about: bytes,
+) -> Stored:
+    """As `put_sealed`, for `size` bytes that come bit by bit and are never held whole.
+
+    Raises ObjectsAway, ValueError for more or fewer bytes, and whatever the stream raises.
     """
     seal = _Seal(data_key, about)
-    pieces = _of_bytes(data) if isinstance(data, bytes) else _rechunked(data)
-    async with aclosing(seal.parts(pieces)) as parts:
-        await objects.put_parts(key, parts)
+    async with aclosing(seal.pieces(_rechunked(data))) as pieces:
+        await objects.put_stream(key, pieces, sealed_size(size))
     return Stored(seal.plain_size, seal.size, seal.digest.digest())
 
 
@@ -144,22 +156,20 @@ class _Seal:
         self.plain_size = 0
         self.size = 0
 
-    async def parts(
-        self, pieces: AsyncIterator[tuple[memoryview, bool]]
+    async def pieces(
+        self, plain: AsyncIterator[tuple[memoryview, bool]]
     ) -> AsyncGenerator[bytes, None]:
-        """Join sealed chunks to parts."""
-        part, held, number = bytearray(self._header), 0, 0
-        async for plain, last in pieces:
+        """Give the header, then each chunk sealed."""
+        yield self._told(self._header)
+        number = 0
+        async for chunk, last in plain:
             nonce = self._prefix + _NUMBER.pack(number)
-            part += self._aes.encrypt(nonce, plain, _chunk_about(number, self._about, last=last))
-            self.plain_size += len(plain)
-            number, held = number + 1, held + 1
-            if held == _PART or last:
-                yield self._done(part)
-                part, held = bytearray(), 0
+            about = _chunk_about(number, self._about, last=last)
+            self.plain_size += len(chunk)
+            number += 1
+            yield self._told(self._aes.encrypt(nonce, chunk, about))
 
-    def _done(self, part: bytearray) -> bytes:
-        data = bytes(part)
+    def _told(self, data: bytes) -> bytes:
         self.digest.update(data)
         self.size += len(data)
         return data
@@ -246,10 +256,8 @@ def _chunk_about(number: int, about: bytes, *, last: bool) -> bytes:
     return MAGIC + _ABOUT.pack(number, last) + about
 
 
-async def _of_bytes(data: bytes) -> AsyncIterator[tuple[memoryview, bool]]:
-    view = memoryview(data)
-    for at in range(0, max(1, len(data)), CHUNK):
-        yield view[at : at + CHUNK], at + CHUNK >= len(data)
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 async def _rechunked(data: AsyncIterator[bytes]) -> AsyncIterator[tuple[memoryview, bool]]:
@@ -270,6 +278,7 @@ __all__ = [
     "Stored",
     "plain_size",
     "put_sealed",
+    "put_sealed_stream",
     "read_sealed",
     "read_whole",
     "sealed_size",

@@ -1,5 +1,6 @@
 """Sealed objects: any range comes back, and nothing that was changed, moved or cut off does."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from storage.sealed_objects import (
     DamagedObject,
     plain_size,
     put_sealed,
+    put_sealed_stream,
     read_sealed,
     read_whole,
     sealed_size,
@@ -48,8 +50,11 @@ async def test_what_was_put_comes_back_whole(
 ) -> None:
     """At every edge of a chunk, given whole or as a stream; sizes are told without reading."""
     data = os.urandom(size)
-    for source in (data, pieces(data, 300_007)):
-        stored = await put_sealed(objects, name, source, key, ABOUT)
+    for put in (
+        put_sealed(objects, name, data, key, ABOUT),
+        put_sealed_stream(objects, name, pieces(data, 300_007), size, key, ABOUT),
+    ):
+        stored = await put
         assert await read_whole(objects, name, key, ABOUT) == data
         assert stored.plain_size == plain_size(stored.size) == size
         assert stored.size == sealed_size(size) == await objects.size(name)
@@ -59,7 +64,7 @@ async def test_ranges_of_a_large_object_are_as_slices(
     objects: Objects, key: DataKey, name: str
 ) -> None:
     """A range costs its chunks, not the object; past the end there is less, or nothing."""
-    await put_sealed(objects, name, pieces(LARGE, 900_001), key, ABOUT)
+    await put_sealed_stream(objects, name, pieces(LARGE, 900_001), len(LARGE), key, ABOUT)
     for start, length in [
         (0, None),
         (0, 0),
@@ -129,7 +134,36 @@ async def test_a_stream_that_breaks_off_leaves_nothing(
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await put_sealed(objects, name, broken(), key, ABOUT)
+        await put_sealed_stream(objects, name, broken(), len(LARGE) + 1, key, ABOUT)
+    assert not await objects.exists(name)
+
+
+@pytest.mark.parametrize("told", [len(LARGE) - CHUNK, len(LARGE) + CHUNK, len(LARGE) - 1])
+async def test_more_or_fewer_bytes_than_told_are_not_stored(
+    objects: Objects, key: DataKey, name: str, told: int
+) -> None:
+    """A file that grows or shrinks while it is read is refused, not cut."""
+    with pytest.raises(ValueError, match="were told"):
+        await put_sealed_stream(objects, name, pieces(LARGE, CHUNK), told, key, ABOUT)
+    assert not await objects.exists(name)
+
+
+async def test_an_upload_that_is_given_up_stays_away(
+    objects: Objects, key: DataKey, name: str
+) -> None:
+    """Cancelled between two pieces it leaves nothing, now or later."""
+    half_way = asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield LARGE[: 3 * CHUNK]
+        half_way.set()
+        await asyncio.Event().wait()
+
+    upload = asyncio.create_task(put_sealed_stream(objects, name, stuck(), len(LARGE), key, ABOUT))
+    await half_way.wait()
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
     assert not await objects.exists(name)
 
 
