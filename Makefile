@@ -74,6 +74,11 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
+	@echo "Installing what we are measured beside, as locked in requirements/bench.txt."
+	@$(PIP) install --quiet --require-hashes --requirement requirements/bench.txt
+	@touch $@
+
 web/node_modules/.locked: $(VENV)/.run web/package.json web/package-lock.json
 	@echo "Installing what the pages are built with, as locked in web/package-lock.json."
 	@$(NPM) ci --ignore-scripts --loglevel=error
@@ -148,8 +153,12 @@ setup-check: dev
 bench-rtc: dev web
 	@scripts/loopback $(PY) -m bench.rtc
 
-bench-devices bench-storage bench-load: bench-%: dev
+bench-storage bench-load: bench-%: dev
 	@$(PY) -m bench.$*
+
+# Beside other people's detectors, which nothing else needs. One core, so that a ratio is of equals.
+bench-devices: $(VENV)/.bench
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m bench.devices $(ARGS)
 
 # A backup under load, everything wiped, the way back, counted and hashed.
 drill: dev
@@ -166,7 +175,7 @@ fix: dev web/node_modules/.locked
 lock: dev
 	@test -x $(VENV)/lock/bin/uv || \
 		{ $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv; }
-	@cd requirements && for name in run dev gateway; do \
+	@cd requirements && for name in run dev gateway bench; do \
 		"$(CURDIR)/$(VENV)/lock/bin/uv" pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 			--output-file $$name.txt $$name.in || exit 1; \
