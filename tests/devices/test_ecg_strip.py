@@ -98,7 +98,7 @@ FINE, BOLD, CALIBRATION, TRACE, BEAT = "#f3bcbc", "#df7f7f", "#222222", "#111111
     ("speed", "gain"), [*zip(SPEEDS_MM_S, GAINS_MM_MV, strict=True), (25.0, 20.0)]
 )
 def test_a_printed_strip_measures_true(speed: float, gain: float) -> None:
-    pdf = to_pdf(draw_strip(strip_of(5.6, speed_mm_s=speed, gain_mm_mv=gain)))
+    pdf = to_pdf(draw_strip(strip_of(4.8, speed_mm_s=speed, gain_mm_mv=gain)))
     lines = lines_of(pdf)
     mark = size(of(lines, CALIBRATION)[0])
     assert mark[1] == pytest.approx(gain, abs=TRUE_MM / 10)  # 1 mV
