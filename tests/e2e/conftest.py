@@ -82,7 +82,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "journey(*ids): proves these steps of journeys.toml")
+    config.addinivalue_line("markers", "last: runs behind the others, for time that has to pass")
     config.stash[PROVEN] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for real time to pass does so while the other tests are at work."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 PROVEN = pytest.StashKey[dict[str, bool]]()
