@@ -29,6 +29,7 @@ class Gate:
         self._real = next(real.glob(".s.PGSQL.*[0-9]"))
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._served: set[asyncio.Task[None]] = set()
         self.flows = asyncio.Event()
         self.flows.set()
 
@@ -43,8 +44,15 @@ class Gate:
         self._path.unlink(missing_ok=True)
         for writer in list(self._writers):
             writer.transport.abort()
+        self.flows.set()
+        # Not left to the end of the loop: a cancelled one is an error in the log there.
+        await asyncio.gather(*self._served, return_exceptions=True)
 
     async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._served.add(task)
+        task.add_done_callback(self._served.discard)
         upstream, downstream = await asyncio.open_unix_connection(self._real)
         self._writers |= {writer, downstream}
         try:
