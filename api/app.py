@@ -27,6 +27,8 @@ from api import (
     devices,
     documents,
     ecg,
+    ecg_files,
+    ecg_strips,
     enter,
     erasure,
     exports,
@@ -82,7 +84,8 @@ from storage.settings import Settings
 
 PREFIX = "/api/v1"
 _SLOW = re.compile(
-    rf"{PREFIX}/(lessons/[^/]+/slides|visits/[^/]+/files/[^/]+|organisations/[^/]+/imports"
+    rf"{PREFIX}/(lessons/[^/]+/slides|visits/[^/]+/(files|ecg-files)/[^/]+"
+    r"|visits/[^/]+/ecg-files|organisations/[^/]+/imports"
     r"|my/readings/file(/confirm)?)"
 )
 
@@ -177,6 +180,8 @@ def data_routes() -> list[ControllerRouterHandler]:
         reading_files,
         charts,
         ecg,
+        ecg_files,
+        ecg_strips,
         notes,
         files,
         records,

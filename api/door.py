@@ -37,7 +37,13 @@ class Door:
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
         """Wait for a place. Raises TooManyAttempts when too many wait there already, Busy."""
-        await self._wait(network_prefix(address))
+        async with self.turn_of(network_prefix(address)):
+            yield
+
+    @asynccontextmanager
+    async def turn_of(self, line: str) -> AsyncIterator[None]:
+        """As `turn`, for whoever stands in a line of another kind than a network's."""
+        await self._wait(line)
         try:
             yield
         finally:

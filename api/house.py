@@ -68,6 +68,8 @@ class House:
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
         self.door = Door(passwords.AT_ONCE)
+        # Analyses of stored traces: one at a time, in a thread; who asks for many waits in line.
+        self.analyses = Door(1)
         self.ecg = EcgLive(self._show)
         self.pages = Pages()
         self.provider = provider_of(settings)

@@ -26,6 +26,7 @@ class Hint(Enum):
     LESSON = "lesson"
     NOTICES = "notices"
     FILES = "files"
+    STRIPS = "strips"
 
 
 class Close(Enum):

@@ -10,6 +10,7 @@ from people.facts import (
     ChatSaid,
     DeviceRevoked,
     EcgFramesStored,
+    EcgStripAttached,
     Fact,
     LessonChanged,
     LessonEnded,
@@ -75,6 +76,10 @@ def _files_changed(house: House, fact: VisitFilesChanged) -> None:
     house.live.hint(live.visit(fact.visit_id), Hint.FILES)
 
 
+def _strip_attached(house: House, fact: EcgStripAttached) -> None:
+    house.live.hint(live.visit(fact.visit_id), Hint.STRIPS)
+
+
 def _readings_stored(house: House, fact: ReadingsStored) -> None:
     house.live.hint(live.patient(fact.person_id), Hint.READINGS)
 
@@ -117,6 +122,7 @@ REACTIONS: dict[type[Fact], Callable[[House, Any], None]] = {
     VisitOpened: _visit_opened,
     VisitClosed: _visit_closed,
     VisitFilesChanged: _files_changed,
+    EcgStripAttached: _strip_attached,
     ReadingsStored: _readings_stored,
     EcgFramesStored: _frames_stored,
     LessonOpened: _lesson_changed,

@@ -150,6 +150,15 @@ class Vitals(ToPage, frozen=True, tag="vitals"):
     quality: Quality
     reason: Reason | None
     at: datetime
+    # What the last half minute of usable intervals suggests: a code of devices/ecg/rhythm.py.
+    rhythm: str | None = None
+
+
+class EcgBeats(ToPage, frozen=True, tag="ecg_beats"):
+    """Beats that were just confirmed: unix µs of the R peaks by the recorder's clock."""
+
+    stream: UUID
+    beats: list[int]
 
 
 class StoresAway(ToPage, frozen=True, tag="stores_away"):
@@ -162,6 +171,10 @@ class StoresBack(ToPage, frozen=True, tag="stores_back"):
 
 class FilesChanged(ToPage, frozen=True, tag="files"):
     """A file of the visit was handed in or taken back: ask for the list."""
+
+
+class StripsChanged(ToPage, frozen=True, tag="ecg_strips"):
+    """A strip of the ECG was attached to the visit: ask for the list."""
 
 
 class VisitChanged(ToPage, frozen=True, tag="visit"):
@@ -270,9 +283,11 @@ VisitServerMessage = (
     | ReadingMade
     | StreamOpened
     | Vitals
+    | EcgBeats
     | StoresAway
     | StoresBack
     | FilesChanged
+    | StripsChanged
     | VisitChanged
     | Pong
     | SocketProblem

@@ -23,6 +23,7 @@ from api.socket_messages import (
     MediaKind,
     ReadingMade,
     StreamOpened,
+    StripsChanged,
     VisitChanged,
     VisitPageMessage,
     Welcome,
@@ -120,6 +121,8 @@ class _VisitPage(Page):
             await self._new_readings(db, now)
         if Hint.FILES in hints:
             self.tell(FilesChanged())
+        if Hint.STRIPS in hints:
+            self.tell(StripsChanged())
 
     async def expel(self, db: AsyncSession, why: Refused, now: datetime) -> Close:
         self._ungrant()

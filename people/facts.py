@@ -124,6 +124,12 @@ class VisitFilesChanged(Fact, frozen=True, kw_only=True):
     visit_id: UUID
 
 
+class EcgStripAttached(Fact, frozen=True, kw_only=True):
+    """A stretch of ECG was attached to the record of a visit."""
+
+    visit_id: UUID
+
+
 class LessonScheduled(Fact, frozen=True, kw_only=True):
     """A lesson stands in the timetable."""
 

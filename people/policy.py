@@ -129,6 +129,7 @@ class Act(StrEnum):
     CLOSE_VISIT = "close_visit"
     SEE_VISIT_READINGS = "see_visit_readings"
     SEE_VISIT_ECG = "see_visit_ecg"
+    ATTACH_ECG_STRIP = "attach_ecg_strip"  # a stretch of the trace, to the record
     SEE_VISIT_FILES = "see_visit_files"
     ADD_VISIT_FILE = "add_visit_file"  # and take back what one handed in
     READ_NOTE = "read_note"
@@ -202,6 +203,7 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.CLOSE_VISIT: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.SEE_VISIT_READINGS: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
     Act.SEE_VISIT_ECG: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
+    Act.ATTACH_ECG_STRIP: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.SEE_VISIT_FILES: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
     Act.ADD_VISIT_FILE: (_DOCTOR_NOW, _PATIENT_NOW),
     Act.READ_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),

@@ -68,6 +68,10 @@ Refused
 ├── telemed.reading_files.ReadingsFileRefused 422 readings_file_…   errors: file; params: where
 ├── telemed.reading_files.ReadingsFileChanged 409 readings_file_changed
 ├── telemed.ecg.StreamReused          409 sequence_reused
+├── telemed.ecg_trace.BadSpan        422 bad_ecg_span   errors: until_us
+├── telemed.ecg_strips.StripEmpty    409 ecg_strip_empty
+├── telemed.ecg_strips.StripsFull    409 ecg_strips_full   params: most
+├── telemed.ecg_strips.StripIdUsed   409 ecg_strip_id_used
 ├── telemed.telemedicine.ConsentWithdrawn 403 consent_withdrawn
 ├── telemed.notes.NoteChanged         409 note_changed   params: text, version
 ├── eschool.chat.TooManyMessages      429 too_many_messages   params: retry_after_s

@@ -31,7 +31,7 @@ from storage.jobs import Work, enqueue, job
 from storage.objects import ObjectMissing, Objects, ObjectsError
 from storage.sealed_objects import put_sealed, read_whole
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams, streams_of
-from telemed.visits import Visits, Window, measured, thing, window
+from telemed.visits import Window, measured, thing, window
 
 CHUNK_AFTER = timedelta(seconds=60)
 CHUNK_FRAMES = 600  # two minutes of a usual recorder, about 100 kB
@@ -189,8 +189,11 @@ async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of t
     after: int,
     limit: int,
     now: datetime,
+    within: Window | None = None,
 ) -> FoundFrames:
     """Find frames above sequence `after`, of the visit's window, and record that they are read.
+
+    `within`: those only that begin then.
 
     Commit before `read_frames`: no connection or lock is held while the object store is asked.
     Raises NotFound for a stream that does not belong to the visit, KeyGone.
@@ -202,15 +205,18 @@ async def find_frames(  # noqa: PLR0917 - store, who, what, from where: all of t
     if not await audit.read(db, actor, known, purpose):
         raise NotFound
     # Rows first: a frame that is moved between the two reads is then seen twice, never missed.
-    rows = await audit.read(db, actor, _rows(visit, stream, after, limit), purpose)
-    chunks = await audit.read(db, actor, _chunks(visit, stream, after, limit), purpose)
+    times = window(visit)
+    if within is not None:
+        times = Window(max(times.since, within.since), min(times.until, within.until))
+    rows = await audit.read(db, actor, _rows(times, stream, after, limit), purpose)
+    chunks = await audit.read(db, actor, _chunks(times, stream, after, limit), purpose)
     key = (await keys_of(db, [visit.patient_id])).get(visit.patient_id) if chunks else None
     if key is None and any(chunk.sealed_at is not None for chunk in chunks):
         raise KeyGone(visit.patient_id)
     return FoundFrames(
         after,
         limit,
-        window(visit),
+        times,
         {row.sequence: row.frame for row in rows},
         [
             FoundChunk(one.object_key, one.sha256, None if one.sealed_at is None else key)
@@ -315,13 +321,13 @@ async def forget_plain_chunks(work: Work, person_id: UUID) -> None:
     await work.db.flush()
 
 
-def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, bytes]:
+def _rows(times: Window, stream: UUID, after: int, limit: int) -> Select[int, bytes]:
     return (
         select(EcgFrames.sequence, EcgFrames.frame)
         .where(
             EcgFrames.stream == stream,
             EcgFrames.sequence > after,
-            EcgFrames.started_at.between(*window(visit)),
+            EcgFrames.started_at.between(*times),
         )
         .order_by(EcgFrames.sequence)
         .limit(limit)
@@ -329,10 +335,10 @@ def _rows(visit: Visits, stream: UUID, after: int, limit: int) -> Select[int, by
 
 
 def _chunks(
-    visit: Visits, stream: UUID, after: int, limit: int
+    times: Window, stream: UUID, after: int, limit: int
 ) -> Select[str, bytes, datetime | None]:
     """Chunks that may hold the next `limit` frames: each holds at least one of the window."""
-    since, until = window(visit)
+    since, until = times
     return (
         select(EcgChunks.object_key, EcgChunks.sha256, EcgChunks.sealed_at)
         .where(

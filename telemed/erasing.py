@@ -19,6 +19,7 @@ from people.keepers import keeps, keeps_later
 from storage.jobs import Work
 from telemed.ecg import EcgFrames, EcgStreams
 from telemed.ecg_chunks import forget_plain_chunks
+from telemed.ecg_strips import EcgStrips
 from telemed.notes import VisitNotes
 from telemed.reading_tables import ReadingDays, ReadingHours, ReadingKeys, Readings
 from telemed.visits import Visits
@@ -58,7 +59,7 @@ async def forget(work: Work, person_id: UUID) -> None:
 
 
 async def forget_measured(db: AsyncSession, person_id: UUID) -> None:
-    """Delete readings, what hours and days came to, and loose frames."""
+    """Delete readings, what hours and days came to, loose frames, and strips."""
     streams = select(EcgStreams.stream).where(EcgStreams.person_id == person_id)
     devices = select(Devices.id).where(Devices.person_id == person_id)
     for statement in (
@@ -67,6 +68,7 @@ async def forget_measured(db: AsyncSession, person_id: UUID) -> None:
         delete(ReadingDays).where(ReadingDays.person_id == person_id),
         delete(Readings).where(Readings.person_id == person_id),
         delete(EcgFrames).where(EcgFrames.stream.in_(streams)),
+        delete(EcgStrips).where(EcgStrips.person_id == person_id),
     ):
         quietly = statement.execution_options(synchronize_session=False, **audit.WRITE_PATH)
         await db.execute(quietly)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import msgspec
+import numpy as np
 from sqlalchemy import select, tuple_
 
 from people import audit
@@ -12,8 +13,12 @@ from people.policy import Act, Thing
 from storage.data_keys import keys_of
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams
 from telemed.ecg_chunks import FoundChunk, pack, read_chunk
+from telemed.ecg_strips import EcgStrips, content_of, pdf_of
 from telemed.reading_tables import Readings
 from telemed.visits import Visits
+
+# Strips of one page: up to a few hundred kilobytes each.
+STRIPS = 20
 
 
 @exports
@@ -36,6 +41,33 @@ async def export(source: Source) -> AsyncIterator[Part]:
     for row in streams:
         yield f"ecg/{row.stream}.json", one(msgspec.json.encode(row._asdict()))
         yield f"ecg/{row.stream}.frames", _frames(source, purpose, row.stream)
+    async for part in _strips(source, purpose):
+        yield part
+
+
+async def _strips(source: Source, purpose: audit.Purpose) -> AsyncIterator[Part]:
+    """Each strip: what was said of it, its samples as numbers, and its sheet."""
+    me = source.caller.person_id
+    mine = select(EcgStrips).where(EcgStrips.person_id == me).order_by(EcgStrips.id).limit(STRIPS)
+    query = mine
+    while True:
+        async with source.transaction() as db:
+            rows = await audit.read(db, source.caller.actor, query, purpose)
+            key = (await keys_of(db, [me])).get(me)
+        for (row,) in rows:
+            if key is None:
+                return
+            kept = content_of(row, key)
+            said = msgspec.to_builtins(kept) | {
+                "visit_id": str(row.visit_id),
+                "made_at": row.made_at.isoformat(),
+                "payload": np.frombuffer(kept.payload, "<i2").tolist(),
+            }
+            yield f"ecg/strips/{row.id}.json", one(msgspec.json.encode(said))
+            yield f"ecg/strips/{row.id}.pdf", one(pdf_of(row, key))
+        if len(rows) < STRIPS:
+            return
+        query = mine.where(EcgStrips.id > rows[-1][0].id)
 
 
 async def _visits(source: Source) -> AsyncIterator[bytes]:

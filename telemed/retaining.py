@@ -19,6 +19,7 @@ from people.policy import Kind
 from people.relations import Relations
 from storage.jobs import Work, enqueue, job
 from telemed.ecg import EcgChunks, EcgFrames, EcgStreams
+from telemed.ecg_strips import EcgStrips
 from telemed.erasing import forget_measured
 from telemed.notes import VisitNotes
 from telemed.reading_tables import ReadingDays, Readings
@@ -43,6 +44,12 @@ def notes(person_id: Any) -> Select[datetime]:
     return (
         select(VisitNotes.written_at).join(Visits, of_visit).where(Visits.patient_id == person_id)
     )
+
+
+@dates
+def strips(person_id: Any) -> Select[datetime]:
+    """SQL: when strips of an ECG were attached."""
+    return select(EcgStrips.made_at).where(EcgStrips.person_id == person_id)
 
 
 @dates

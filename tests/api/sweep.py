@@ -121,6 +121,12 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "visitChart": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "visitEcg": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "visitEcgFrames": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "visitEcgAnalysis": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    # Of a stretch without a frame: here it is asked who is asked for one.
+    "attachEcgStrip": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {409}, PATIENT: {403}},
+    "listEcgStrips": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "ecgStripPicture": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "ecgStripSheet": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "putNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     # By an id that another file has: here it is asked who is asked for a file.

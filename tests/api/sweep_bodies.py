@@ -40,6 +40,13 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
     "changePassword": {"old": "x", "new": "x"},
     "stepUp": {"proof": {"way": "passkey", "answer": _ANSWER}},
     "updateMe": {"language": "en"},
+    "attachEcgStrip": {
+        "id": str(uuid4()),
+        "from_us": 0,
+        "until_us": 1_000_000,
+        "speed_mm_s": 25,
+        "gain_mm_mv": 10,
+    },
     "putNote": {"text": "-", "version": 1},
     "addMyReading": {
         "kind": "spo2",
@@ -128,6 +135,7 @@ QUERIES = {
     **dict.fromkeys(("visitChart", "recordChart"), _CHART),
     "addSlides": "?name=x.pdf",
     "issuedDocument": "?number=2026-000001",
+    "visitEcgAnalysis": "?from_us=0&until_us=1000000",
     "addVisitFile": "?name=x.pdf",
     "storeReadingsFile": "?sha256=" + "0" * 64,
     **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),

@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sweep_documents import plant_documents
 from sweep_family import Family, help_child, plant_family
-from sweep_files import plant_files
+from sweep_files import plant_files, plant_strips
 from sweep_own import Own, cards_of, plant_own
 
 import eschool.demo
@@ -92,6 +92,7 @@ class Region:
     glass: dict[str, set[str]]  # patient → doctors who broke the glass
     everybody: list[str]
     files: dict[str, str] = field(default_factory=dict)  # visit → a file of it
+    strips: dict[str, str] = field(default_factory=dict)  # visit → a strip of its ECG
     canaries: Canaries = field(default_factory=Canaries)
 
 
@@ -161,6 +162,7 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         planted = region.canaries.plant
         region.own |= await plant_documents(db, visits, places, region.kinds, health, planted, now)
         region.files = await plant_files(db, objects, visits, region.canaries.plant, now)
+        region.strips = await plant_strips(db, visits, region.canaries.plant, now)
         return region
 
 

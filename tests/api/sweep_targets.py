@@ -70,9 +70,10 @@ def _visits(region: Region, operation: str, person: str) -> Iterator[Target]:
     for visit in region.visits:
         relation = {visit["doctor_id"]: DOCTOR, visit["patient_id"]: PATIENT}.get(person, STRANGER)
         ids = {"visit_id": visit["id"], "file_id": region.files[visit["id"]]}
+        ids["strip_id"] = region.strips[visit["id"]]
         # The visit's own stream first: in a stranger's shoes another's is the same question.
         yield relation, ids | {"stream_id": region.streams[visit["patient_id"]]}
-        if operation == "visitEcgFrames":
+        if operation in {"visitEcgFrames", "visitEcgAnalysis", "attachEcgStrip"}:
             yield STRANGER, ids
             other = next(s for p, s in region.streams.items() if p != visit["patient_id"])
             yield STRANGER, ids | {"stream_id": other}

@@ -37,6 +37,7 @@ HEALTH = frozenset(
         "EcgChunks",
         "EcgFrames",
         "EcgStreams",
+        "EcgStrips",
         "Files",
         "ReadingDays",
         "ReadingHours",
@@ -55,6 +56,7 @@ HEALTH_SQL = (
     "ecg_streams",
     "ecg_frames",
     "ecg_chunks",
+    "ecg_strips",
     "visit_notes",
     "files",
 )
@@ -93,6 +95,8 @@ WRITE_PATH = frozenset(
         ("telemed/ecg_chunks.py", "seal_chunks"),
         ("telemed/ecg_chunks.py", "delete_plain_chunks"),
         ("telemed/ecg_chunks.py", "forget_plain_chunks"),  # deletes what is an erased person's
+        ("telemed/ecg_strips.py", "_there"),  # a repeat is answered with the strip that is there
+        ("telemed/ecg_strips.py", "attach"),  # how many there are
         ("telemed/notes.py", "seal_notes"),
     }
 )

@@ -29,6 +29,7 @@ PAPERS = {
     Act.CLOSE_VISIT,
     Act.SEE_VISIT_READINGS,
     Act.SEE_VISIT_ECG,
+    Act.ATTACH_ECG_STRIP,
     Act.READ_NOTE,
     Act.WRITE_NOTE,
     Act.SEE_DOCUMENT,
@@ -85,6 +86,7 @@ def test_a_patient_sees_the_visit_but_neither_opens_it_nor_reads_the_note() -> N
     assert Act.JOIN_VISIT in allowed
     assert {Act.SEE_VISIT, Act.SEE_VISIT_READINGS, Act.SEE_VISIT_ECG} <= allowed
     assert not {Act.OPEN_VISIT, Act.CLOSE_VISIT, Act.READ_NOTE, Act.WRITE_NOTE} & allowed
+    assert Act.ATTACH_ECG_STRIP not in allowed
 
 
 def test_a_patient_cannot_join_when_the_appointment_is_over() -> None:

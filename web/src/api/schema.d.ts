@@ -2578,6 +2578,143 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/visits/{visit_id}/ecg-files': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description What is in an ECG file, with its first seconds as a strip; nothing is kept. */
+    post: operations['previewEcgFile'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg-files/{file_id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description What is in a kept ECG file, with a strip of it. */
+    get: operations['getEcgFile'];
+    /** @description Keep the file that was looked at; the same id and file again gets the same answer. */
+    put: operations['addEcgFile'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg-files/{file_id}/print': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A strip of a kept ECG file, true to the millimetre on A4. */
+    get: operations['printEcgFile'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg-files/{file_id}/recording': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A kept ECG file as EDF+ (`edf`) or as an archive of WFDB (`wfdb`); nobody's name is in it. */
+    get: operations['convertEcgFile'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg-strips': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The strips of a visit, the oldest first. */
+    get: operations['listEcgStrips'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg-strips/{strip_id}/pdf': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description The sheet of a strip as it was attached, to be printed at its own size. */
+    get: operations['ecgStripSheet'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg-strips/{strip_id}/svg': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description A strip as a picture, true to the millimetre. */
+    get: operations['ecgStripPicture'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg/{stream_id}/analysis': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description Beats, quality by the second and findings in at most ten minutes of a stream. */
+    get: operations['visitEcgAnalysis'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/visits/{visit_id}/ecg/{stream_id}/frames': {
     parameters: {
       query?: never;
@@ -2589,6 +2726,23 @@ export interface paths {
     get: operations['visitEcgFrames'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/v1/visits/{visit_id}/ecg/{stream_id}/strips': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** @description Attach at most thirty seconds to the record; the same strip again gets the same answer. */
+    post: operations['attachEcgStrip'];
     delete?: never;
     options?: never;
     head?: never;
@@ -2881,6 +3035,12 @@ export interface components {
       n: number;
     };
     /**
+     * Beyond
+     * @description What a device said in place of a number.
+     * @enum {unknown}
+     */
+    Beyond: 'above_scale' | 'below_scale';
+    /**
      * Board
      * @description What happens now. `media` is None while the worker does not answer.
      */
@@ -3003,6 +3163,7 @@ export interface components {
       kind: components['schemas']['devices.kinds.Kind'];
       level: components['schemas']['Level'];
       lines: components['schemas']['Line'][];
+      marks: components['schemas']['Mark'][];
       since: string;
       step_s: number;
       until: string;
@@ -3451,6 +3612,47 @@ export interface components {
         | components['schemas']['ConsentRecord'];
     };
     /**
+     * EcgAnalysis
+     * @description A stretch analysed; times are unix microseconds by the device's clock.
+     */
+    EcgAnalysis: {
+      beats: number[];
+      findings: components['schemas']['FindingShown'][];
+      gaps: [number, number][];
+      seconds: components['schemas']['SecondJudged'][];
+    };
+    /**
+     * EcgBeats
+     * @description Beats that were just confirmed: unix µs of the R peaks by the recorder's clock.
+     */
+    EcgBeats: {
+      beats: number[];
+      /** Format: uuid */
+      stream: string;
+      /** @enum {unknown} */
+      type: 'ecg_beats';
+    };
+    /**
+     * EcgFilePreview
+     * @description What is in an ECG file. `started_at`: by the clock of the recorder; `zoned`: it has a zone.
+     *
+     *         `strip`: a picture of it, true to the millimetre, as SVG, beginning at `from_s`; of so many
+     *         leads are `drawn`.
+     */
+    EcgFilePreview: {
+      drawn: number;
+      format: components['schemas']['Format'];
+      from_s: number;
+      leads: components['schemas']['FileLead'][];
+      marks: number;
+      rate_hz: number;
+      seconds: number;
+      sha256: string;
+      started_at: string | null;
+      strip: string;
+      zoned: boolean;
+    };
+    /**
      * EcgStreamInfo
      * @description A stream as screens need it: mV = (adc - baseline) / gain_per_mv.
      */
@@ -3465,6 +3667,23 @@ export interface components {
       started_at: string;
       /** Format: uuid */
       stream: string;
+    };
+    /**
+     * EcgStrip
+     * @description A strip in a visit's list.
+     */
+    EcgStrip: {
+      from_us: number;
+      gain_mm_mv: number;
+      /** Format: uuid */
+      id: string;
+      lead: string;
+      made_at: string;
+      remark: string;
+      speed_mm_s: number;
+      /** Format: uuid */
+      stream: string;
+      until_us: number;
     };
     /**
      * Enrolled
@@ -3567,6 +3786,14 @@ export interface components {
       params: Record<string, never>;
     };
     /**
+     * FileLead
+     * @description A lead of a file; `missing`: the share of its samples that the recorder had not.
+     */
+    FileLead: {
+      missing: number;
+      name: string;
+    };
+    /**
      * FilePreview
      * @description What is in a file. `columns_needed`: nobody can tell what its columns are but who made it.
      *
@@ -3629,6 +3856,19 @@ export interface components {
       type: 'files';
     };
     /**
+     * FindingShown
+     * @description What the rhythm shows from one beat to another, by which rule, from which numbers.
+     */
+    FindingShown: {
+      code: string;
+      first_us: number;
+      inputs: {
+        [key: string]: number;
+      };
+      last_us: number;
+      rule: string;
+    };
+    /**
      * FirstAdministrator
      * @description The code, the first organisation, and who will administer it.
      */
@@ -3655,6 +3895,12 @@ export interface components {
       person: components['schemas']['Ref'];
       since: string;
     };
+    /**
+     * Format
+     * @description What is read, each by the module of this package that is named so.
+     * @enum {unknown}
+     */
+    Format: 'aecg' | 'apple' | 'atc' | 'dicom' | 'edf' | 'scp' | 'wfdb';
     /**
      * Gap
      * @description A time of which nothing was recorded though it was to be.
@@ -4080,6 +4326,15 @@ export interface components {
       to_confirm: boolean;
     };
     /**
+     * Mark
+     * @description So many readings from `at` on, for one step, that lay beyond an end of the device's scale.
+     */
+    Mark: {
+      at: string;
+      n: number;
+      word: components['schemas']['Beyond'];
+    };
+    /**
      * Me
      * @description The signed-in person, as their own screens need it.
      */
@@ -4454,6 +4709,21 @@ export interface components {
     NewShare: {
       /** Format: date-time */
       until: string;
+    };
+    /**
+     * NewStrip
+     * @description A strip to be attached; the page makes the id, so that a repeat is known as one.
+     */
+    NewStrip: {
+      from_us: number;
+      /** @enum {unknown} */
+      gain_mm_mv: 5 | 10 | 20;
+      /** Format: uuid */
+      id: string;
+      /** @default  */
+      remark: string;
+      speed_mm_s: number;
+      until_us: number;
     };
     /**
      * NewText
@@ -4892,7 +5162,14 @@ export interface components {
      * @enum {unknown}
      */
     Reason:
-      'drift' | 'electrode_off' | 'few_beats' | 'flat_line' | 'mains' | 'muscle' | 'saturation';
+      | 'drift'
+      | 'electrode_off'
+      | 'few_beats'
+      | 'flat_line'
+      | 'mains'
+      | 'movement'
+      | 'muscle'
+      | 'saturation';
     /**
      * Received
      * @description A document as the school's desk sees it in its list.
@@ -5172,6 +5449,15 @@ export interface components {
      */
     Scope: 'health' | 'school';
     /**
+     * SecondJudged
+     * @description How far the second that begins then may be believed.
+     */
+    SecondJudged: {
+      at_us: number;
+      quality: components['schemas']['Quality'];
+      reason: components['schemas']['Reason'] | null;
+    };
+    /**
      * SecondStep
      * @description The first proof was right. The token is for one sign-in and says nothing about the person.
      */
@@ -5404,6 +5690,14 @@ export interface components {
       type: 'ecg_stream';
     };
     /**
+     * StripsChanged
+     * @description A strip of the ECG was attached to the visit: ask for the list.
+     */
+    StripsChanged: {
+      /** @enum {unknown} */
+      type: 'ecg_strips';
+    };
+    /**
      * Switch
      * @description Whether a way is used.
      */
@@ -5533,9 +5827,11 @@ export interface components {
       | components['schemas']['ReadingMade']
       | components['schemas']['StreamOpened']
       | components['schemas']['Vitals']
+      | components['schemas']['EcgBeats']
       | components['schemas']['StoresAway']
       | components['schemas']['StoresBack']
       | components['schemas']['FilesChanged']
+      | components['schemas']['StripsChanged']
       | components['schemas']['VisitChanged']
       | components['schemas']['Pong']
       | components['schemas']['SocketProblem']
@@ -5584,6 +5880,8 @@ export interface components {
       heart_rate_bpm: number | null;
       quality: components['schemas']['Quality'];
       reason: components['schemas']['Reason'] | null;
+      /** @default null */
+      rhythm: string | null;
       /** Format: uuid */
       stream: string;
       /** @enum {unknown} */
@@ -5688,6 +5986,7 @@ export interface components {
     'storage.file_checks.kinds.Kind':
       | 'csv'
       | 'docx'
+      | 'ecg'
       | 'jpeg'
       | 'm4a'
       | 'mp3'
@@ -21390,6 +21689,984 @@ export interface operations {
       };
     };
   };
+  previewEcgFile: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/octet-stream': string;
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['EcgFilePreview'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      408: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body does not say how long it is. */
+      411: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getEcgFile: {
+    parameters: {
+      query?: {
+        from_s?: number;
+        seconds?: number;
+        speed_mm_s?: string;
+        gain_mm_mv?: string;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['EcgFilePreview'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  addEcgFile: {
+    parameters: {
+      query: {
+        name: string;
+        sha256: string;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/octet-stream': string;
+      };
+    };
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['VisitFile'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      408: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body does not say how long it is. */
+      411: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  printEcgFile: {
+    parameters: {
+      query?: {
+        from_s?: number;
+        seconds?: number;
+        speed_mm_s?: string;
+        gain_mm_mv?: string;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/pdf': string;
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  convertEcgFile: {
+    parameters: {
+      query: {
+        form: string;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+        file_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Stream Response */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/octet-stream': string;
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was there; its bytes, or the key to them, are gone. */
+      410: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our disk is full. */
+      507: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listEcgStrips: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['EcgStrip'][];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  ecgStripSheet: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+        strip_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/pdf': string;
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  ecgStripPicture: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+        strip_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'image/svg+xml': string;
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  visitEcgAnalysis: {
+    parameters: {
+      query: {
+        from_us: number;
+        until_us: number;
+      };
+      header?: never;
+      path: {
+        visit_id: string;
+        stream_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['EcgAnalysis'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   visitEcgFrames: {
     parameters: {
       query?: {
@@ -21443,6 +22720,132 @@ export interface operations {
       };
       /** @description There is no such thing for you. */
       404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  attachEcgStrip: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+        stream_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewStrip'];
+      };
+    };
+    responses: {
+      /** @description Document created, URL follows */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['EcgStrip'];
+        };
+      };
+      /** @description The body cannot be read, or has a field we do not know. */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description It was changed or used in the meantime. */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is too large. */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The body is no JSON, or not of the type that is taken. */
+      415: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Understood, but not believed. */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Too many attempts; Retry-After says when. */
+      429: {
         headers: {
           [name: string]: unknown;
         };
