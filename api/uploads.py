@@ -80,14 +80,20 @@ async def body_in(
         raise WrongType
     if (request.content_length or 0) > max_bytes:
         raise too_large()
+    async with place_in(settings) as (file, made):
+        await _receive(request, file, max_bytes, too_large)
+        yield file, made
+
+
+@asynccontextmanager
+async def place_in(settings: Settings) -> AsyncIterator[tuple[Path, Path]]:
+    """Where a file may lie, and an empty folder for what is made of it; both gone at the end."""
     try:
         root = await asyncio.to_thread(_made, folder_of(settings))
     except OSError as error:
-        raise _no_room(error) from error
+        raise no_room(error) from error
     try:
-        file, made = root / "body", root / "made"
-        await _receive(request, file, max_bytes, too_large)
-        yield file, made
+        yield root / "body", root / "made"
     finally:
         with anyio.CancelScope(shield=True):
             await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
@@ -107,10 +113,11 @@ async def _receive(
     except InternalServerException as gone:  # Litestar's word for a client that hung up
         raise BadBody from gone
     except OSError as error:
-        raise _no_room(error) from error
+        raise no_room(error) from error
 
 
-def _no_room(error: OSError) -> Exception:
+def no_room(error: OSError) -> Exception:
+    """The refusal for a disk of ours that does not take a file."""
     return DiskFull() if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreAway()
 
 

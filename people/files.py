@@ -44,6 +44,7 @@ PERSON_FILES: Final = 500
 ORGANISATION_BYTES: Final = 50 << 30
 ABOUT_FILES: Final = 50  # of one thing: a list of them is read whole
 PREVIEW_TYPE: Final = "image/webp"
+DRAWN_TYPE: Final = "image/svg+xml"  # ours, of an ECG: no file of anybody's is one
 _PIECE: Final = 1 << 20
 _SHA256: Final = 32
 
@@ -342,7 +343,9 @@ def found(file: Files, data_key: DataKey, *, preview: bool = False) -> FoundFile
     size = file.preview_size if preview else file.size
     if size is None:
         raise NotFound
-    media_type = PREVIEW_TYPE if preview else KINDS[Kind(file.kind)].media_type
+    kind = Kind(file.kind)
+    small = DRAWN_TYPE if kind is Kind.ECG else PREVIEW_TYPE
+    media_type = small if preview else KINDS[kind].media_type
     return FoundFile(
         object_key=object_key(file.object_id, part),
         data_key=data_key,

@@ -53,6 +53,8 @@ Refused
 ├── people.files.FilesFull            409 files_full   params: whose
 ├── people.files.FileIdUsed           409 file_id_used
 ├── people.files.FileLost             410 file_lost
+├── telemed.ecg_files.EcgFileRefused  422 ecg_file_…   errors: file; params: where
+├── telemed.ecg_files.EcgFileChanged  409 ecg_file_changed
 ├── people.documents.BadDocument       422 bad_document      errors: the field
 ├── people.documents.DocumentErased    410 document_erased
 ├── people.documents.DocumentNotSigned 409 document_not_signed   params: state

@@ -40,6 +40,11 @@ class Begun(msgspec.Struct, frozen=True):
     there: VisitFile | None
 
 
+async def require_adding(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime) -> None:
+    """Refuse whoever may not hand in here now. Raises NotFound, Forbidden, ConsentWithdrawn."""
+    await _open(db, actor, visit_id, now)
+
+
 async def begin(
     db: AsyncSession, actor: Actor, visit_id: UUID, new: NewFile, now: datetime
 ) -> Begun:
@@ -98,13 +103,17 @@ async def find(
     now: datetime,
     *,
     preview: bool = False,
+    kind: Kind | None = None,
 ) -> FoundFile:
     """Find a file, or its small picture, and record that it is read. Raises NotFound, FileLost.
 
+    Of another kind than is asked for, it is not there.
     Commit before the bytes are read: no connection is held while the object store is asked.
     """
     visit = await measured(db, actor, visit_id, now)
     query = files.about(visit.id).where(Files.id == file_id)
+    if kind is not None:
+        query = query.where(Files.kind == kind.value)
     rows = await _read(db, actor, visit, query, now)
     if not rows:
         raise NotFound

@@ -174,7 +174,7 @@ def _drawn(block: Block, font: str) -> Iterator[str]:
     for path in block.paths:
         colour, width = _LOOK[path.style]
         yield (
-            f'<path class="{path.style}" d="{path.d}" fill="none" stroke="{colour}"'
+            f'<path class="{path.style}" d={quoteattr(path.d)} fill="none" stroke="{colour}"'
             f' stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round"/>'
         )
     for words in block.words:

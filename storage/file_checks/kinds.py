@@ -24,6 +24,7 @@ class Kind(StrEnum):
     M4A = "m4a"
     MP3 = "mp3"
     OGG = "ogg"
+    ECG = "ecg"  # judged elsewhere: what is in it is not known here (telemed/ecg_files.py)
 
 
 class About(NamedTuple):
@@ -55,6 +56,9 @@ KINDS: Final[dict[Kind, About]] = {
     Kind.M4A: About(("m4a",), "audio/mp4", 20 << 20),
     Kind.MP3: About(("mp3",), "audio/mpeg", 20 << 20),
     Kind.OGG: About(("ogg", "oga", "opus"), "audio/ogg", 20 << 20),
+    Kind.ECG: About(
+        ("edf", "zip", "dcm", "xml", "scp", "atc", "csv"), "application/octet-stream", 25 << 20
+    ),
 }
 MAX_BYTES: Final = max(about.max_bytes for about in KINDS.values())
 
@@ -69,7 +73,9 @@ MAX_SOUND_S: Final = 30 * 60
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind a file's name says it is."""
+    """The kind a file's name says it is; no name makes an ECG."""
     _, dot, ending = name.rpartition(".")
-    found = (kind for kind, about in KINDS.items() if dot and ending.lower() in about.endings)
-    return next(found, None)
+    for kind, about in KINDS.items():
+        if dot and ending.lower() in about.endings and kind is not Kind.ECG:
+            return kind
+    return None

@@ -1,0 +1,296 @@
+"""ECG files of a visit: looked at, and then kept, as one body each; read again as strips.
+
+The list, the file itself, its small picture and its removal are those of any file of a visit
+(api/files.py). A strip is drawn anew from the file for each asker, by a confined child.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+import anyio
+from litestar import Request, Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from api import uploads
+from api.db import asked
+from api.files import SANDBOX, LengthNeeded
+from api.house import House
+from api.problems import refuses
+from devices.ecg.strip_pdf import to_pdf
+from devices.ecg_files import Format
+from people import files
+from people.files import MAX_NAME, FileLost, FileRefused, FoundFile, NewFile
+from people.policy import Act
+from people.refused import Refused
+from people.relations import actor_of
+from people.sessions import Caller
+from storage.clamd import infected
+from storage.file_checks import Fault, Kind
+from storage.objects import ObjectMissing
+from storage.sealed_objects import DamagedObject
+from telemed import ecg_files, visit_files
+from telemed.ecg_file_child import MOST_S, Asked, EcgFound, Window
+from telemed.ecg_files import MAX_BYTES, EcgFileChanged, EcgFilePreview, too_large
+from telemed.visit_files import VisitFile
+
+ANY = "application/octet-stream"
+PDF = "application/pdf"
+_FILES = "/visits/{visit_id:uuid}/ecg-files"
+_FILE = f"{_FILES}/{{file_id:uuid}}"
+_SHA256 = Annotated[str, QueryParameter(pattern="^[0-9a-f]{64}$")]
+_FROM = Annotated[float, QueryParameter(ge=0, le=1e7)]
+_SECONDS = Annotated[float, QueryParameter(ge=1, le=MOST_S)]
+_SPEED = Annotated[str, QueryParameter(pattern=r"^(12\.5|25|50)$")]
+_GAIN = Annotated[str, QueryParameter(pattern="^(5|10|20)$")]
+_REFUSED = refuses(400, 401, 403, 404, 408, 409, 411, 413, 415, 422, 503, 507)
+_READ = refuses(400, 401, 403, 404, 410, 422, 503, 507)
+# Files that are read again lie on our own disk meanwhile: so many at once.
+_AT_ONCE = anyio.Semaphore(4)
+_PIECE = 1 << 18
+
+
+@post(
+    _FILES,
+    operation_id="previewEcgFile",
+    act=(Act.ADD_VISIT_FILE, Act.SEE_VISIT),
+    status_code=200,
+    responses=_REFUSED,
+    request_max_body_size=None,
+    takes=ANY,
+)
+async def preview_ecg_file(
+    *,
+    visit_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+) -> EcgFilePreview:
+    """What is in an ECG file, with its first seconds as a strip; nothing is kept."""
+    async with house.transaction(asked(request)) as db:
+        await visit_files.require_adding(db, sender.actor, visit_id, now)
+    async with _looked(request, sender, house) as (_, _, found, sha256):
+        return await ecg_files.preview(found, sha256)
+
+
+@put(
+    _FILE,
+    operation_id="addEcgFile",
+    act=(Act.ADD_VISIT_FILE, Act.SEE_VISIT),
+    responses=_REFUSED,
+    request_max_body_size=None,
+    takes=ANY,
+)
+async def add_ecg_file(
+    *,
+    visit_id: FromPath[UUID],
+    file_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+    name: Annotated[str, QueryParameter(min_length=1, max_length=MAX_NAME)],
+    sha256: _SHA256,
+) -> VisitFile:
+    """Keep the file that was looked at; the same id and file again gets the same answer."""
+    new = NewFile(file_id, name, request.content_length or 0)
+    async with house.transaction(asked(request)) as db:
+        begun = await visit_files.begin(db, sender.actor, visit_id, new, now)
+    if begun.there is not None:
+        return begun.there
+    async with _looked(request, sender, house) as (body, folder, found, seen):
+        if seen != sha256:
+            raise EcgFileChanged
+        judged = await ecg_files.judged(found, body, folder)
+        new = NewFile(file_id, ecg_files.named(name, found.format), new.received)
+        stored = await files.put(house.objects, begun.data_key, judged)
+        committing = False
+        try:
+            later = house.clock()  # minutes may have passed: rights are judged as they are now
+            async with house.transaction() as db:
+                actor = await actor_of(db, sender.person_id, later)
+            async with house.transaction(asked(request)) as db:
+                added = await visit_files.add(db, actor, visit_id, new, stored, later)
+                committing = True
+        except BaseException as error:
+            # As api/files.py does: certainly rolled back, or there may be a row that counts on it.
+            if not committing or isinstance(error, Refused):
+                await files.take_back(house.objects, stored.object_id)
+            raise
+        return added
+
+
+@get(
+    _FILE,
+    operation_id="getEcgFile",
+    act=(Act.SEE_VISIT_FILES, Act.SEE_VISIT),
+    responses=_READ,
+)
+async def get_ecg_file(
+    *,
+    visit_id: FromPath[UUID],
+    file_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+    from_s: _FROM = 0.0,
+    seconds: _SECONDS = 10.0,
+    speed_mm_s: _SPEED = "25",
+    gain_mm_mv: _GAIN = "10",
+) -> EcgFilePreview:
+    """What is in a kept ECG file, with a strip of it."""
+    window = Window(
+        from_s=from_s, seconds=seconds, speed_mm_s=float(speed_mm_s), gain_mm_mv=float(gain_mm_mv)
+    )
+    async with house.transaction(asked(request)) as db:
+        kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
+    async with _read(house, kept, Asked(window=window)) as (_, found, sha256):
+        return await ecg_files.preview(found, sha256)
+
+
+@get(
+    f"{_FILE}/print",
+    operation_id="printEcgFile",
+    act=(Act.SEE_VISIT_FILES, Act.SEE_VISIT),
+    media_type=PDF,
+    responses=_READ,
+)
+async def print_ecg_file(
+    *,
+    visit_id: FromPath[UUID],
+    file_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+    from_s: _FROM = 0.0,
+    seconds: _SECONDS = 10.0,
+    speed_mm_s: _SPEED = "25",
+    gain_mm_mv: _GAIN = "10",
+) -> Response[bytes]:
+    """A strip of a kept ECG file, true to the millimetre on A4."""
+    async with house.transaction(asked(request)) as db:
+        kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
+    window = Window(
+        from_s=from_s,
+        seconds=seconds,
+        speed_mm_s=float(speed_mm_s),
+        gain_mm_mv=float(gain_mm_mv),
+        caption=(kept.name,),
+    )
+    async with _read(house, kept, Asked(window=window)) as (_, found, _):
+        pdf = await asyncio.to_thread(to_pdf, ecg_files.drawing_of(found))
+    name = f"{kept.name.rpartition('.')[0]}.pdf"
+    return Response(pdf, media_type=PDF, headers=_saved_as(name))
+
+
+@get(
+    f"{_FILE}/recording",
+    operation_id="convertEcgFile",
+    act=(Act.SEE_VISIT_FILES, Act.SEE_VISIT),
+    media_type=ANY,
+    responses=_READ,
+)
+async def convert_ecg_file(
+    *,
+    visit_id: FromPath[UUID],
+    file_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+    form: Annotated[str, QueryParameter(pattern="^(edf|wfdb)$")],
+) -> Stream:
+    """A kept ECG file as EDF+ (`edf`) or as an archive of WFDB (`wfdb`); nobody's name is in it."""
+    async with house.transaction(asked(request)) as db:
+        kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
+    wanted = Format(form)
+    pieces = _converted(house, kept, wanted)
+    first = await anext(pieces)  # whatever there is to refuse is refused before an answer began
+    name = ecg_files.named(kept.name, wanted)
+    return Stream(_behind(first, pieces), media_type=ANY, headers=_saved_as(name))
+
+
+@asynccontextmanager
+async def _looked(
+    request: Request[Any, Any, Any], sender: Caller, house: House
+) -> AsyncIterator[tuple[Path, Path, EcgFound, str]]:
+    """The file as the confined child read it, and its digest; gone at the end."""
+    if request.content_length is None:
+        raise LengthNeeded
+    async with (
+        uploads.one_at_a_time(house, sender.person_id),
+        uploads.body_in(
+            request, house.settings, media_type=ANY, max_bytes=MAX_BYTES, too_large=too_large
+        ) as (body, folder),
+    ):
+        if house.settings.clamd is not None and await infected(house.settings.clamd, body):
+            raise FileRefused(Fault.INFECTED)
+        sha256 = await asyncio.to_thread(_sha256, body)
+        yield body, folder, await ecg_files.look(body, folder, Asked()), sha256
+
+
+@asynccontextmanager
+async def _read(
+    house: House, kept: FoundFile, said: Asked
+) -> AsyncIterator[tuple[Path, EcgFound, str]]:
+    """A kept file, read by the child; what lay on our disk is gone at the end."""
+    async with uploads.place_in(house.settings) as (body, folder):
+        async with _AT_ONCE:
+            sha256 = await _fetched(house, kept, body)
+            found = await ecg_files.look(body, folder, said)
+        yield folder, found, sha256
+
+
+async def _fetched(house: House, kept: FoundFile, body: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        async with await anyio.open_file(body, "wb") as out:
+            async for piece in files.read(house.objects, kept, 0, kept.size):
+                digest.update(piece)
+                await out.write(piece)
+    except (ObjectMissing, DamagedObject) as gone:
+        raise FileLost from gone
+    except OSError as error:
+        raise uploads.no_room(error) from error
+    return digest.hexdigest()
+
+
+async def _converted(house: House, kept: FoundFile, wanted: Format) -> AsyncGenerator[bytes, None]:
+    async with _read(house, kept, Asked(write=wanted)) as (folder, _, _):
+        made = await ecg_files.written(folder)
+        async with await anyio.open_file(made, "rb") as opened:
+            while piece := await opened.read(_PIECE):
+                yield piece
+
+
+async def _behind(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": SANDBOX,
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+ROUTES = [preview_ecg_file, add_ecg_file, get_ecg_file, print_ecg_file, convert_ecg_file]
