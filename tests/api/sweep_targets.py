@@ -70,10 +70,12 @@ def _visits(region: Region, operation: str, person: str) -> Iterator[Target]:
     for visit in region.visits:
         relation = {visit["doctor_id"]: DOCTOR, visit["patient_id"]: PATIENT}.get(person, STRANGER)
         ids = {"visit_id": visit["id"], "file_id": region.files[visit["id"]]}
+        if operation in {"printEcgFile", "convertEcgFile"}:
+            ids["file_id"] = region.ecg_files[visit["id"]]
         ids["strip_id"] = region.strips[visit["id"]]
         # The visit's own stream first: in a stranger's shoes another's is the same question.
         yield relation, ids | {"stream_id": region.streams[visit["patient_id"]]}
-        if operation in {"visitEcgFrames", "visitEcgAnalysis", "attachEcgStrip"}:
+        if operation in {"visitEcgFrames", "visitEcgAnalysis"}:
             yield STRANGER, ids
             other = next(s for p, s in region.streams.items() if p != visit["patient_id"])
             yield STRANGER, ids | {"stream_id": other}
