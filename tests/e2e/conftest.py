@@ -66,9 +66,8 @@ def classroom(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def house() -> Iterator[House]:
     """The product as an operator starts it, with the demo clinics and schools."""
-    house = House.fresh()
+    house = House.seeded()
     house.start()
-    house.seed()
     yield house
     house.stop()
     house.remove()

@@ -1,5 +1,6 @@
 """The product under test: started, watched, hurt and stopped the way an operator or an accident would."""
 
+import atexit
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -75,6 +77,17 @@ class House:
         home = Path(tempfile.mkdtemp(prefix="yh-", dir="/tmp"))
         home.chmod(0o711)
         return cls(home, **environ)
+
+    @classmethod
+    def seeded(cls, **environ: str) -> Self:
+        """A house as `fresh`, not started yet, in which the demo people live already."""
+        template, world = _with_demo_people()
+        house = cls.fresh(**environ)
+        house.home.rmdir()
+        subprocess.run(["cp", "-a", str(template), str(house.home)], check=True)
+        (house.home / "state" / "ports.json").unlink()
+        house.world = world
+        return house
 
     def start(self, timeout_s: float = 60.0) -> float:
         """Start and wait until it says it is ready to serve; return the seconds that took."""
@@ -189,3 +202,14 @@ class House:
     def remove(self) -> None:
         """Delete the state folder."""
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+@cache
+def _with_demo_people() -> tuple[Path, dict[str, Any]]:
+    """The state folder of a house that was seeded and stopped, for others to begin with."""
+    house = House.fresh()
+    atexit.register(house.remove)
+    house.start()
+    world = house.seed()
+    house.stop()
+    return house.home, world

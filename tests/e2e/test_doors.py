@@ -101,7 +101,7 @@ def test_a_browser_without_camera_joins_all_the_same(
 
 def test_a_visit_works_without_the_test_flags_of_the_browser(playwright: Playwright) -> None:
     """No loopback candidates and no fake permission dialog: an address and permissions as in life."""
-    far = House.fresh(YANASHA_RTC_ADDRESS="10.77.0.1")
+    far = House.seeded(YANASHA_RTC_ADDRESS="10.77.0.1")
     kept = [
         flag
         for flag in FAKE_MEDIA
@@ -110,7 +110,6 @@ def test_a_visit_works_without_the_test_flags_of_the_browser(playwright: Playwri
     browser = launch(playwright, *kept)
     try:
         far.start()
-        far.seed()
         visit = far.world["visits"][0]
         allowed = {"permissions": ["camera", "microphone"]}
         with in_a_visit(browser, far, visit, **allowed) as (doctor, patient, devices):

@@ -24,9 +24,8 @@ Klass = tuple[Desk, list[Desk]]
 @pytest.fixture(scope="module")
 def school() -> Iterator[House]:
     """A house of its own: its lesson is ended at the end."""
-    house = House.fresh()
+    house = House.seeded()
     house.start()
-    house.seed()
     yield house
     house.stop()
     house.remove()

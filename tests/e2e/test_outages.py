@@ -20,9 +20,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def wreck() -> Iterator[House]:
     """A house of its own, to be hurt."""
-    house = House.fresh()
+    house = House.seeded()
     house.start()
-    house.seed()
     yield house
     house.stop()
     house.remove()
