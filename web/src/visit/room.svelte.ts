@@ -272,6 +272,9 @@ export class Room {
       case 'vitals':
         this.ecg.said(message);
         return;
+      case 'ecg_beats':
+        this.ecg.beats(message.stream, message.beats);
+        return;
       case 'stores_away':
         this.storesAway = true;
         return;

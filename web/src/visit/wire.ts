@@ -23,7 +23,8 @@ export type Reading = Omit<Schemas['Reading'], 'kind' | 'device'> & {
   kind: string;
   device: DeviceName | null;
 };
-export type Vitals = Omit<Schemas['Vitals'], 'type'>;
+/** An older server says nothing of the rhythm. */
+export type Vitals = Omit<Schemas['Vitals'], 'type' | 'rhythm'> & { rhythm?: string | null };
 export type ServerMessage = Schemas['VisitServerMessage'];
 /** A visit has no screens to show, and joins whole. */
 type Plain<Message> = Message extends { type: 'media_ready' }
@@ -40,6 +41,7 @@ export const readMessage = readerOf<ServerMessage>([
   'reading',
   'ecg_stream',
   'vitals',
+  'ecg_beats',
   'stores_away',
   'stores_back',
   'files',

@@ -27,6 +27,7 @@ vi.mock('../../src/visit/ecg/sweep', () => ({
     ink(): void {}
     rule(): void {}
     added(): void {}
+    view = null;
     frame(): void {}
     forgetWaiting(): void {}
   },
@@ -64,7 +65,7 @@ afterEach(() => vi.unstubAllGlobals());
 it('a frozen strip stays when streams are told of again and when a newer one begins', async () => {
   const ecg = new EcgStreams(() => Promise.resolve([]));
   await ecg.know([info('a', 0)]);
-  render(EcgPanel, { ecg, past: false, clockAheadMs: 0 });
+  render(EcgPanel, { visitId: 'v', ecg, doctor: true, past: false, clockAheadMs: 0 });
   await userEvent.click(await screen.findByRole('button', { name: 'Freeze the trace' }));
   await ecg.know([info('a', 0)]);
   await ecg.know([info('b', 5)]);

@@ -41,6 +41,32 @@ function reading(more: Partial<Reading>): Reading {
 afterEach(() => setLanguage('ru'));
 
 describe('a reading in words', () => {
+  it('says HI of a meter without a number, and what it means', () => {
+    setLanguage('en');
+    const none = {
+      kind: 'glucose',
+      unit: 'mmol/L',
+      sent_unit: 'mg/dL',
+      values: {},
+      sent_values: {},
+    };
+    const said = readingText(reading({ ...none, flags: ['above_scale', 'battery_low'] }));
+    expect(said).toMatchObject({ value: 'above the scale', unit: '', sent: null });
+    expect(said.alert).toMatch(/^Level 2: above 13.9/);
+    expect(said.flags).toEqual([flagText('battery_low')]);
+    expect(readingLine(reading({ ...none, flags: ['below_scale'] }))).toMatch(
+      /^Glucose.*: below the scale\. Level 2: below 3\.0/,
+    );
+    // Beside a number the flag is a doubt, as ever.
+    const flags = ['above_scale'];
+    const number = { ...none, values: { glucose: 33.3 }, sent_values: { glucose: 600 } };
+    expect(readingText(reading({ ...number, flags }))).toMatchObject({
+      value: '33.3',
+      alert: null,
+      flags: [flagText('above_scale')],
+    });
+  });
+
   it.each([
     ['ru', 'Давление: 128/82 мм рт. ст., пульс 71'],
     ['tt', 'Кан басымы: 128/82 мм тер. баг., пульс 71'],

@@ -57,9 +57,24 @@ export class EcgBuffer {
     return this.#ring[position % this.#ring.length] ?? MISSING;
   }
 
+  /** Unix time in µs of a position. */
+  timeUs(position: number): number {
+    return this.startedAtUs + Math.round((position * 1_000_000) / this.rateHz);
+  }
+
+  /** Unix time in µs of the oldest sample here. */
+  get beginUs(): number {
+    return this.timeUs(this.begin);
+  }
+
   /** Unix time in ms of a position. */
   timeMs(position: number): number {
     return this.startedAtUs / 1_000 + (position * 1_000) / this.rateHz;
+  }
+
+  /** The position nearest to a unix time in µs; it may lie outside of what is held. */
+  positionOf(us: number): number {
+    return Math.round(((us - this.startedAtUs) * this.rateHz) / 1_000_000);
   }
 
   /** Put a frame in its place; null when it was here already or is too old to keep. */
@@ -87,10 +102,7 @@ export class EcgBuffer {
   }
 
   #place(frame: EcgFrame): number {
-    const byTime = Math.max(
-      0,
-      Math.round(((frame.startedAtUs - this.startedAtUs) * this.rateHz) / 1_000_000),
-    );
+    const byTime = Math.max(0, this.positionOf(frame.startedAtUs));
     const afterPrevious = this.#ends.get(frame.sequence - 1);
     if (afterPrevious !== undefined && Math.abs(afterPrevious - byTime) <= SNAP_SAMPLES) {
       return afterPrevious;

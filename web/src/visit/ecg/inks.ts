@@ -11,5 +11,6 @@ export function inksOf(canvas: HTMLCanvasElement): Inks {
     trace: ink('trace'),
     gap: ink('gap'),
     mark: ink('mark'),
+    beat: ink('beat'),
   };
 }

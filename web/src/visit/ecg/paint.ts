@@ -11,6 +11,7 @@ export interface Inks {
   trace: string;
   gap: string;
   mark: string;
+  beat: string;
 }
 
 /** Room at the left for the 1 mV mark. */
@@ -110,6 +111,34 @@ export function paintTrace(pen: Pen, strip: Strip, from: number, to: number): vo
     else pen.moveTo(x, y);
     down = true;
     lastX = x;
+  }
+  pen.stroke();
+}
+
+/** A beat's mark stands this far over its peak and is so long. */
+const OVER_MM = 0.8;
+const TICK_MM = 1.8;
+/** The peak is looked for so far around the beat: it may be the S wave that was found. */
+const AROUND_S = 0.06;
+
+/** Small marks over the R peaks at these positions. */
+export function paintBeats(pen: Pen, strip: Strip, positions: readonly number[]): void {
+  const { buffer, calibration, paper, inks } = strip;
+  const around = Math.round(AROUND_S * buffer.rateHz);
+  pen.strokeStyle = inks.beat;
+  pen.lineWidth = 2;
+  pen.beginPath();
+  for (const position of positions) {
+    let peak = paper.height / 2;
+    for (let near = position - around; near <= position + around; near += 1) {
+      const adc = buffer.at(near);
+      if (adc !== MISSING) peak = Math.min(peak, yOf(adc, calibration, paper));
+    }
+    // A peak that leaves the paper keeps its mark on it.
+    const foot = Math.max((TICK_MM + 0.5) * PX_PER_MM, peak - OVER_MM * PX_PER_MM);
+    const x = canvasX(strip, position);
+    pen.moveTo(x, foot);
+    pen.lineTo(x, foot - TICK_MM * PX_PER_MM);
   }
   pen.stroke();
 }

@@ -7,6 +7,8 @@ import type { EcgStreamInfo, Quality, Vitals } from '../wire';
 import { EcgBuffer, parseMicros, type Added } from './buffer';
 import { MalformedFrame, decodeFrame, type EcgFrame } from './frames';
 import { PAGE_FRAMES, catchUp, type FetchFrames } from './history';
+import { SignalLog } from './lanes';
+import { Marks } from './marks';
 
 /** Without a frame for so long there is no signal, whatever was last said of it. */
 export const SILENT_MS = 3_000;
@@ -20,8 +22,11 @@ const HOLE_RETRY_MS = 5_000;
 export interface HeldStream {
   info: EcgStreamInfo;
   buffer: EcgBuffer;
+  marks: Marks;
+  log: SignalLog;
 }
 
+export type OnBeats = (stream: string, us: readonly number[]) => void;
 export type OnAdded = (stream: string, added: Added, live: boolean) => void;
 
 export class EcgStreams {
@@ -39,6 +44,7 @@ export class EcgStreams {
   readonly #catching = new Set<string>();
   readonly #holeTimers = new Map<string, ReturnType<typeof setTimeout>>();
   #listeners = new Set<OnAdded>();
+  readonly #beatListeners = new Set<OnBeats>();
   #stopped = false;
 
   constructor(fetch: FetchFrames) {
@@ -53,6 +59,12 @@ export class EcgStreams {
   listen(listener: OnAdded): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Hear of every beat as it is confirmed; answers how to stop. */
+  listenBeats(listener: OnBeats): () => void {
+    this.#beatListeners.add(listener);
+    return () => this.#beatListeners.delete(listener);
   }
 
   /** Streams as the server knows them; fetches what is stored and not here. Throws when it cannot. */
@@ -81,6 +93,13 @@ export class EcgStreams {
 
   said(vitals: Vitals): void {
     this.vitals = { ...this.vitals, [vitals.stream]: vitals };
+    this.#held.get(vitals.stream)?.log.said(vitals, parseMicros(vitals.at));
+  }
+
+  /** R peaks of a live stream, by the recorder's clock. */
+  beats(stream: string, us: readonly number[]): void {
+    this.#held.get(stream)?.marks.add(us);
+    for (const listener of this.#beatListeners) listener(stream, us);
   }
 
   /** Fetch what lies before the oldest frame here; false when there is nothing earlier. */
@@ -98,6 +117,7 @@ export class EcgStreams {
     this.#stopped = true;
     for (const timer of this.#holeTimers.values()) clearTimeout(timer);
     this.#listeners.clear();
+    this.#beatListeners.clear();
   }
 
   #hold(info: EcgStreamInfo): void {
@@ -105,7 +125,12 @@ export class EcgStreams {
     if (before !== undefined) before.info = info;
     else {
       const startedAtUs = parseMicros(info.started_at);
-      this.#held.set(info.stream, { info, buffer: new EcgBuffer(info.rate_hz, startedAtUs) });
+      this.#held.set(info.stream, {
+        info,
+        buffer: new EcgBuffer(info.rate_hz, startedAtUs),
+        marks: new Marks(),
+        log: new SignalLog(),
+      });
     }
     this.infos = [...this.#held.values()]
       .map((held) => held.info)

@@ -5,7 +5,17 @@
 
 import type { Added, EcgBuffer } from './buffer';
 import { Delays } from './delay';
-import { GUTTER, canvasX, paintPaper, paintTrace, type Inks, type Strip } from './paint';
+import type { View } from './lanes';
+import type { Marks } from './marks';
+import {
+  GUTTER,
+  canvasX,
+  paintBeats,
+  paintPaper,
+  paintTrace,
+  type Inks,
+  type Strip,
+} from './paint';
 import { Playhead } from './playhead';
 import {
   PX_PER_MM,
@@ -28,6 +38,9 @@ export interface EcgSnapshot {
   samples: number[];
   /** One past the newest drawn position. */
   drawnTo: number;
+  /** Positions in view, from the left edge of a frozen strip. */
+  from: number;
+  to: number;
   /** Closed ranges of frame numbers held. */
   sequences: [number, number][];
 }
@@ -43,6 +56,7 @@ interface Source {
   stream: string;
   buffer: EcgBuffer;
   calibration: Calibration;
+  marks: Marks;
 }
 
 export class Sweep {
@@ -62,6 +76,8 @@ export class Sweep {
   #frozenAt: number | null = null;
   /** Live frames not drawn yet: their end position and the time of their last sample. */
   #waiting: { to: number; sampledAtMs: number }[] = [];
+  /** Beats without their mark yet: most are told when the pen is past them, some before. */
+  #unmarked: number[] = [];
   smooth = true;
 
   /** Throws where the browser has no 2D canvas. */
@@ -93,12 +109,34 @@ export class Sweep {
     return this.#source.buffer.timeMs(this.#frozenAt);
   }
 
+  /** The part of the stream in view; null without one. */
+  get view(): View | null {
+    const source = this.#source;
+    if (source === null) return null;
+    const { buffer } = source;
+    const { from, to } = this.#seen(source);
+    return {
+      fromUs: buffer.timeUs(from),
+      untilUs: buffer.timeUs(to),
+      leftUs: this.#frozenAt === null ? null : buffer.timeUs(from),
+      originUs: buffer.startedAtUs,
+      acrossUs: this.seconds * 1_000_000,
+      width: this.#paper.width,
+    };
+  }
+
+  /** Millivolts that the paper shows above its zero line, and below. */
+  get millivolts(): number {
+    return this.#paper.height / 2 / (this.#paper.gain * PX_PER_MM);
+  }
+
   show(source: Source | null): void {
     this.#source = source;
     const end = source?.buffer.end ?? 0;
     this.#head = new Playhead(end);
     this.#frozenAt = null;
     this.#waiting = [];
+    this.#unmarked = [];
     this.#dirty = true;
   }
 
@@ -137,6 +175,18 @@ export class Sweep {
       this.#head.position = Math.max(this.#head.position, source.buffer.end);
       this.#dirty = true;
     }
+  }
+
+  /** R peaks were found at these times (unix µs). */
+  marked(us: readonly number[]): void {
+    const source = this.#source;
+    if (source === null || this.#frozenAt !== null) return;
+    this.#unmarked.push(...us.map((each) => source.buffer.positionOf(each)));
+  }
+
+  /** The marks are others than were drawn. */
+  markAnew(): void {
+    this.#dirty = true;
   }
 
   /** The page was hidden: what waited is drawn when it is seen again, and says nothing of the link. */
@@ -181,6 +231,7 @@ export class Sweep {
       drew = true;
     }
     this.#drawn = head;
+    if (source !== null && this.#frozenAt === null) this.#markNew(source);
     this.#timeDrawn(head, wallMs);
     return drew;
   }
@@ -197,6 +248,7 @@ export class Sweep {
       first: buffer.begin,
       samples: Array.from(buffer.slice(buffer.begin, buffer.end)),
       drawnTo: this.#drawn,
+      ...this.#seen(source),
       sequences: buffer.sequences.all.map(([from, to]) => [from, to]),
     };
   }
@@ -218,17 +270,39 @@ export class Sweep {
     this.#pen.beginPath();
     this.#pen.rect(GUTTER, 0, width, height);
     this.#pen.clip();
-    const across = this.seconds * source.buffer.rateHz;
-    if (this.#frozenAt !== null) {
-      const left = Math.max(source.buffer.begin, Math.floor(this.#frozenAt - across));
-      paintTrace(this.#pen, this.#strip(source, left), left, this.#frozenAt);
-    } else {
-      const head = this.#head.position;
-      const visible = across * (1 - (ERASE_MM * PX_PER_MM) / width);
-      const from = Math.max(source.buffer.begin, Math.ceil(head - Math.max(0, visible)));
-      paintTrace(this.#pen, this.#strip(source, null), from, head);
-    }
+    const { from, to } = this.#seen(source);
+    const strip = this.#strip(source, this.#frozenAt === null ? null : from);
+    paintTrace(this.#pen, strip, from, to);
+    const { buffer, marks } = source;
+    const beats = marks.within(buffer.timeUs(from), Infinity).map((us) => buffer.positionOf(us));
+    paintBeats(
+      this.#pen,
+      strip,
+      beats.filter((position) => position < to),
+    );
+    this.#unmarked = beats.filter((position) => position >= to);
     this.#pen.restore();
+  }
+
+  /** Positions in view: of the sweep all but what the erase bar has taken. */
+  #seen(source: Source): { from: number; to: number } {
+    const across = this.seconds * source.buffer.rateHz;
+    const to = this.#frozenAt ?? this.#head.position;
+    const shown =
+      this.#frozenAt === null
+        ? Math.max(0, across * (1 - (ERASE_MM * PX_PER_MM) / this.#paper.width))
+        : across;
+    const from = this.#frozenAt === null ? Math.ceil(to - shown) : Math.floor(to - shown);
+    return { from: Math.max(source.buffer.begin, from), to };
+  }
+
+  /** Marks for beats that the pen has passed; those of a moment already erased need none. */
+  #markNew(source: Source): void {
+    if (this.#unmarked.length === 0) return;
+    const { from, to } = this.#seen(source);
+    const due = this.#unmarked.filter((position) => position >= from && position < to);
+    this.#unmarked = this.#unmarked.filter((position) => position >= to);
+    if (due.length > 0) paintBeats(this.#pen, this.#strip(source, null), due);
   }
 
   #sweepOn(source: Source, from: number, to: number): void {

@@ -16,6 +16,8 @@ export interface ReadingText {
   more: string | null;
   /** As sent, when that was in another unit. */
   sent: string | null;
+  /** Beyond the device's scale, where that is a matter of hours: what it means and what to do. */
+  alert: string | null;
   /** What speaks against the reading. */
   flags: string[];
   /** When it was taken, in the person's day. */
@@ -44,6 +46,18 @@ const ICON: Record<string, IconName> = {
 
 /** Flags that tell of the day and doubt nothing. */
 const MARKS: readonly string[] = ['fasting', 'before_meal', 'after_meal', 'bedtime', 'from_memory'];
+
+/** Said by a device in place of a number. */
+const BEYOND = ['above_scale', 'below_scale'] as const;
+type Beyond = (typeof BEYOND)[number];
+/** Kinds whose ends of the scale lie beyond level 2: telemed/off_scale.py has the rule. */
+const ALERTED: readonly string[] = ['glucose', 'cgm_glucose'];
+
+/** Which end of the scale a reading without a number lies beyond; null when it has one. */
+export function beyond(values: Record<string, number>, flags: readonly string[]): Beyond | null {
+  const said = BEYOND.filter((word) => flags.includes(word));
+  return said.length === 1 && Object.keys(values).length === 0 ? (said[0] ?? null) : null;
+}
 
 /** A unit as people read it; an unknown one as the device wrote it. */
 export function unitText(unit: string): string {
@@ -94,29 +108,39 @@ function numbers(kind: string, values: Record<string, number>, own: boolean): st
 export function readingText(reading: Reading): ReadingText {
   const { kind, values, unit, sent_values: sent, sent_unit: sentUnit, flags } = reading;
   const pulse = kind === 'blood_pressure' || kind === 'spo2' ? values.pulse : undefined;
+  const word = beyond(values, flags);
   return {
     name: kindText(kind),
     icon: ICON[kind] ?? 'device',
-    value: numbers(kind, values, true),
-    unit: unitText(unit),
+    value: word === null ? numbers(kind, values, true) : t(`visit.beyond_${word}`),
+    unit: word === null ? unitText(unit) : '',
+    alert: word !== null && ALERTED.includes(kind) ? t(`visit.alert_${word}`) : null,
     more: pulse === undefined ? null : t('visit.pulse', { n: decimal(pulse, 0) }),
     sent:
-      sentUnit === unit
+      sentUnit === unit || word !== null
         ? null
         : t('visit.sent_as', { value: numbers(kind, sent, false), unit: unitText(sentUnit) }),
-    flags: flags.filter((flag) => !MARKS.includes(flag)).map(flagText),
+    flags: flags.filter((flag) => !MARKS.includes(flag) && flag !== word).map(flagText),
     marks: flags.filter((flag) => MARKS.includes(flag)).map(flagText),
   };
 }
 
 /** The whole reading as one line, to be read out. */
 export function readingLine(reading: Reading): string {
-  const { name, value, unit, more } = readingText(reading);
-  return `${name}: ${value} ${unit}${more === null ? '' : `, ${more}`}`;
+  const { name, value, unit, more, alert } = readingText(reading);
+  const rest = [more === null ? '' : `, ${more}`, alert === null ? '' : `. ${alert}`];
+  return `${name}: ${value} ${unit}`.trim() + rest.join('');
 }
 
 /** A reading as the device measured it, in the device's own unit, as one line. */
-export function measuredLine(kind: string, values: Record<string, number>, unit: string): string {
+export function measuredLine(
+  kind: string,
+  values: Record<string, number>,
+  unit: string,
+  flags: readonly string[] = [],
+): string {
+  const word = beyond(values, flags);
+  if (word !== null) return `${kindText(kind)}: ${t(`visit.beyond_${word}`)}`;
   const pulse = kind === 'blood_pressure' || kind === 'spo2' ? values.pulse : undefined;
   const more = pulse === undefined ? '' : `, ${t('visit.pulse', { n: decimal(pulse, 0) })}`;
   return `${kindText(kind)}: ${numbers(kind, values, false)} ${unitText(unit)}${more}`;
