@@ -1,0 +1,160 @@
+"""How strongly the signal moves as a QRS complex does, at about 120 Hz: one lead, or all together.
+
+Band-pass forward and backward, squared slope, mean over 100 ms. Everything that adapts does so in
+windows of 1.8 s: `level` is the energy of the beats of a lead, `quiet` that between them. Leads are
+added after a logarithm, each in units of its own quiet: a lead full of noise says little, and what
+moves in one lead only counts less than what moves in all.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+from scipy.signal import butter, sosfilt
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.floating]
+
+TARGET_HZ = 120.0
+BAND_HZ, ORDER = (4.0, 20.0), 1
+SMOOTH_S = 0.1
+WINDOW_S, WINDOWS = 1.8, 5
+# So far below the usual level of a lead no stretch has beats: an electrode is off.
+LEAST_LEVEL = 0.05
+# Energy this many times its quiet, as an amplitude, begins to count.
+KNEE = 3.0
+# No converter gives more: a float beyond it is a missing sample.
+BELIEVABLE = 1e9
+
+
+class Lead(NamedTuple):
+    """One lead: its band-passed wave, its energy, and the two levels by window."""
+
+    wave: Singles
+    energy: Singles
+    level: Floats
+    quiet: Floats
+
+    @property
+    def clarity(self) -> Floats:
+        """Level of the beats over that between them, by window; 0 where nothing moves."""
+        return np.where(self.level > 0, self.level / np.maximum(self.quiet, 1e-30), 0.0)
+
+
+class Strength(NamedTuple):
+    """What all leads say together; `values` and `level` are in the same unit."""
+
+    values: Singles
+    level: Floats
+    window: int
+
+
+def factor_of(rate_hz: float) -> int:
+    """How many samples are summed to one."""
+    return max(1, int(rate_hz / TARGET_HZ + 0.5))
+
+
+def lead_of(samples: NDArray[np.generic], factor: int, rate_hz: float) -> Lead | None:
+    """The lead in units of its own size at `rate_hz` after summing; None where nothing moves."""
+    x = _filled(_summed(samples, factor))
+    if x is None:
+        return None
+    x -= x[0]
+    size = float(np.sqrt(np.dot(x, x) / len(x)))
+    if not size > 0:
+        return None
+    x /= size
+    wave = _band(x.astype(np.float32), rate_hz)
+    slope = np.empty_like(wave)
+    slope[0] = 0
+    np.subtract(wave[1:], wave[:-1], out=slope[1:])
+    slope *= slope
+    energy = _moving_mean(slope, max(1, round(SMOOTH_S * rate_hz)))
+    by_window = in_windows(energy, rate_hz)
+    level = _steady(np.sqrt(by_window.max(axis=1)))
+    level = np.maximum(level, LEAST_LEVEL * np.median(level))
+    # Neighbours are alike after the mean over 100 ms: one in eight is enough.
+    quiet = _steady(np.sqrt(np.median(by_window[:, ::8], axis=1)))
+    return Lead(wave, energy, level, np.maximum(quiet, 1e-3 * level)) if level.any() else None
+
+
+def together(leads: Sequence[Lead], rate_hz: float) -> Strength:
+    """The leads as one strength: of one lead its amplitude, of several the sum of logarithms."""
+    window = _window(len(leads[0].energy), rate_hz)
+    if len(leads) == 1:
+        return Strength(np.sqrt(leads[0].energy), leads[0].level, window)
+    total = np.zeros_like(in_windows(leads[0].energy, rate_hz))
+    for lead in leads:
+        knee = np.maximum(KNEE * lead.quiet, 1e-15).astype(np.float32)
+        part = in_windows(lead.energy, rate_hz) / (knee * knee)[:, None]
+        total += np.log1p(part, out=part)
+    return Strength(total.reshape(-1)[: len(leads[0].energy)], _steady(total.max(axis=1)), window)
+
+
+def in_windows(values: Singles, rate_hz: float) -> Singles:
+    """As rows of one window each; the last is filled up with zeros."""
+    window = _window(len(values), rate_hz)
+    rows = -(-len(values) // window)
+    if rows * window != len(values):
+        values = np.concatenate((values, np.zeros(rows * window - len(values), values.dtype)))
+    return values.reshape(rows, window)
+
+
+def _window(count: int, rate_hz: float) -> int:
+    return max(1, min(round(WINDOW_S * rate_hz), count))
+
+
+def _steady(values: Singles) -> Floats:
+    steady: Floats = median_filter(values.astype(np.float64), WINDOWS, mode="nearest")
+    return steady
+
+
+def _summed(samples: NDArray[np.generic], factor: int) -> Floats:
+    whole = len(samples) // factor * factor
+    total = samples[:whole:factor].astype(np.float64)
+    for phase in range(1, factor):
+        total += samples[phase:whole:factor]
+    return total
+
+
+def _filled(x: Floats) -> Floats | None:
+    """Missing samples on a straight line between those beside them; None where all are missing."""
+    # Two comparisons of extremes see NaN and infinity too, in half the time of a mask.
+    if x.size and x.max() <= BELIEVABLE and x.min() >= -BELIEVABLE:
+        return x
+    good = np.flatnonzero(np.abs(x) <= BELIEVABLE)
+    if not good.size:
+        return None
+    return np.interp(np.arange(len(x)), good, x[good])
+
+
+def _band(x: Singles, rate_hz: float) -> Singles:
+    high = min(BAND_HZ[1], 0.45 * rate_hz)
+    sos = butter(ORDER, (BAND_HZ[0], high), "bandpass", fs=rate_hz, output="sos")
+    pad = min(len(x) - 1, round(rate_hz))
+    before, after = 2 * x[0] - x[pad:0:-1], 2 * x[-1] - x[-2 : -pad - 2 : -1]
+    y = sosfilt(sos.astype(np.float32), np.concatenate((before, x, after)))
+    y = sosfilt(sos.astype(np.float32), y[::-1])[::-1]
+    return np.ascontiguousarray(y[pad : pad + len(x)])
+
+
+def _moving_mean(values: Singles, width: int) -> Singles:
+    """Mean of `width` neighbours, centred, by doubling: a few whole-array additions."""
+    left = width // 2
+    padded = np.concatenate(
+        (np.zeros(left, values.dtype), values, np.zeros(width - 1 - left, values.dtype))
+    )
+    total = np.zeros_like(values)
+    span, start = 1, 0
+    while True:
+        if width & span:
+            total += padded[start : start + len(values)]
+            start += span
+        if span * 2 > width:
+            break
+        padded = padded[:-span] + padded[span:]
+        span *= 2
+    total /= width
+    return total

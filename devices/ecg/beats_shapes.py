@@ -1,0 +1,80 @@
+"""How much a candidate looks like a beat of this heart, and how large it is as such.
+
+The shapes are those of the recording itself: the average of its strong candidates, and of those
+unlike it, up to three. A shape takes enough beats to be one: a single extrasystole is judged by its
+strength alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.ecg.beats_energy import Singles
+
+Indices = NDArray[np.int64]
+
+REACH_S = 0.1
+SHAPES = 3
+# A candidate may sit this many samples beside the middle of the shape.
+SLACK = 3
+STRONG = (0.6, 1.8)
+FEWEST, LEAST_SHARE = 8, 0.02
+ALIKE, UNLIKE = 0.6, 0.8
+# Shapes are averaged over at most so many strong candidates.
+ENOUGH = 600
+
+
+class Likeness(NamedTuple):
+    """Of each candidate: correlation with the nearest shape, and its size against the usual."""
+
+    correlation: Singles
+    size: Singles
+
+
+def likeness(wave: Singles, at: Indices, height: Singles, rate_hz: float) -> Likeness | None:
+    """None where there are too few strong candidates to know a shape."""
+    strong = np.flatnonzero((height > STRONG[0]) & (height < STRONG[1]))
+    strong = strong[:: max(1, -(-len(strong) // ENOUGH))]
+    if len(strong) < FEWEST:
+        return None
+    reach = round(REACH_S * rate_hz)
+    wide = reach + SLACK
+    padded = np.pad(wave, wide)
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * wide + 1)[at]
+    core = near[:, SLACK:-SLACK]
+    norm = np.sqrt(np.einsum("ij,ij->i", core, core)) + 1e-12
+    shapes = _shapes(core[strong] / norm[strong, None])
+    # Every shape at every shift as one matrix, and the norm of the piece beneath each.
+    width, shifts = 2 * reach + 1, 2 * SLACK + 1
+    laid = np.zeros((near.shape[1], len(shapes) * shifts), np.float32)
+    under = np.zeros((near.shape[1], shifts), np.float32)
+    for shift in range(shifts):
+        under[shift : shift + width, shift] = 1
+        for number, shape in enumerate(shapes):
+            laid[shift : shift + width, number * shifts + shift] = shape
+    pieces = np.sqrt((near * near) @ under) + 1e-12
+    dots = (near @ laid).reshape(len(at), len(shapes), shifts).max(axis=1)
+    correlation = np.clip((dots / pieces).max(axis=1), 0, 1)
+    size = correlation * norm
+    return Likeness(correlation, size / (np.median(size[strong]) + 1e-12))
+
+
+def _shapes(strong: Singles) -> list[Singles]:
+    rest = strong
+    found: list[Singles] = []
+    while len(found) < SHAPES and len(rest) >= max(FEWEST, LEAST_SHARE * len(strong)):
+        shape = _unit(np.median(rest[:: max(1, len(rest) // 200)], axis=0))
+        for _ in range(2):
+            alike = rest[rest @ shape > ALIKE]
+            if len(alike) < FEWEST:
+                break
+            shape = _unit(alike.mean(axis=0))
+        found.append(shape)
+        rest = rest[rest @ shape < UNLIKE]
+    return found
+
+
+def _unit(shape: Singles) -> Singles:
+    unit: Singles = shape / (np.sqrt(np.dot(shape, shape)) + 1e-9)
+    return unit
