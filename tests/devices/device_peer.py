@@ -85,7 +85,8 @@ class Ward:
 async def ward() -> AsyncIterator[Ward]:
     """A ward on a free port of loopback."""
     one = Ward()
-    async with serve(one.visit, "127.0.0.1", 0) as server:
+    # What still comes is read on after a refusal: a full queue would hold the closing up.
+    async with serve(one.visit, "127.0.0.1", 0, max_queue=None) as server:
         one.server = server
         port = next(iter(server.sockets)).getsockname()[1]
         one.url = f"ws://127.0.0.1:{port}/ws/device"
