@@ -10,6 +10,7 @@ from bench.device_files import rows as file_rows
 from bench.ecg_beats import beats_rows
 from bench.ecg_live import live_rows
 from bench.ecg_quality import quality_rows
+from bench.ecg_rhythm import rhythm_rows
 from bench.fhir import fhir_rows
 from bench.frames import frame_rows
 from bench.gatt import gatt_rows
@@ -19,6 +20,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "beats": beats_rows,
     "live": live_rows,
     "quality": quality_rows,
+    "rhythm": rhythm_rows,
     "frames": frame_rows,
     "gatt": gatt_rows,
     "fhir": fhir_rows,
