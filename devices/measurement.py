@@ -6,11 +6,11 @@ with it as a flag; a message that is no reading at all is a `NoReading` of the d
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from devices.units import Unit
 __all__ = [
     "AGE_LIMIT",
     "AHEAD_LIMIT",
+    "BEYOND",
     "KINDS",
     "BadMeasurement",
     "Checked",
@@ -29,6 +30,7 @@ __all__ = [
     "Measurement",
     "NoReading",
     "OurFlag",
+    "beyond",
     "check",
 ]
 
@@ -108,6 +110,10 @@ class DeviceFlag(StrEnum):
     NUMBER_REUSED = "number_reused"
 
 
+# What a meter says instead of a number: HI or LO. There is none, and none is made up.
+BEYOND: Final = frozenset({DeviceFlag.ABOVE_SCALE, DeviceFlag.BELOW_SCALE})
+
+
 class OurFlag(StrEnum):
     """What we say about a reading we keep."""
 
@@ -136,6 +142,12 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             message = "taken_at is outside the calendar"
             raise ValueError(message) from error
         msgspec.structs.force_setattr(self, "taken_at", utc)
+
+
+def beyond(values: Mapping[str, float], flags: Iterable[str]) -> DeviceFlag | None:
+    """Which end of the scale a reading without a number lies beyond; None: it has one, or none."""
+    said = BEYOND.intersection(flags)
+    return DeviceFlag(next(iter(said))) if len(said) == 1 and not values else None
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,7 +217,9 @@ def check(measurement: Measurement, now: datetime) -> Checked:
         raise _bad_unit(KINDS[kind], measurement.unit)
     flags = {flag.value for flag in measurement.flags} if measurement.flags else set()
     _check_time(measurement.taken_at - now, flags)
-    _check_names(rules, values)
+    # A meter that says HI or LO has a value that a doctor must know of, and no number for it.
+    if len(rules.required) != 1 or beyond(values, flags) is None:
+        _check_names(rules, values)
     canonical: dict[str, float] = {}
     for name, unit, limits, to_canonical in rules.asked:
         sent = values.get(name)

@@ -13,12 +13,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Numeric, Select, cast, func, literal, select, union_all
+from sqlalchemy import Numeric, Select, cast, func, literal, literal_column, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from devices.measurement import KINDS, Kind
+from devices.measurement import BEYOND, KINDS, DeviceFlag, Kind
 from people import audit
 from people.policy import Act, Actor
+from telemed.months import TOLD
 from telemed.reading_tables import ReadingDays, ReadingHours, Readings
 from telemed.record import RecordField, opened
 from telemed.visits import measured, thing, window
@@ -40,6 +41,13 @@ class Level(StrEnum):
     DAYS = "days"
 
 
+class Beyond(StrEnum):
+    """What a device said in place of a number."""
+
+    ABOVE = DeviceFlag.ABOVE_SCALE.value
+    BELOW = DeviceFlag.BELOW_SCALE.value
+
+
 class Band(msgspec.Struct, frozen=True):
     """So many values from `at` on, for one step."""
 
@@ -58,6 +66,14 @@ class Line(msgspec.Struct, frozen=True):
     bands: list[Band]
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """So many readings from `at` on, for one step, that lay beyond an end of the device's scale."""
+
+    at: datetime
+    word: Beyond
+    n: int
+
+
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
     """Readings of a kind from `since` on and before `until`."""
 
@@ -67,6 +83,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     step_s: float
     lines: list[Line]
+    marks: list[Mark]
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -154,8 +171,12 @@ async def _chart(  # noqa: PLR0917 - who, whose, what, how, why
     purpose: audit.Purpose,
 ) -> Chart:
     found: dict[str, list[Band]] = {}
+    marks: list[Mark] = []
     rows = await audit.read(db, actor, _bands(person_id, asked.kind, bands), purpose)
     for name, at, n, low, high, total in rows:
+        if name in BEYOND:
+            marks.append(Mark(at, Beyond(name), int(n)))
+            continue
         band = Band(at, int(n), float(low), float(high), float(total / n))
         found.setdefault(name, []).append(band)
     row = KINDS[asked.kind]
@@ -170,6 +191,7 @@ async def _chart(  # noqa: PLR0917 - who, whose, what, how, why
             for one in row.quantities
             if one.name in found
         ],
+        marks=marks,
     )
 
 
@@ -210,7 +232,8 @@ def _bands(
 
 def _each(person_id: UUID, kind: Kind, bands: Grid) -> Select[Any]:
     """Every value of every reading, as an hour of its own would be."""
-    one = func.jsonb_each_text(Readings.values).table_valued("key", "value", joins_implicitly=True)
+    told = func.jsonb_each_text(literal_column(TOLD))
+    one = told.table_valued("key", "value", joins_implicitly=True)
     amount = cast(one.c.value, Numeric())
     return select(
         one.c.key.label("name"),

@@ -43,14 +43,22 @@ _MOVE = """
         ON CONFLICT DO NOTHING
     ), stored AS (
         INSERT INTO month_ SELECT * FROM gone
-        RETURNING person_id, kind, taken_at, "values"
+        RETURNING person_id, kind, taken_at, "values", flags
     )
+"""
+# What a reading tells, by name. One beyond the scale (devices/measurement.py) tells that, and no
+# number: hours and days count it under the word.
+TOLD: Final = """
+    CASE WHEN "values" <> '{}' THEN "values"
+         WHEN 'above_scale' = ANY(flags) THEN '{"above_scale": "NaN"}'::jsonb
+         WHEN 'below_scale' = ANY(flags) THEN '{"below_scale": "NaN"}'::jsonb
+         ELSE '{}' END
 """
 # Follows a statement whose part `stored` gives what was written into a month just now.
 _ROLL_UP: Final = """
     , amounts AS (
         SELECT person_id, kind, name, taken_at, CAST(amount AS numeric) AS amount
-        FROM stored, jsonb_each_text("values") AS one (name, amount)
+        FROM stored, jsonb_each_text(told_) AS one (name, amount)
     ), hours AS (
         INSERT INTO reading_hours AS there (person_id, kind, name, since, n, low, high, total)
         SELECT person_id, kind, name, date_trunc('hour', taken_at, 'UTC'),
@@ -68,7 +76,7 @@ _ROLL_UP: Final = """
         SET n = there.n + excluded.n, low = least(there.low, excluded.low),
             high = greatest(there.high, excluded.high), total = there.total + excluded.total
     )
-"""
+""".replace("told_", TOLD)
 
 
 class Month(msgspec.Struct, frozen=True, order=True):

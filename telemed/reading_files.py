@@ -83,6 +83,7 @@ class FileReading(msgspec.Struct, frozen=True):
     taken_at: datetime
     values: dict[str, float]
     unit: str
+    flags: list[str]
 
 
 class FilePreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +186,8 @@ def batches(person_id: UUID, found: Found, now: datetime) -> Iterator[list[Incom
 
 
 def _shown(place: int, one: Measurement) -> FileReading:
-    return FileReading(place, one.kind, one.taken_at, one.values, one.unit)
+    flags = [flag.value for flag in one.flags]
+    return FileReading(place, one.kind, one.taken_at, one.values, one.unit, flags)
 
 
 def _refused(row: FileRow) -> FileRowRefused:

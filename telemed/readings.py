@@ -20,6 +20,7 @@ from people.facts import ReadingsStored, emit
 from people.policy import Act, Actor, Thing, require
 from people.refused import FieldError, NotSignedIn, Refused
 from storage.engine import new_id
+from telemed import off_scale
 from telemed.reading_tables import Readings
 from telemed.stored_readings import (
     Incoming,
@@ -146,7 +147,7 @@ async def apply(db: AsyncSession, batch: Sequence[Incoming]) -> list[Applied | E
     fresh = await insert(db, list(first.values()))
     there = await already_there(db, [new.item for new in first.values() if new.id not in fresh])
     answers: list[Applied | Exception] = []
-    persons: dict[UUID, datetime] = {}
+    persons: dict[UUID, list[Incoming]] = {}
     for item in batch:
         new = first.get(item.key)
         if new is None:
@@ -159,11 +160,13 @@ async def apply(db: AsyncSession, batch: Sequence[Incoming]) -> list[Applied | E
         elif new.id in fresh:
             fresh.remove(new.id)
             answers.append(Applied(Outcome.STORED, new))
-            persons[item.device.person_id] = item.received_at
+            persons.setdefault(item.device.person_id, []).append(item)
         else:
             answers.append(Applied(Outcome.REPEATED, known))
-    for person_id, at in persons.items():
+    for person_id, stored in persons.items():
+        at = stored[-1].received_at
         emit(db, ReadingsStored(at=at, person_id=person_id))
+        await off_scale.tell(db, person_id, [item.checked for item in stored], at)
     return answers
 
 

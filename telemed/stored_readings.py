@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from devices.measurement import Checked, Kind
+from devices.measurement import Checked, Kind, beyond
 from people import audit
 from people.device_tokens import Devices, KnownDevice
 from people.organisations import Ref
@@ -121,7 +121,7 @@ _INSERT = """
         SELECT id, device_id, person_id, sequence, kind, taken_at, received_at,
                "values", unit, sent_values, sent_unit, flags, decode(content, 'hex')
         FROM new JOIN fresh USING (device_id, sequence)
-        RETURNING id, person_id, kind, taken_at, "values"
+        RETURNING id, person_id, kind, taken_at, "values", flags
     )
 """
 
@@ -240,11 +240,15 @@ def reading_of(row: Readings, device_name: str) -> Reading:
 
 
 def content_of(checked: Checked) -> bytes:
-    """Digest of what was sent. Flags are left out: they depend on when it arrived."""
+    """Digest of what was sent. Flags are left out: they depend on when it arrived.
+
+    But a reading without a number says nothing but its flag.
+    """
+    word = beyond(checked.sent_values, checked.flags)
     sent = (
         checked.kind.value,
         checked.taken_at,
-        sorted(checked.sent_values.items()),
+        sorted(checked.sent_values.items()) if word is None else word.value,
         checked.sent_unit,
     )
     return hashlib.sha256(msgspec.msgpack.encode(sent)).digest()

@@ -16,6 +16,7 @@ from devices.fhir.codes import ABOUT, concept, kind_of, our_unit, value_of
 from devices.fhir.structs import (
     ABSENT,
     CATEGORY,
+    INTERPRETATION,
     NAMESPACE,
     UCUM,
     UUIDS,
@@ -30,7 +31,7 @@ from devices.fhir.structs import (
     Reference,
 )
 from devices.kinds import KINDS, Kind
-from devices.measurement import Checked, DeviceFlag, Measurement, NoReading
+from devices.measurement import Checked, DeviceFlag, Measurement, NoReading, beyond
 from devices.order import number
 from devices.units import ucum
 
@@ -43,6 +44,11 @@ _NO_VALUE: Final = {
     NoReading.INVALID: "error",
     NoReading.NOT_AVAILABLE: "unsupported",
     NoReading.CALIBRATING: "temp-unknown",
+}
+# Off the scale of the meter, as the guide for health devices writes +INF and -INF of a record.
+_INFINITE: Final = {
+    DeviceFlag.ABOVE_SCALE: ("positive-infinity", ">"),
+    DeviceFlag.BELOW_SCALE: ("negative-infinity", "<"),
 }
 _TIME_AT_LEAST: Final = len("2026-03-10T08:00Z")
 _NUMBER: Final = re.compile("[0-9]{1,16}")
@@ -99,6 +105,7 @@ def observation(
         for name, value in values.items()
         if name != main
     )
+    word = beyond(values, flags)
     identifiers = [Identifier(system=NUMBER_SYSTEM, value=str(reading.sequence))]
     if reading_id is not None:
         identifiers.insert(0, Identifier(system=UUIDS, value=f"urn:uuid:{reading_id}"))
@@ -112,10 +119,20 @@ def observation(
         code=concept(kind, main, unit),
         subject=subject,
         effective_date_time=reading.taken_at.isoformat(),
-        value_quantity=None if main is None else _quantity(values[main], unit),
+        value_quantity=_quantity(values[main], unit) if main in values else None,
+        data_absent_reason=None if word is None else _absent(_INFINITE[word][0], word),
+        interpretation=() if word is None else (_off_scale(_INFINITE[word][1]),),
         device=device,
         component=parts,
     )
+
+
+def _absent(code: str, text: str) -> CodeableConcept:
+    return CodeableConcept(coding=(Coding(system=ABSENT, code=code),), text=text)
+
+
+def _off_scale(code: str) -> CodeableConcept:
+    return CodeableConcept(coding=(Coding(system=INTERPRETATION, code=code),))
 
 
 def no_reading(
@@ -128,9 +145,7 @@ def no_reading(
 ) -> Observation:
     """A measurement that failed: without a value, and never with a zero in its place."""
     row, panel = KINDS[kind], ABOUT[kind].panel is not None
-    absent = CodeableConcept(
-        coding=(Coding(system=ABSENT, code=_NO_VALUE.get(reason, "error")),), text=reason.value
-    )
+    absent = _absent(_NO_VALUE.get(reason, "error"), reason.value)
     parts = [quantity.name for quantity in row.quantities if quantity.required] if panel else []
     return Observation(
         meta=_PROFILES[kind],
@@ -156,7 +171,12 @@ def measurement(found: Observation) -> Measurement:
     if found.status not in _TAKEN:
         raise BadObservation("not_final", "status")
     kind, demanded = about
-    values, units = _values(kind, found)
+    flags, word = _flags(found), _beyond(found)
+    if word is None:
+        values, units = _values(kind, found)
+    else:
+        values, units = {}, {demanded or KINDS[kind].canonical}
+        flags = tuple(dict.fromkeys((word, *flags)))[:_MOST_FLAGS]
     if len(units) != 1:
         raise BadObservation("units_mixed" if units else "value_missing", "component")
     unit = units.pop()
@@ -171,10 +191,20 @@ def measurement(found: Observation) -> Measurement:
             taken_at=taken_at,
             values=values,
             unit=unit,
-            flags=_flags(found),
+            flags=flags,
         )
     except ValueError as error:
         raise BadObservation("time_bad", where) from error
+
+
+def _beyond(found: Observation) -> DeviceFlag | None:
+    """The end of the scale that a value beyond it is told by, in place of a number."""
+    absent = found.data_absent_reason
+    if absent is None or found.value_quantity is not None or found.component:
+        return None
+    told = {one.code for one in absent.coding if one.system == ABSENT}
+    words = [word for word, (code, _) in _INFINITE.items() if code in told]
+    return words[0] if len(words) == 1 else None
 
 
 def _values(kind: Kind, found: Observation) -> tuple[dict[str, float], set[str]]:

@@ -14,6 +14,7 @@ UCUM: Final = "http://unitsofmeasure.org"
 MDC: Final = "urn:iso:std:iso:11073:10101"
 MDC_OID: Final = "urn:oid:2.16.840.1.113883.6.24"
 CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
+INTERPRETATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 NAMESPACE: Final = "http://hl7.org/fhir/StructureDefinition/"
 UUIDS: Final = "urn:ietf:rfc:3986"
@@ -137,6 +138,7 @@ class Observation(Element, frozen=True, kw_only=True, tag_field="resourceType", 
     value_quantity: Quantity | None = None
     value_sampled_data: SampledData | None = None
     data_absent_reason: CodeableConcept | None = None
+    interpretation: tuple[CodeableConcept, ...] = ()
     note: tuple[Annotation, ...] = ()
     device: Reference | None = None
     component: tuple[Component, ...] = ()

@@ -25,7 +25,7 @@ import msgspec
 from devices.clock import KEPT, Moment
 from devices.gateway.buffer_file import BadBuffer, moment_of, prepare, text
 from devices.gateway.kept import Counts, Heard, Known, Message, Setup, State
-from devices.measurement import Measurement
+from devices.measurement import Measurement, beyond
 
 # Of one device: years of a cuff, about a year of a sensor that tells a value every five minutes.
 MOST_WAITING = 100_000
@@ -272,7 +272,7 @@ class Buffer:
             (device_id, one.sequence),
         ).fetchone()
         there = msgspec.json.decode(body, type=Measurement)
-        return (there.kind, there.unit, there.values) == (one.kind, one.unit, one.values)
+        return _content(there) == _content(one)
 
     def progress(self, device_id: int, download: str) -> int | None:
         """The last record of a download that is here for good; None: none yet."""
@@ -391,6 +391,11 @@ class Buffer:
                 "WHERE state = 'refused') WHERE place > ?)",
                 (MOST_REFUSED,),
             )
+
+
+def _content(one: Measurement) -> tuple[object, ...]:
+    """What a reading says, without its time."""
+    return one.kind, one.unit, one.values, beyond(one.values, one.flags)
 
 
 def _packed(read: Mapping[int, bytes]) -> bytes:

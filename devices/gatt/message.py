@@ -11,7 +11,7 @@ from devices.gatt.blood_pressure import UNKNOWN_USER
 from devices.gatt.floats import Special
 from devices.gatt.models import Model
 from devices.gatt.payload import DeviceTime, PartialTime
-from devices.measurement import DeviceFlag, Kind, Measurement, NoReading
+from devices.measurement import BEYOND, DeviceFlag, Kind, Measurement, NoReading, beyond
 from devices.order import number
 
 
@@ -82,11 +82,29 @@ class Message(msgspec.Struct, frozen=True):
 
 Outcome = list[Measurement | Refusal]
 _WORDS = {Special.ABOVE: NoReading.ABOVE_SCALE, Special.BELOW: NoReading.BELOW_SCALE}
+_BEYOND: dict[Special | None, DeviceFlag] = {
+    Special.ABOVE: DeviceFlag.ABOVE_SCALE,
+    Special.BELOW: DeviceFlag.BELOW_SCALE,
+}
 
 
 def failed(value: Special) -> NoReading:
     """Why a word where a number is due is no reading."""
     return _WORDS.get(value, NoReading.MEASUREMENT_FAILED)
+
+
+def told(
+    name: str, value: float | Special | None, flags: set[DeviceFlag]
+) -> tuple[dict[str, float], set[DeviceFlag]] | None:
+    """The values and flags of a measurement of one number; None when it failed.
+
+    A word for "beyond the scale" is a reading without a number. Some meters say it in the place of
+    the number, others by a bit beside none.
+    """
+    if isinstance(value, float):
+        return {name: value}, flags
+    word = _BEYOND.get(value, beyond({}, flags))
+    return None if word is None else ({}, flags - BEYOND | {word})
 
 
 def local_of(time: DeviceTime | None) -> datetime | None:

@@ -31,6 +31,7 @@ from devices.gatt.message import (
     failed,
     local_of,
     of_nobody,
+    told,
 )
 from devices.gatt.models import Model
 from devices.gatt.payload import BadPayload
@@ -127,20 +128,20 @@ def _glucose(message: Message) -> Outcome:
     if said.control:
         return [message.refuse(NoReading.CONTROL_SOLUTION, said.sequence)]
     value = said.concentration
-    if value is None:
-        return [message.refuse(NoReading.NO_VALUE, said.sequence)]
-    if isinstance(value, Special):
-        return [message.refuse(failed(value), said.sequence)]
     unit, places = _SHOWN[said.unit]
-    flags = named(said.status or 0, METER) | _meal(message, said.sequence)
+    shown = float(Decimal(repr(value)).scaleb(places)) if isinstance(value, float) else value
+    status = named(said.status or 0, METER) | _meal(message, said.sequence)
+    reading = told("glucose", shown, status)
+    if reading is None:
+        why = NoReading.MEASUREMENT_FAILED if isinstance(value, Special) else NoReading.NO_VALUE
+        return [message.refuse(why, said.sequence)]
+    values, flags = reading
     interstitial = said.sample == glucose.INTERSTITIAL
     if not 1 <= (said.sample or 0) <= glucose.INTERSTITIAL:
         flags.add(DeviceFlag.QUESTIONABLE)
     kind = Kind.CGM_GLUCOSE if interstitial else Kind.GLUCOSE
-    shown = float(Decimal(repr(value)).scaleb(places))
     # Of the base time: setting the clock changes the offset, and the record keeps its number.
     stored_as = number(said.sequence, local_of(said.base_time), {})
-    values = {"glucose": shown}
     return [message.reading(kind, unit, values, flags, local=said.taken_at, stored_as=stored_as)]
 
 
@@ -176,9 +177,10 @@ def _cgm(message: Message) -> Outcome:
 def _sensor_value(
     message: Message, record: cgm.CgmRecord, start: datetime, clock: DeviceClock
 ) -> Measurement | Refusal:
-    value = record.glucose_mg_dl
-    if isinstance(value, Special):
-        return message.refuse(failed(value), record.offset_min)
+    reading = told("glucose", record.glucose_mg_dl, named(record.status, SENSOR))
+    if reading is None:
+        return message.refuse(NoReading.MEASUREMENT_FAILED, record.offset_min)
+    values, flags = reading
     try:
         local = start + timedelta(minutes=record.offset_min)
     except OverflowError:
@@ -186,8 +188,8 @@ def _sensor_value(
     return message.reading(
         Kind.CGM_GLUCOSE,
         MG_DL,
-        {"glucose": value},
-        named(record.status, SENSOR),
+        values,
+        flags,
         local=local,
         stored_as=number(record.offset_min, local, {}),
         repaired=clock.repair(local, message.received_at),
@@ -205,13 +207,12 @@ def _heart_rate(message: Message) -> Outcome:
 
 def _temperature(message: Message) -> Outcome:
     said = thermometer.decode(message.data, quirks=message.model.quirks)
-    value = said.temperature
-    if isinstance(value, Special):
-        return [message.refuse(failed(value))]
+    reading = told("temperature", said.temperature, set())
+    if reading is None:
+        return [message.refuse(NoReading.MEASUREMENT_FAILED)]
+    values, flags = reading
     local = local_of(said.taken_at)
-    return [
-        message.reading(Kind.TEMPERATURE, said.unit, {"temperature": value}, set(), local=local)
-    ]
+    return [message.reading(Kind.TEMPERATURE, said.unit, values, flags, local=local)]
 
 
 def _spot_check(message: Message) -> Outcome:

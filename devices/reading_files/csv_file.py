@@ -15,9 +15,10 @@ from typing import Annotated, Final
 import msgspec
 
 from devices.bad_file import BadFile, Fault
-from devices.measurement import KINDS, Kind
+from devices.measurement import KINDS, DeviceFlag, Kind
 from devices.reading_files.rows import (
     DATE_AMBIGUOUS,
+    HOUR_TWICE,
     NUMBER_UNREADABLE,
     TIME_MISSING,
     TIME_UNREADABLE,
@@ -32,6 +33,13 @@ MAX_ROWS: Final = 200_000
 MAX_COLUMNS: Final = 100
 _LONGEST_FIELD: Final = 4000
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:[.,]\d{1,9})?")
+# What meters write into their files beyond the ends of their scale.
+_WORDS_BEYOND: Final = {
+    "HI": DeviceFlag.ABOVE_SCALE,
+    "HIGH": DeviceFlag.ABOVE_SCALE,
+    "LO": DeviceFlag.BELOW_SCALE,
+    "LOW": DeviceFlag.BELOW_SCALE,
+}
 _ROLES: Final = frozenset(
     {"", TIME, DATE, CLOCK}
     | {f"{kind}.{one.name}" for kind, row in KINDS.items() for one in row.quantities}
@@ -98,6 +106,10 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _AmbiguousError(ValueError):
     """A date that two readers would read as two days."""
+
+
+class _TwiceError(ValueError):
+    """An hour that the clocks of the zone went through twice."""
 
 
 class _NoClockError(ValueError):
@@ -223,6 +235,9 @@ def _rows(
     except _AmbiguousError:
         yield refused(place, DATE_AMBIGUOUS, "taken_at")
         return
+    except _TwiceError:
+        yield refused(place, HOUR_TWICE, "taken_at")
+        return
     except _NoClockError:
         yield refused(place, TIME_MISSING, "taken_at")
         return
@@ -243,6 +258,9 @@ def _reading(
     values: dict[str, float] = {}
     units = set()
     for quantity, (shown, unit) in cells.items():
+        word = _WORDS_BEYOND.get(shown.upper())
+        if word is not None and len(cells) == len(KINDS[kind].quantities) == 1:
+            return measured(place, kind, taken_at, {}, unit, word)
         if not _NUMBER.fullmatch(shown):
             return refused(place, NUMBER_UNREADABLE, f"values.{quantity}")
         values[quantity] = float(shown.replace(",", "."))
@@ -268,7 +286,7 @@ def _time(said: str, zone: tzinfo, *, day_first: bool | None) -> datetime:
     """The moment; a clock without a zone stood in `zone`. Raises ValueError."""
     match = _DATE.match(said)
     if match is None:
-        return _named(said).replace(tzinfo=zone)
+        return _placed(_named(said), zone)
     rest = said[match.end() :].lstrip(" T,")
     if match["y"]:
         year, month, day = int(match["y"]), int(match["m"]), int(match["d"])
@@ -289,7 +307,20 @@ def _time(said: str, zone: tzinfo, *, day_first: bool | None) -> datetime:
             day_first = one > _TWELVE
         day, month = (one, two) if day_first else (two, one)
     clock = _clock(rest)
-    return datetime(year, month, day, clock.hour, clock.minute, clock.second, tzinfo=zone)
+    return _placed(clock.replace(year=year, month=month, day=day), zone)
+
+
+def _placed(local: datetime, zone: tzinfo) -> datetime:
+    """The moment at which a clock of the zone showed this. Raises ValueError.
+
+    In autumn an hour comes twice: which of the two nobody can say. One that never came is an error
+    of whoever wrote it.
+    """
+    first, second = local.replace(tzinfo=zone), local.replace(tzinfo=zone, fold=1)
+    before, after = first.utcoffset(), second.utcoffset()
+    if before != after:
+        raise _TwiceError if before and after and before > after else ValueError(local)
+    return first
 
 
 def _named(said: str) -> datetime:

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
-from devices.measurement import Kind, Measurement
+from devices.measurement import DeviceFlag, Kind, Measurement
 
 # Codes of rows, beside those of devices/measurement.py.
 TIME_MISSING: Final = "time_missing"
 TIME_UNREADABLE: Final = "time_unreadable"
 DATE_AMBIGUOUS: Final = "date_ambiguous"
+HOUR_TWICE: Final = "hour_twice"
 NUMBER_UNREADABLE: Final = "number_unreadable"
 KIND_UNKNOWN: Final = "kind_unknown"
 PAIR_MISSING: Final = "pair_missing"
@@ -33,19 +34,25 @@ def refused(place: int, code: str, field: str = "", **params: Any) -> FileRow:
     return FileRow(place=place, code=code, field=field, params=params)
 
 
-def measured(
-    place: int, kind: Kind, taken_at: datetime, values: dict[str, float], unit: str
+def measured(  # noqa: PLR0917 - where it stands, and what it says
+    place: int,
+    kind: Kind,
+    taken_at: datetime,
+    values: dict[str, float],
+    unit: str,
+    word: DeviceFlag | None = None,
 ) -> FileRow:
     """Give the row of a reading; its number follows from what it says, so that a file may come
-    again and nothing is stored twice.
+    again and nothing is stored twice. `word`: what a meter said in place of a value.
     """
     try:
         measurement = Measurement(
             kind=kind,
-            sequence=sequence_of(kind, taken_at, values, unit),
+            sequence=sequence_of(kind, taken_at, values, word or unit),
             taken_at=taken_at,
             values=values,
             unit=unit,
+            flags=() if word is None else (word,),
         )
     except ValueError:  # a date at the edge of the calendar
         return refused(place, TIME_UNREADABLE, "taken_at")

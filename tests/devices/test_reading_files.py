@@ -309,3 +309,28 @@ def test_an_export_is_read_in_pieces_and_never_held_whole() -> None:
         taken.append(row.place)
         most = max(most, count)
     assert most + 1 == 8000
+
+
+def test_hi_and_lo_in_a_file_are_readings_without_a_number() -> None:
+    """Of a value that stands alone; a pressure of words is none."""
+    found = rows(
+        "timestamp,glucose (mg/dL)\n2026-03-01 08:30,HI\n2026-03-01 08:40,low\n2026-03-01 08:30,Err\n"
+    )
+    said = [row.measurement for row in found[:2]]
+    assert [one and (one.values, one.flags, one.unit) for one in said] == [
+        ({}, ("above_scale",), "mg/dL"),
+        ({}, ("below_scale",), "mg/dL"),
+    ]
+    assert all(one and check(one, AT).values == {} for one in said)
+    assert found[2].code == "number_unreadable"
+    [row] = rows("timestamp,systolic (mmHg),diastolic\n2026-03-01 08:30,HI,80\n")
+    assert row.code == "number_unreadable"
+
+
+def test_an_hour_that_came_twice_has_a_reason_and_its_neighbours_have_none() -> None:
+    """In Berlin, on 25 October 2026 from two to three; in spring that hour never came."""
+    days = ["2026-10-25 01:59", "2026-10-25 02:30", "2026-10-25 03:00", "2026-03-29 02:30"]
+    days.append("2026-10-25T02:30:00+01:00")
+    text = "timestamp,heart rate\n" + "".join(f"{day},{60 + at}\n" for at, day in enumerate(days))
+    found = rows(text, Options(zone="Europe/Berlin"))
+    assert [row.code for row in found] == ["", "hour_twice", "", "time_unreadable", ""]

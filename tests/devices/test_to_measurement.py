@@ -162,10 +162,27 @@ def test_control_solution_is_never_a_patient_s_reading(control: dict[str, object
     assert why(0x2A18, record(**control)) == "control_solution"
 
 
-def test_a_record_without_a_value_or_off_the_scale_says_so() -> None:
+def test_a_record_without_a_value_or_a_failed_one_says_so() -> None:
     assert why(0x2A18, record(concentration=None)) == "no_value"
-    assert why(0x2A18, record(concentration=Special.ABOVE)) == "above_scale"
     assert why(0x2A18, record(concentration=Special.NAN)) == "measurement_failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ({"concentration": Special.ABOVE}, "above_scale"),
+        ({"concentration": Special.BELOW}, "below_scale"),
+        ({"concentration": Special.ABOVE, "status": 1 << 6}, "above_scale"),
+        ({"concentration": Special.NAN, "status": 1 << 5}, "above_scale"),
+        ({"concentration": None, "status": 1 << 6}, "below_scale"),
+    ],
+)
+def test_hi_and_lo_of_a_meter_are_readings_without_a_number(
+    said: dict[str, object], word: str
+) -> None:
+    found = one(0x2A18, record(**said))
+    assert (found.values, flags(found) - {"questionable"}) == ({}, {word})
+    assert found.kind is Kind.GLUCOSE
 
 
 def test_a_refused_record_names_its_number() -> None:

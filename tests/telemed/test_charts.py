@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from devices.measurement import Kind
+from devices.measurement import DeviceFlag, Kind, Measurement
 from people.audit import AuditReads
 from people.policy import Act
 from people.refused import NotFound
@@ -132,3 +133,29 @@ async def test_a_year_is_read_from_hours(db: AsyncSession, house: House) -> None
     await db.execute(text("UPDATE reading_hours SET high = 250 WHERE name = 'pulse'"))
     chart = await mine(db, house, asked(300))
     assert {band.high for band in chart.lines[2].bands} == {250}
+
+
+@pytest.mark.parametrize("days", [1, 7, 400])
+async def test_what_lay_beyond_the_scale_is_a_mark_and_no_number(
+    db: AsyncSession, house: House, days: int
+) -> None:
+    """At every level: the HI beside a number is counted, and moves no mean."""
+    high, low = (DeviceFlag.ABOVE_SCALE,), (DeviceFlag.BELOW_SCALE,)
+    meter = msgspec.structs.replace(house.cuff, kinds=("glucose",))
+    said: list[tuple[dict[str, float], tuple[DeviceFlag, ...]]] = [
+        ({"glucose": 400.0}, ()),
+        ({}, high),
+        ({}, high),
+        ({}, low),
+    ]
+    sent = [
+        Measurement(kind=Kind.GLUCOSE, sequence=at, taken_at=NOW, unit="mg/dL", values=v, flags=f)
+        for at, (v, f) in enumerate(said)
+    ]
+    await apply(db, incoming(meter, sent, NOW))
+    chart = await mine(db, house, Asked(Kind.GLUCOSE, NOW - days * DAY, NOW + HOUR))
+    [line] = chart.lines
+    assert [(band.n, band.low, band.high) for band in line.bands] == [(1, 22.2, 22.2)]
+    marks = sorted((mark.word.value, mark.n) for mark in chart.marks)
+    assert marks == [("above_scale", 2), ("below_scale", 1)]
+    assert b"NaN" not in msgspec.json.encode(chart)

@@ -2,29 +2,31 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from devices.measurement import Kind, Measurement
+from devices.measurement import BadMeasurement, DeviceFlag, Kind, Measurement, check
 from people import facts
 from people.audit import WRITE_PATH, AuditReads
+from people.notices import Notices
 from people.policy import Act
 from people.refused import Forbidden, NotFound
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from telemed import readings
+from telemed.reading_tables import Readings
 from telemed.readings import (
     Applied,
     BadReadings,
     Incoming,
     Outcome,
     Reading,
-    Readings,
     SequenceReused,
     apply,
     by_hand,
@@ -305,3 +307,64 @@ async def test_four_senders_at_once_store_each_reading_once(
     async with AsyncSession(engine) as db:
         assert await count(db) == 200
     assert all(one == told[0] for one in told)
+
+
+def sugar(sequence: int, taken_at: datetime = NOW, **said: object) -> Measurement:
+    fields = {"values": {}, "flags": (DeviceFlag.BELOW_SCALE,), "unit": "mg/dL"} | said
+    return Measurement(
+        kind=Kind.GLUCOSE,
+        sequence=sequence,
+        taken_at=taken_at,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+async def told(db: AsyncSession, person_id: UUID) -> list[str]:
+    query = select(Notices.code).where(
+        Notices.person_id == person_id, Notices.critical, Notices.code.contains("glucose")
+    )
+    return sorted((await db.scalars(query)).all())
+
+
+async def test_what_a_meter_calls_lo_is_stored_without_a_number_and_both_sides_are_told(
+    db: AsyncSession, house: House
+) -> None:
+    """Once an hour, however often it is said; HI under the number of LO is another reading."""
+    meter = msgspec.structs.replace(house.cuff, kinds=("glucose",))
+    lo = sugar(1)
+    for sent in (lo, lo, sugar(2)):
+        await apply(db, incoming(meter, [sent], NOW))
+    assert await told(db, house.patient) == ["glucose_below_scale"]
+    assert await told(db, house.doctor) == ["visit_glucose_below_scale"]
+    shown = await visit_readings(db, await house.as_(db, house.doctor), house.visit, None, NOW)
+    assert [(one.values, one.sent_unit, one.flags) for one in shown] == [
+        ({}, "mg/dL", ["below_scale"])
+    ] * 2
+    high = sugar(1, flags=(DeviceFlag.ABOVE_SCALE,))
+    assert outcomes(await apply(db, incoming(meter, [high], NOW))) == [SequenceReused]
+    later = sugar(3, NOW + 61 * MINUTE)
+    await apply(db, incoming(meter, [later], NOW + 61 * MINUTE))
+    assert await told(db, house.patient) == ["glucose_below_scale"] * 2
+
+
+async def test_nobody_is_woken_for_what_a_meter_remembers(db: AsyncSession, house: House) -> None:
+    """A LO of last week is stored, and seen by whoever looks."""
+    meter = msgspec.structs.replace(house.cuff, kinds=("glucose",))
+    old = sugar(1, NOW - timedelta(days=7))
+    assert outcomes(await apply(db, incoming(meter, [old], NOW))) == [Outcome.STORED]
+    assert await told(db, house.patient) == await told(db, house.doctor) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"flags": ()},
+        {"flags": (DeviceFlag.ABOVE_SCALE, DeviceFlag.BELOW_SCALE)},
+        {"kind": Kind.BLOOD_PRESSURE, "unit": "mmHg"},
+    ],
+)
+def test_a_reading_without_a_number_needs_one_word_and_one_value(said: dict[str, object]) -> None:
+    """Otherwise the value is missing, as ever."""
+    with pytest.raises(BadMeasurement) as caught:
+        check(msgspec.structs.replace(sugar(1), **said), NOW)
+    assert caught.value.code == "value_missing"

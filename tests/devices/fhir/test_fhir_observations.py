@@ -248,3 +248,26 @@ def test_any_bytes_are_an_observation_or_refused(data: bytes) -> None:
     with pytest.raises(BadObservation) as caught:
         decode(data)
     assert caught.value.code == "not_fhir"
+
+
+@pytest.mark.parametrize("unit", ["mg/dL", "mmol/L"])
+@pytest.mark.parametrize(
+    ("flag", "absent", "interpretation"),
+    [
+        (DeviceFlag.ABOVE_SCALE, "positive-infinity", ">"),
+        (DeviceFlag.BELOW_SCALE, "negative-infinity", "<"),
+    ],
+)
+def test_hi_and_lo_go_out_without_a_number_and_come_back(
+    flag: DeviceFlag, absent: str, interpretation: str, unit: str
+) -> None:
+    sent = Measurement(
+        kind=Kind.GLUCOSE, sequence=1, taken_at=NOW, unit=unit, values={}, flags=(flag,)
+    )
+    written = encode(observation(check(sent, NOW), subject=PATIENT))
+    Oracle.model_validate_json(written)
+    told = msgspec.json.decode(written)
+    assert "valueQuantity" not in told
+    assert told["dataAbsentReason"]["coding"][0]["code"] == absent
+    assert told["interpretation"][0]["coding"][0]["code"] == interpretation
+    assert measurement(decode(written)) == sent

@@ -3817,6 +3817,7 @@ export interface components {
      * @description A reading of the file, as it would be stored.
      */
     FileReading: {
+      flags: string[];
       kind: components['schemas']['devices.kinds.Kind'];
       place: number;
       taken_at: string;

@@ -2,7 +2,7 @@
  * are never joined. */
 
 import type { Ends } from './scale';
-import type { Band, Line } from './rest';
+import type { Band, Line, Mark } from './rest';
 
 /** Bands that follow each other without a step left out. */
 export function runs(bands: readonly Band[], stepMs: number): Band[][] {
@@ -56,6 +56,20 @@ export function bandsAt(lines: readonly Line[], at: number): { line: Line; band:
     line,
     band: line.bands.find((band) => Date.parse(band.at) === at) ?? null,
   }));
+}
+
+/** A mark at the foot or at the head of the paper, pointing out of it. */
+export function markPath(
+  mark: Mark,
+  stepMs: number,
+  size: number,
+  ends: Ends,
+  x: Paper['x'],
+): string {
+  const above = mark.word === 'above_scale';
+  const [from, to] = above ? [ends.high + size, ends.high] : [ends.low - size, ends.low];
+  const at = x(Date.parse(mark.at) + stepMs / 2);
+  return `M${place(at - size / 2)},${place(from)}L${place(at + size / 2)},${place(from)}L${place(at)},${place(to)}Z`;
 }
 
 /** Paper: how times and values become places. */

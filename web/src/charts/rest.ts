@@ -7,6 +7,7 @@ import type { Asked } from './spans';
 export type Chart = components['schemas']['Chart'];
 export type Line = components['schemas']['Line'];
 export type Band = components['schemas']['Band'];
+export type Mark = components['schemas']['Mark'];
 export type ChartKind = operations['recordChart']['parameters']['query']['kind'];
 
 const asQuery = (kind: ChartKind, { since, until, bands }: Asked) => ({

@@ -75,3 +75,14 @@ export function lineText(kind: string, line: Line): string {
   const { n, ...whole } = wholeOf(line);
   return `${quantityText(line.name)} ${bandText(kind, line.name, { n, ...whole })}`;
 }
+
+/** What lay beyond the device's scale, a sentence for each end. */
+export function marksText({ marks, step_s: stepS }: Chart): string[] {
+  return (['above_scale', 'below_scale'] as const).flatMap((word) => {
+    const mine = marks.filter((mark) => mark.word === word);
+    if (mine.length === 0) return [];
+    const count = mine.reduce((sum, { n }) => sum + n, 0);
+    const last = Math.max(...mine.map(({ at }) => Date.parse(at)));
+    return [t(`charts.mark_${word}`, { count, time: timeText(last, stepS * 1_000) })];
+  });
+}

@@ -33,6 +33,7 @@ const chart: Chart = {
     { name: 'diastolic', unit: 'mmHg', bands: [band(0, 76, 84), band(1, 78, 90)] },
     { name: 'pulse', unit: '/min', bands: [band(0, 64, 70), band(1, 66, 72)] },
   ],
+  marks: [],
 };
 
 let asked: URL[] = [];
@@ -133,4 +134,18 @@ it('shows no old picture under a new choice, nor when that could not be had', as
   await userEvent.click(screen.getByRole('button', { name: 'Refresh' }));
   await screen.findByRole('alert');
   expect(screen.queryByRole('img')).toBeNull();
+});
+
+it('says what lay beyond the scale, also where there is no number at all', async () => {
+  const at = new Date(FIRST + DAY).toISOString();
+  const marks: Chart['marks'] = [{ at, word: 'above_scale', n: 2 }];
+  server({ ...chart, marks });
+  const { container, unmount } = render(RecordChart, { person: PERSON, first: 'glucose' });
+  expect(await screen.findByTestId('chart-mark')).toHaveTextContent(/Above.*2 readings/);
+  expect(container.querySelectorAll('[data-beyond=above_scale]').length).toBeGreaterThan(0);
+  unmount();
+  server({ ...chart, lines: [], marks });
+  render(RecordChart, { person: PERSON, first: 'glucose' });
+  expect(await screen.findByTestId('chart-mark')).toBeVisible();
+  expect(screen.queryByText('There are no such readings in this time.')).toBeNull();
 });

@@ -79,6 +79,26 @@ const refuse = (reason: string, sequence: number | null = null): Refused => ({ r
 const failed = (word: Special): string =>
   word === 'above_scale' || word === 'below_scale' ? word : 'measurement_failed';
 
+const BEYOND: readonly string[] = ['above_scale', 'below_scale'];
+
+/**
+ * The values and flags of a measurement of one number; null when it failed. A word for "beyond the
+ * scale" is a reading without a number: some meters say it in the place of the number, others by a
+ * bit beside none.
+ */
+function told(
+  name: string,
+  value: Numeric | null,
+  flags: readonly string[],
+): { values: Record<string, number>; flags: readonly string[] } | null {
+  if (value !== null && !isSpecial(value)) return { values: { [name]: value }, flags };
+  const bits = BEYOND.filter((word) => flags.includes(word));
+  const bit = bits.length === 1 ? (bits[0] ?? null) : null;
+  const word = value !== null && BEYOND.includes(value) ? value : bit;
+  if (word === null) return null;
+  return { values: {}, flags: [...flags.filter((flag) => !BEYOND.includes(flag)), word] };
+}
+
 const localOf = (time: DeviceTime | null): string | null =>
   typeof time === 'string' ? time : null;
 
@@ -176,18 +196,22 @@ function bloodGlucose(message: Message): Outcome[] {
   const said = glucose.decode(message.data, message.model.quirks);
   if (glucose.isControl(said)) return [refuse('control_solution', said.sequence)];
   const value = said.concentration;
-  if (value === null) return [refuse('no_value', said.sequence)];
-  if (isSpecial(value)) return [refuse(failed(value), said.sequence)];
+  const molar = said.unit === 'mol/L';
+  const shown = value === null || isSpecial(value) ? value : scaled(value, molar ? 3 : 5);
+  const status = [...named(said.status ?? 0, METER), ...meal(message, said.sequence)];
+  const reading = told('glucose', shown, status);
+  if (reading === null) {
+    return [refuse(value === null ? 'no_value' : 'measurement_failed', said.sequence)];
+  }
   const sample = said.sample ?? 0;
-  const flags = [...named(said.status ?? 0, METER), ...meal(message, said.sequence)];
+  const flags = [...reading.flags];
   if (sample < 1 || sample > glucose.INTERSTITIAL) flags.push('questionable');
   const base = localOf(said.base_time);
-  const molar = said.unit === 'mol/L';
   return [
     given(message, {
       kind: sample === glucose.INTERSTITIAL ? 'cgm_glucose' : 'glucose',
       unit: molar ? 'mmol/L' : 'mg/dL',
-      values: { glucose: scaled(value, molar ? 3 : 5) },
+      values: reading.values,
       flags,
       local: glucose.takenAt(said),
       // Of the base time: setting the clock changes the offset, and the record keeps its number.
@@ -238,14 +262,15 @@ function sensor(message: Message): Outcome[] {
   return records.map((record): Outcome => {
     const { glucose_mg_dl: value, offset_min: offset } = record;
     if (first === null) return refuse('session_unknown', offset);
-    if (isSpecial(value)) return refuse(failed(value), offset);
+    const reading = told('glucose', value, named(record.status, SENSOR));
+    if (reading === null) return refuse('measurement_failed', offset);
     const local = glucose.later(first, offset);
     if (local === null) return refuse('time_invalid', offset);
     return given(message, {
       kind: 'cgm_glucose',
       unit: 'mg/dL',
-      values: { glucose: value },
-      flags: named(record.status, SENSOR),
+      values: reading.values,
+      flags: reading.flags,
       local,
       storedAs: number(offset, deviceMs(local), {}),
       at: moment(local, receivedAt, zone),
@@ -263,11 +288,10 @@ function heartRate(message: Message): Outcome[] {
 
 function temperature(message: Message): Outcome[] {
   const said = thermometer.decode(message.data, message.model.quirks);
-  const value = said.temperature;
-  if (isSpecial(value)) return [refuse(failed(value))];
-  const values = { temperature: value };
+  const reading = told('temperature', said.temperature, []);
+  if (reading === null) return [refuse('measurement_failed')];
   const local = localOf(said.taken_at);
-  return [given(message, { kind: 'temperature', unit: said.unit, values, local })];
+  return [given(message, { kind: 'temperature', unit: said.unit, ...reading, local })];
 }
 
 const NEVER: readonly (readonly [bits: number, reason: string])[] = [

@@ -1,0 +1,82 @@
+"""HI and LO of a glucose meter or sensor: both sides are told at once, whatever is looked at.
+
+Rule `glucose.off_scale`. The ends of a meter's scale (20 and 600 mg/dL as a rule, of a sensor 40
+and 400) lie far beyond level 2: below 54, above 250 mg/dL (consensus of ADA and EASD 2021, table 1;
+Battelino 2019). So HI is level 2 high and LO level 2 low, though there is no number. A meter may be
+15 mg/dL or 15 % off (ISO 15197:2013), which changes neither.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from devices.measurement import Checked, DeviceFlag, Kind, beyond
+from people.households import guardians_of
+from people.notices import Notices, notify
+from people.policy import Kind as Tie
+from telemed.telemedicine import ConsentWithdrawn, require_consent
+from telemed.visits import OVERTIME, READINGS_BEFORE, Visits, VisitState
+
+_KINDS: Final = frozenset({Kind.GLUCOSE, Kind.CGM_GLUCOSE})
+_CODES: Final = {
+    DeviceFlag.ABOVE_SCALE: "glucose_above_scale",
+    DeviceFlag.BELOW_SCALE: "glucose_below_scale",
+}
+# What a meter remembers of last month is history; nobody is woken for it.
+RECENT: Final = timedelta(hours=24)
+# A sensor says LO every five minutes: told again after an hour.
+AGAIN: Final = timedelta(hours=1)
+
+
+def code_of(checked: Checked) -> str | None:
+    """The notice that this reading asks for."""
+    word = beyond(checked.sent_values, checked.flags)
+    return None if word is None or checked.kind not in _KINDS else _CODES[word]
+
+
+async def tell(db: AsyncSession, person_id: UUID, stored: Iterable[Checked], now: datetime) -> None:
+    """Tell of readings stored just now: the patient, who answers for a child, and the doctors
+    whose visits they are part of."""
+    newest: dict[str, datetime] = {}
+    for checked in stored:
+        code = code_of(checked)
+        if code is not None and now - checked.taken_at <= RECENT:
+            newest[code] = max(checked.taken_at, newest.get(code, checked.taken_at))
+    for code, taken_at in sorted(newest.items()):
+        params = {"at": taken_at.isoformat()}
+        for one in (person_id, *await guardians_of(db, person_id, now, Tie.CHILD_HEALTH)):
+            await _tell(db, one, code, params, person_id, now)
+        for visit in await _visits(db, person_id, taken_at):
+            with suppress(ConsentWithdrawn):
+                await require_consent(db, person_id, visit.organisation_id, now)
+                await _tell(db, visit.doctor_id, f"visit_{code}", params, visit.id, now)
+
+
+async def _tell(  # noqa: PLR0917 - whom, what, about what, when
+    db: AsyncSession, told: UUID, code: str, params: dict[str, str], about: UUID, now: datetime
+) -> None:
+    """Once an hour of each thing."""
+    before = select(Notices.id).where(
+        Notices.person_id == told,
+        Notices.at > now - AGAIN,
+        Notices.code == code,
+        Notices.about_id == about,
+    )
+    if await db.scalar(before.limit(1)) is None:
+        await notify(db, told, code, params, now, critical=True, about=about)
+
+
+async def _visits(db: AsyncSession, person_id: UUID, taken_at: datetime) -> list[Visits]:
+    """The visits that are not over and whose readings this is one of."""
+    query = select(Visits).where(
+        Visits.patient_id == person_id,
+        Visits.state != VisitState.CLOSED.value,
+        Visits.starts_at <= taken_at + READINGS_BEFORE,
+        Visits.ends_at >= taken_at - OVERTIME,
+    )
+    return list((await db.scalars(query)).all())
