@@ -1,0 +1,214 @@
+"""Live ECGs of many people at once: samples in, beats and what may be shown of each stream out.
+
+    slot = live.open(header); live.push(slot, samples); for told in live.tick(): ...
+
+`push` only takes note; a `tick` advances all streams together, those of one sampling rate as one
+array. Never raises on data. What is said of a stream depends neither on how its samples were cut
+into chunks nor on which other streams there are.
+"""
+
+import math
+from collections import deque
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.ecg.live_bank import Bank, Ended, Peaks
+from devices.ecg.live_judge import judge
+from devices.ecg.quality import Quality, Reason
+from devices.frames import MISSING, StreamHeader
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# No converter gives more; a float beyond it (or NaN) is a missing sample.
+BELIEVABLE = 1e9
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """A heart beat. `sample` counts the samples pushed before it; `rr_s` is None after a break."""
+
+    sample: int
+    rr_s: float | None
+
+
+class EcgVitals(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be shown now; `heart_rate_bpm` only when the signal carries it."""
+
+    heart_rate_bpm: float | None
+    quality: Quality
+    reason: Reason | None
+    at_sample: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """News of one stream; `vitals` when it was judged since the last tick."""
+
+    slot: int
+    beats: tuple[Beat, ...]
+    vitals: EcgVitals | None
+
+
+class _Stream:
+    __slots__ = ("bank", "beats", "judged", "pending", "row", "slot", "vitals")
+
+    def __init__(self, slot: int, bank: Bank, row: int) -> None:
+        self.slot, self.bank, self.row = slot, bank, row
+        self.pending: deque[NDArray[np.generic] | None] = deque()
+        self.beats: list[Beat] = []
+        self.judged = False
+        self.vitals = _silent(0)
+
+
+class LiveEcg:
+    """Causal analysis of many recorders' streams at 100-1000 Hz."""
+
+    def __init__(self) -> None:
+        self._banks: dict[float, Bank] = {}
+        self._rows: dict[tuple[float, int], _Stream] = {}
+        self._streams: dict[int, _Stream] = {}
+        self._fed: dict[int, _Stream] = {}
+        self._next = 0
+
+    def open(self, header: StreamHeader) -> int:
+        """A new stream; the number it is called by from now on."""
+        bank = self._banks.get(header.rate_hz)
+        if bank is None:
+            bank = self._banks[header.rate_hz] = Bank(header.rate_hz)
+        slot = self._next
+        self._next += 1
+        stream = _Stream(slot, bank, bank.add(header.gain_per_mv))
+        self._streams[slot] = self._rows[bank.rate_hz, stream.row] = stream
+        return slot
+
+    def close(self, slot: int) -> None:
+        """Forget the stream."""
+        stream = self._streams.pop(slot)
+        self._fed.pop(slot, None)
+        del self._rows[stream.bank.rate_hz, stream.row]
+        stream.bank.drop(stream.row)
+        if not any(rate == stream.bank.rate_hz for rate, _ in self._rows):
+            del self._banks[stream.bank.rate_hz]
+
+    def push(self, slot: int, samples: NDArray[np.generic], *, gap: bool = False) -> None:
+        """Samples that came, in ADC units. `gap`: samples were lost just before these."""
+        stream = self._streams[slot]
+        if gap:
+            stream.pending.append(None)
+        stream.pending.append(samples)
+        self._fed[slot] = stream
+
+    def vitals(self, slot: int) -> EcgVitals:
+        """The latest judgement of a stream, at most half a second old."""
+        return self._streams[slot].vitals
+
+    def tick(self) -> list[Told]:
+        """Take in what was pushed since the last tick, and say what is new."""
+        fed = list(self._fed.values())
+        self._fed.clear()
+        due = fed
+        while due:
+            turns: dict[tuple[float, int, bool], list[tuple[_Stream, NDArray[np.generic]]]] = {}
+            left = []
+            for stream in due:
+                piece = self._piece(stream)
+                if piece is None:
+                    continue
+                key = (stream.bank.rate_hz, len(piece), piece.dtype.kind == "f")
+                turns.setdefault(key, []).append((stream, piece))
+                if stream.pending:
+                    left.append(stream)
+            for (rate_hz, number, _), turn in turns.items():
+                self._take(self._banks[rate_hz], number, turn)
+            due = left
+        told = []
+        for stream in fed:
+            if stream.beats or stream.judged:
+                vitals = stream.vitals if stream.judged else None
+                told.append(Told(stream.slot, tuple(stream.beats), vitals))
+                stream.beats, stream.judged = [], False
+        return told
+
+    def _piece(self, stream: _Stream) -> NDArray[np.generic] | None:
+        """The next samples to take in, no more than the bank takes at once."""
+        pending = stream.pending
+        while pending:
+            piece = pending.popleft()
+            if piece is None:
+                stream.bank.restart(np.array([stream.row]))
+                self._silence(stream)
+                continue
+            piece = np.asarray(piece).reshape(-1)
+            most = stream.bank.most()
+            if len(piece) > most:
+                pending.appendleft(piece[most:])
+                return piece[:most]
+            if len(piece):
+                return piece
+        return None
+
+    def _take(
+        self, bank: Bank, number: int, turn: list[tuple[_Stream, NDArray[np.generic]]]
+    ) -> None:
+        rows = np.array([stream.row for stream, _ in turn])
+        stacked = np.concatenate([piece for _, piece in turn]).reshape(len(turn), number)
+        missing = stacked == MISSING
+        samples = stacked.astype(np.float64)
+        if stacked.dtype.kind == "f":
+            missing |= ~(np.abs(samples) <= BELIEVABLE)
+        lost = missing.sum(axis=1)
+        even = (lost == 0) | (lost == number)
+        self._feed(bank, rows[even], samples[even], lost[even] > 0)
+        for place in np.flatnonzero(~even).tolist():
+            ends = np.flatnonzero(missing[place, 1:] != missing[place, :-1]) + 1
+            cuts = [0, *ends.tolist(), number]
+            for first, last in pairwise(cuts):
+                part = samples[place : place + 1, first:last]
+                self._feed(bank, rows[place : place + 1], part, missing[place, first : first + 1])
+
+    def _feed(self, bank: Bank, rows: Ints, samples: Floats, missing: NDArray[np.bool_]) -> None:
+        if not rows.size:
+            return
+        base = bank.base[rows]
+        peaks, ended = bank.feed(rows, samples, missing)
+        for row in rows[bank.base[rows] != base].tolist():
+            self._silence(self._rows[bank.rate_hz, row])
+        self._tell(bank, peaks)
+        self._judge(bank, ended)
+
+    def _tell(self, bank: Bank, peaks: Peaks) -> None:
+        for row, sample, rr_s in zip(
+            peaks.row.tolist(), peaks.sample.tolist(), peaks.rr_s.tolist(), strict=True
+        ):
+            beat = Beat(sample, None if math.isnan(rr_s) else rr_s)
+            self._rows[bank.rate_hz, row].beats.append(beat)
+
+    def _judge(self, bank: Bank, ended: Ended) -> None:
+        """Every other quarter of a second."""
+        due = ended.sample // bank.cell % 2 == 0
+        if not due.any():
+            return
+        rows, at = ended.row[due], ended.sample[due]
+        for row, sample, (rate, quality, reason) in zip(
+            rows.tolist(), at.tolist(), judge(bank, rows, at), strict=True
+        ):
+            stream = self._rows[bank.rate_hz, row]
+            stream.vitals = EcgVitals(
+                heart_rate_bpm=rate, quality=quality, reason=reason, at_sample=sample
+            )
+            stream.judged = True
+
+    def _silence(self, stream: _Stream) -> None:
+        stream.vitals = _silent(int(stream.bank.total[stream.row]))
+        stream.judged = True
+
+
+def _silent(at_sample: int) -> EcgVitals:
+    return EcgVitals(
+        heart_rate_bpm=None,
+        quality=Quality.NO_SIGNAL,
+        reason=Reason.FEW_BEATS,
+        at_sample=at_sample,
+    )

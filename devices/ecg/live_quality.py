@@ -1,0 +1,91 @@
+"""Whether live streams may be believed, many at once: what a quarter of a second shows, and what
+the last quarters say together.
+
+Order of the questions: is there an electrode, is there a signal, does it fit the converter, is
+there hum, and then how noisy it is beside the stream's own beats. Nothing looks at the rhythm: a
+pause, fibrillation or two shapes of beat are no reason to doubt a signal.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.ecg.quality import Quality, Reason
+
+Floats = NDArray[np.float64]
+
+CELL_S = 0.25
+LOW, HIGH, AT_LOW, AT_HIGH, MEAN, ROUGH, TONES, LOST = 0, 1, 2, 3, 4, 5, 6, 10
+FEATURES = 11
+MAINS_HZ = (50.0, 60.0)
+
+# A dead input does not move at all for a second; an open one hardly for 2.5 s. The baseline of a
+# pause moves more than that: it has the converter's and the muscles' noise on it.
+DEAD_MV, DEAD_CELLS = 0.005, 4
+FLAT_MV, FLAT_CELLS = 0.03, 10
+# A quarter of the last second without contact, or a quarter of the last two at the converter's end.
+LOST_SHARE, CLIP_SHARE = 0.25, 0.125
+MAINS_SHARE = 0.25
+MUSCLE, MUSCLE_UNUSABLE = 0.05, 0.12
+WANDER, JUMP, UNLIKE = 2.0, 1.0, 0.8
+
+
+class Verdict(NamedTuple):
+    """What is said of one stream."""
+
+    quality: Quality
+    reason: Reason | None
+
+
+class Seen(NamedTuple):
+    """Numbers of many streams at one moment; sizes in the stream's own units."""
+
+    cells: Floats  # (streams, 10, FEATURES): the last 2.5 s
+    known: NDArray[np.int64]  # quarters since the stream began anew
+    gain: Floats
+    beat: Floats  # height of a beat; 0 while there are too few
+    alike: Floats  # of the last beats to the most similar other one
+
+
+def features(part: NDArray[np.float32], rate_hz: float, factor: int) -> Floats:
+    """All but the share of lost samples, for quarters of a second of many streams."""
+    x = part.astype(np.float64)
+    count = x.shape[1]
+    found = np.empty((len(x), FEATURES - 1))
+    low, high = x.min(axis=1), x.max(axis=1)
+    found[:, LOW], found[:, HIGH] = low, high
+    still = x[:, 1:] == x[:, :-1]
+    found[:, AT_LOW] = (still & (x[:, 1:] == low[:, None])).sum(axis=1)
+    found[:, AT_HIGH] = (still & (x[:, 1:] == high[:, None])).sum(axis=1)
+    mean = x.sum(axis=1) / count
+    found[:, MEAN] = mean
+    whole = count // factor
+    sums = x[:, : whole * factor : factor].copy()
+    for phase in range(1, factor):
+        sums += x[:, phase : whole * factor : factor]
+    bends = np.abs(sums[:, 2:] - 2 * sums[:, 1:-1] + sums[:, :-2])
+    found[:, ROUGH] = bends.sum(axis=1) / ((whole - 2) * factor)
+    x -= mean[:, None]
+    for place, tone in enumerate(_tones(count, rate_hz), TONES):
+        found[:, place] = (x * tone).sum(axis=1)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _tones(count: int, rate_hz: float) -> Floats:
+    """Cosine and sine of 50 and of 60 Hz, as rows."""
+    angle = 2 * np.pi * np.array(MAINS_HZ)[:, None] * np.arange(count) / rate_hz
+    return np.stack((np.cos(angle), np.sin(angle)), axis=1).reshape(4, count)
+
+
+def hum(cells: Floats, count: int, rate_hz: float) -> Floats:
+    """Height, peak to peak, of the stronger mains tone over the quarters given."""
+    number = cells.shape[1]
+    heights = []
+    for which, hertz in enumerate(MAINS_HZ):
+        turn = np.exp(-2j * np.pi * hertz * count / rate_hz * np.arange(number))
+        parts = cells[:, :, TONES + 2 * which] - 1j * cells[:, :, TONES + 2 * which + 1]
+        heights.append(np.abs((parts * turn).sum(axis=1)) * 4 / (count * number))
+    return np.maximum(*heights)
