@@ -134,6 +134,12 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "listVisitFiles": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getVisitFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "getVisitFilePreview": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    # Asked with no bytes, of a text, and of what is kept as an ECG and is none.
+    "previewEcgFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {415}, PATIENT: {415}},
+    "addEcgFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {409}, PATIENT: {409}},
+    "getEcgFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {404}, PATIENT: {404}},
+    "printEcgFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {422}, PATIENT: {422}},
+    "convertEcgFile": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {422}, PATIENT: {422}},
     "listRecords": {NOBODY: {401}, STRANGER: {200}},
     # Who treats the patient in a visit, or works beside who does, sees no record for it.
     "getRecord": {

@@ -137,6 +137,8 @@ QUERIES = {
     "issuedDocument": "?number=2026-000001",
     "visitEcgAnalysis": "?from_us=0&until_us=1000000",
     "addVisitFile": "?name=x.pdf",
+    "addEcgFile": "?name=x.edf&sha256=" + "0" * 64,
+    "convertEcgFile": "?form=edf",
     "storeReadingsFile": "?sha256=" + "0" * 64,
     **dict.fromkeys(("readAudit", "exportAudit", "listPeople", "listCards"), "{query}"),
 }

@@ -22,14 +22,20 @@ Plant = Callable[[str, Iterable[str]], str]
 
 
 async def plant_files(
-    db: AsyncSession, objects: Objects, visits: list[dict[str, str]], plant: Plant, now: datetime
+    db: AsyncSession,
+    objects: Objects,
+    visits: list[dict[str, str]],
+    plant: Plant,
+    now: datetime,
+    *,
+    kind: Kind = Kind.TEXT,
 ) -> dict[str, str]:
     """A file that the patient of each visit handed in, with a small picture; visit → file."""
     made = {}
     for visit in visits:
         sides = {visit["doctor_id"], visit["patient_id"]}
         name, inside = (
-            plant(f"{what} of a file of {visit['id']}", sides) for what in ("name", "x")
+            plant(f"{what} of a {kind} of {visit['id']}", sides) for what in ("name", "x")
         )
         patient, key = UUID(visit["patient_id"]), await key_of(db, UUID(visit["patient_id"]), now)
         new = NewFile(new_id(), f"{name}.txt", len(inside))
@@ -37,7 +43,7 @@ async def plant_files(
         with TemporaryDirectory() as folder:
             kept = Path(folder) / "kept"
             kept.write_text(inside)
-            judged = Judged(Kind.TEXT, kept, len(inside), kept, len(inside))
+            judged = Judged(kind, kept, len(inside), kept, len(inside))
             stored = await files.put(objects, key, judged)
         row = await files.hand_in(db, patient, place, new, stored, key, now)
         made[visit["id"]] = str(row.id)

@@ -34,6 +34,7 @@ from people.policy import Kind
 from people.relations import Relations
 from people.sessions import start_session
 from storage.engine import new_id, sessions
+from storage.file_checks import Kind as Kinds
 from storage.objects import Objects
 from telemed.ecg import IncomingFrame, apply_frames, open_stream
 from telemed.notes import VisitNotes
@@ -92,6 +93,7 @@ class Region:
     glass: dict[str, set[str]]  # patient → doctors who broke the glass
     everybody: list[str]
     files: dict[str, str] = field(default_factory=dict)  # visit → a file of it
+    ecg_files: dict[str, str] = field(default_factory=dict)  # visit → one of kind "ecg"
     strips: dict[str, str] = field(default_factory=dict)  # visit → a strip of its ECG
     canaries: Canaries = field(default_factory=Canaries)
 
@@ -161,7 +163,8 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         await _plant(db, region, seeded, now)
         planted = region.canaries.plant
         region.own |= await plant_documents(db, visits, places, region.kinds, health, planted, now)
-        region.files = await plant_files(db, objects, visits, region.canaries.plant, now)
+        region.files = await plant_files(db, objects, visits, planted, now)
+        region.ecg_files = await plant_files(db, objects, visits, planted, now, kind=Kinds.ECG)
         region.strips = await plant_strips(db, visits, region.canaries.plant, now)
         return region
 

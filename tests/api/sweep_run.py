@@ -138,6 +138,7 @@ class Alike:
             *region.decks.values(),
             *region.cards.values(),
             *region.files.values(),
+            *region.ecg_files.values(),
             *(one for things in region.own.values() for _, one in things),
             *(tie for ties in region.family.ties.values() for _, tie in ties),
             *region.family.managed.values(),
