@@ -41,7 +41,7 @@ class AddedDevice(msgspec.Struct, frozen=True):
     "/devices",
     operation_id="addDevice",
     act=Act.OWN_DEVICES,
-    responses=refuses(400, 401, 403, 409, 413, 415),
+    responses=refuses(400, 401, 403, 409, 413, 415, 422),
 )
 async def add_device(
     data: JSONBody[NewHomeDevice],

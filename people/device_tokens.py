@@ -19,12 +19,13 @@ from people import audit
 from people.facts import DeviceRevoked, emit
 from people.persons import Persons
 from people.policy import Act, Actor, Kind, Right, Thing, require
-from people.refused import NotFound, NotSignedIn, Refused
+from people.refused import FieldError, NotFound, NotSignedIn, Refused
 from people.relations import Relations
 from storage.engine import Base, new_id
 
 MANUAL = "manual"  # readings typed in by hand; one such row per person, without a token
 FILE = "file"  # the name of a hand that brought a file
+DESK = "desk"  # the name of a nurse's hand at a desk
 MOST_DEVICES = 50  # of one person, whose tokens hold
 ECG = "ecg"  # the kind of measurement that is not a reading but a stream
 _HANDS = UUID("6b0f7a52-54ab-5c1c-9d0e-3f7b1f6c2d11")
@@ -55,6 +56,13 @@ class Devices(Base):
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "person_id"),)
+
+
+class BadDeviceName(Refused):
+    """A device needs a name of its own: not a blank one, nor one that readings by hand go by."""
+
+    status = 422
+    code = "bad_device_name"
 
 
 class TooManyDevices(Refused):
@@ -113,9 +121,10 @@ async def add_device(
 ) -> tuple[KnownDevice, str]:
     """Register a device of the person; its token is given this once and never again.
 
-    Raises TooManyDevices.
+    Raises BadDeviceName, TooManyDevices.
     """
     require(actor, Act.OWN_DEVICES, Thing(subject_id=person_id), now)
+    name = _own_name(new.name)
     one_at_a_time = select(Persons.id).where(Persons.id == person_id)
     await db.execute(one_at_a_time.with_for_update(key_share=True))
     alive = select(func.count()).where(
@@ -130,7 +139,7 @@ async def add_device(
         id=new_id(),
         person_id=person_id,
         kind=new.kind,
-        name=new.name,
+        name=name,
         kinds=new.kinds,
         token_sha256=token_hash(token),
         created_at=now,
@@ -140,6 +149,15 @@ async def add_device(
     about = Thing(subject_id=person_id, about=(row.id,))
     await audit.acted(db, actor.id, "device_added", about, now)
     return _known(row), token
+
+
+def _own_name(said: str) -> str:
+    """The name as it is kept. Raises BadDeviceName."""
+    name = " ".join(said.split())
+    seen = any(letter.isprintable() and not letter.isspace() for letter in name)
+    if not seen or name.casefold() in {MANUAL, FILE, DESK}:
+        raise BadDeviceName((FieldError("name", BadDeviceName.code),))
+    return name
 
 
 async def device_of(db: AsyncSession, token: str, now: datetime) -> KnownDevice:

@@ -25,6 +25,7 @@ Refused
 ├── people.passwords.NoPassword            409 no_password
 ├── people.passkeys.PasskeyRefused         403 passkey_refused   (keeps what was written)
 ├── people.passkeys.TooManyPasskeys        409 too_many_passkeys
+├── people.device_tokens.BadDeviceName     422 bad_device_name, errors
 ├── people.device_tokens.TooManyDevices    409 too_many_devices   params: most
 ├── people.links.StaffElsewhere            409 staff_elsewhere
 ├── people.links.LinkLocked                403 link_locked   (keeps what was written: the lock)

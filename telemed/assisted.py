@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from devices.measurement import BadMeasurement, Kind, Measurement, check
 from people import assistance, audit
-from people.device_tokens import KnownDevice
+from people.device_tokens import DESK, KnownDevice
 from people.organisations import Organisations, on_local_day
 from people.persons import Persons
 from people.policy import Act, Actor
@@ -20,7 +20,6 @@ from telemed.readings import BadReadings, Incoming
 from telemed.visits import Visits
 
 # A hand of its own at every desk: a reading says for ever that it was typed there.
-DESK: Final = "desk"
 _DESKS: Final = UUID("0b0d5f6a-1c8e-5d0a-8f7f-5c2b9d6a7e31")
 
 _doctor = aliased(Persons)

@@ -95,6 +95,7 @@ class Exchange:
         self._trouble = ""
         self._waiting_for_context: Heard | None = None
         self._minutes: dict[int, datetime] = {}
+        self._minute_of_session = -1
 
     async def run(self) -> None:
         """Subscribe, download, listen. Raises LinkError; what came before is kept."""
@@ -130,12 +131,17 @@ class Exchange:
                 self._read[characteristic] = await self._connection.read(characteristic)
         await self._listen([one for one in STREAMS if one in has])
         if CONTROL_POINT in has and (GLUCOSE in has or CGM in has):
-            session = self._read.get(CGM_SESSION_START, b"").hex()
-            self._download = "glucose" if GLUCOSE in has else f"cgm {session}"
-            self._racp = Racp(self._keeper.progress(self._download))
-            self._tries = TRIES
             await self._connection.subscribe(CONTROL_POINT, self._hears(CONTROL_POINT))
-            await self._connection.write(CONTROL_POINT, self._racp.start())
+            await self._ask_for_records()
+
+    async def _ask_for_records(self) -> None:
+        """Begin the download, where the one before ended; each session of a sensor has its own."""
+        session = self._read.get(CGM_SESSION_START, b"").hex()
+        glucose = GLUCOSE in self._connection.characteristics
+        self._download = "glucose" if glucose else f"cgm {session}"
+        self._racp = Racp(self._keeper.progress(self._download))
+        self._tries = TRIES
+        await self._connection.write(CONTROL_POINT, self._racp.start())
 
     async def _listen(self, streams: Sequence[int]) -> None:
         """Subscribe to all; one that cannot be had does not cost the others."""
@@ -179,11 +185,37 @@ class Exchange:
             return False
         group = [first, *self._waiting_ones()]
         came = [one for one in group if one is not None]
-        self._keep(came)
+        await self._keep_sessions(came)
         for characteristic, data, _ in came:
             if characteristic == CONTROL_POINT:
                 await self._answered(data)
         return None not in group
+
+    async def _keep_sessions(self, came: Sequence[_Came]) -> None:
+        """Keep what came. A sensor whose minutes go back may have begun another session: minutes
+        counted from the old one's start would be days off, so the start is read again first."""
+        kept = 0
+        for at, (characteristic, data, _) in enumerate(came):
+            numbers = numbers_in(characteristic, data) if characteristic == CGM else []
+            if not numbers or self._tries:
+                continue  # a download tells old minutes
+            if min(numbers) < self._minute_of_session:
+                self._keep(came[kept:at])
+                kept = at
+                await self._look_at_session()
+                self._minute_of_session = -1
+            self._minute_of_session = max(self._minute_of_session, *numbers)
+        self._keep(came[kept:])
+
+    async def _look_at_session(self) -> None:
+        before = self._read.pop(CGM_SESSION_START, None)
+        if before is None:
+            return
+        # Should the start not be told, the records stay without a time, and come again later.
+        with suppress(LinkLost):
+            self._read[CGM_SESSION_START] = await self._connection.read(CGM_SESSION_START)
+        if self._racp is not None and self._read.get(CGM_SESSION_START, before) != before:
+            await self._ask_for_records()
 
     def _waiting_ones(self) -> list[_Came | None]:
         waiting: list[_Came | None] = []
@@ -205,7 +237,7 @@ class Exchange:
         heard: list[Heard] = []
         for characteristic, data, at in came:
             if characteristic != CONTROL_POINT and self._wanted(characteristic, at):
-                read = self._read if characteristic == CGM else {}
+                read = dict(self._read) if characteristic == CGM else {}
                 heard.extend(self._with_context(Heard(characteristic, data, at, read)))
         if heard:
             self._keeper.keep(heard)

@@ -61,3 +61,11 @@ async def test_nobody_has_more_devices_than_a_home_holds(
     refused = [answer for answer in answers if answer.status_code != 201]
     assert [code(answer) for answer in refused] == [(409, "too_many_devices")] * 3
     assert refused[0].json()["params"] == {"most": 3}
+
+
+@pytest.mark.parametrize("name", [" ", "\t\n", "\u200b", "manual", " Desk ", "FILE"])
+async def test_a_device_has_a_name_of_its_own(as_: Client, name: str) -> None:
+    """Readings by hand, from a file and from a desk are told by those names on every page."""
+    answer = await as_("patient").post(f"{API}/devices", json=NEW | {"name": name})
+    assert code(answer) == (422, "bad_device_name")
+    assert [error["field"] for error in answer.json()["errors"]] == ["name"]

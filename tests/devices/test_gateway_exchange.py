@@ -239,6 +239,51 @@ async def test_a_stream_that_cannot_be_listened_to_does_not_cost_the_others() ->
         await run(Deaf({HEART_RATE}, stays=True), shelf, quiet_s=0.01)
 
 
+CGM, SESSION = 0x2AA7, 0x2AAA
+
+
+def minute(number: int) -> bytes:
+    return b"\x06\x00\x6e\x00" + number.to_bytes(2, "little")
+
+
+class Sensor(Script):
+    """Says these minutes; the start of its session is another one at every look, then nothing."""
+
+    def __init__(self, *minutes: int, starts: Sequence[bytes]) -> None:
+        super().__init__({CGM, SESSION}, stays=True)
+        self._minutes, self._starts = minutes, iter(starts)
+
+    async def read(self, characteristic: int) -> bytes:
+        assert characteristic == SESSION
+        start = next(self._starts, None)
+        if start is None:
+            raise LinkLost("cannot be read")
+        return start
+
+    async def subscribe(self, characteristic: int, heard: Callable[[bytes], None]) -> None:
+        assert characteristic == CGM
+        for one in self._minutes:
+            heard(minute(one))
+
+
+@pytest.mark.parametrize(
+    ("starts", "read"),
+    [
+        ((b"first", b"second"), {SESSION: b"second"}),
+        ((b"first", b"first"), {SESSION: b"first"}),
+        ((b"first",), {}),
+    ],
+)
+async def test_minutes_of_a_sensor_that_go_back_are_never_counted_from_the_old_start(
+    starts: Sequence[bytes], read: dict[int, bytes]
+) -> None:
+    """The start is read again; where that fails they are kept without one."""
+    shelf = Shelf()
+    await run(Sensor(100, 105, 5, 10, starts=starts), shelf, quiet_s=0.01)
+    assert [one.data for one in shelf.heard] == [minute(100), minute(105), minute(5), minute(10)]
+    assert [dict(one.read) for one in shelf.heard] == [{SESSION: b"first"}] * 2 + [read] * 2
+
+
 @given(st.sampled_from((GLUCOSE, 0x2AA7, PRESSURE)), st.binary(max_size=64))
 def test_any_bytes_have_numbers_or_none(characteristic: int, data: bytes) -> None:
     numbers = numbers_in(characteristic, data)
