@@ -59,7 +59,7 @@ def resampled(samples: Floats, rate_hz: float) -> Floats:
     filtered = sosfiltfilt(sos, samples, padlen=min(len(samples) - 1, round(rate_hz)))
     count = int(len(filtered) * RATE_HZ / rate_hz)
     at = np.arange(count) * (rate_hz / RATE_HZ)
-    return np.interp(at, np.arange(len(filtered)), filtered)
+    return np.asarray(np.interp(at, np.arange(len(filtered)), filtered), np.float64)
 
 
 def describe(signal: Floats, beats: Indices) -> Floats:
@@ -163,7 +163,7 @@ def _line(rows: Floats) -> Floats:
     count = rows.shape[1]
     time = np.arange(count) - (count - 1) / 2
     slope = rows @ time / (time @ time)
-    return rows.mean(axis=1, keepdims=True) + slope[:, None] * time
+    return np.asarray(rows.mean(axis=1, keepdims=True) + slope[:, None] * time)
 
 
 def _between(signal: Floats, beats: Indices, kind: Indices, size: float) -> list[float]:

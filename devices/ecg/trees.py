@@ -63,4 +63,4 @@ class Trees(NamedTuple):
 def trees_of(arrays: Mapping[str, NDArray[np.generic]]) -> Trees:
     """From the arrays of `to_bytes`, as numpy.load gives them."""
     kept = {key: np.asarray(arrays[key]) for key in Trees._fields if key != "names"}
-    return Trees(**kept, names=tuple(np.asarray(arrays["names"]).tolist()))  # type: ignore[arg-type]
+    return Trees(**kept, names=tuple(np.asarray(arrays["names"]).tolist()))

@@ -1,0 +1,236 @@
+"""What the rhythm of a recording gives reason to look at: findings, each by a rule with a source.
+
+A finding is a reason for a physician to look at the trace, never a diagnosis. Only unbroken usable
+stretches are judged: nothing is counted across a gap.
+
+| rule | says | source |
+|---|---|---|
+| af.both/1 | suspected atrial fibrillation in at least 30 s: the two rules of devices/ecg/af.py agree in their sum | ESC 2020 and 2024 for the 30 s, which 2024 calls "not clear"; the rules are learnt |
+| pause/1 | more than 3 s between two beats, with nothing as steep as half a beat in between | customary (rules.md: not verified) |
+| rate.slow/1, rate.fast/1 | below 50, above 100 a minute over at least 10 s, at rest | customary; WHO and AHA call 60 and 100 the usual limits |
+| ectopy.ventricular/1 | early or followed by a pause, another and wider shape than usual | textbook signs; measured in bench/ecg_rhythm.py |
+| ectopy.supraventricular/1 | 13 % early, of the usual shape; not asked where fibrillation is suspected | textbook signs |
+| regular/1 | a half minute in which most intervals differ by less than 5 %, at 50 to 100 a minute | ours |
+| enough/1 | no unbroken usable stretch reaches 30 s: fibrillation was not asked | ESC as above |
+"""  # noqa: E501 - a table
+
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.ecg import ectopy, intervals
+from devices.ecg.af import LEAST_S, judge_intervals, judge_waves
+from devices.ecg.af_waves import RATE_HZ, resampled
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+PAUSE_S = 3.0
+SLOW, FAST = 50.0, 100.0
+# The shortest stretch that has a rate, and the fewest intervals in it.
+RATE_S, RATE_INTERVALS = 10.0, 5
+# What is this much of a beat's steepness may be a beat that was not counted.
+HIDDEN = 0.5
+# Steps below this share of the mean interval are still; a live rhythm of which so much is still
+# cannot be fibrillation, and is not asked further.
+STILL, STEADY = 0.05, 0.8
+# Inputs that are added up when windows are joined.
+_COUNTED = ("windows", "count", "beats")
+BELIEVABLE = 1e9
+
+
+class RhythmCode(StrEnum):
+    """What was found; the screen has the sentences."""
+
+    REGULAR = "regular"
+    AF_SUSPECTED = "af_suspected"
+    PAUSE = "pause"
+    BRADYCARDIA = "bradycardia"
+    TACHYCARDIA = "tachycardia"
+    VENTRICULAR_ECTOPY = "ventricular_ectopy"
+    SUPRAVENTRICULAR_ECTOPY = "supraventricular_ectopy"
+    NOT_ENOUGH = "not_enough"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something seen from sample `first` to `last`, both included, by a rule of the table above."""
+
+    code: RhythmCode
+    first: int
+    last: int
+    inputs: dict[str, float]
+    rule: str
+
+
+def find_rhythm(
+    millivolts: Floats, rate_hz: float, beats: Indices, usable: Sequence[tuple[int, int]]
+) -> tuple[Finding, ...]:
+    """Findings of one lead in the order of time. `usable`: stretches of samples [first, end)."""
+    x = np.asarray(millivolts, np.float64).reshape(-1)
+    at = np.unique(np.asarray(beats, np.int64).reshape(-1))
+    found: list[Finding] = []
+    longest = 0.0
+    for first, end in _stretches(x, usable):
+        longest = max(longest, (end - first) / rate_hz)
+        inside = at[np.searchsorted(at, first) : np.searchsorted(at, end)]
+        found += _pauses(x, rate_hz, inside)
+        going: list[Finding] = []
+        for low, high in _windows(first, end, rate_hz):
+            some = inside[np.searchsorted(inside, low) : np.searchsorted(inside, high)]
+            enough = len(some) > RATE_INTERVALS
+            now = _window(x[low:high], rate_hz, some - low, low) if enough else []
+            going, ended = _joined(going, now)
+            found += ended
+        found += going
+    if longest < LEAST_S:
+        last = max(0, len(x) - 1)
+        found.append(_finding(RhythmCode.NOT_ENOUGH, 0, last, "enough/1", longest_s=longest))
+    return tuple(sorted(found, key=lambda finding: (finding.first, finding.code)))
+
+
+def _stretches(x: Floats, usable: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The usable stretches without missing samples, inside the signal, each once."""
+    there = np.zeros(len(x) + 1, np.int8)
+    for first, end in usable:
+        there[max(0, first) : max(0, min(end, len(x)))] = 1
+    there[:-1][~(np.abs(x) < BELIEVABLE)] = 0
+    turns = np.flatnonzero(np.diff(there, prepend=0)).tolist()
+    return list(zip(turns[::2], turns[1::2], strict=True))
+
+
+def _windows(first: int, end: int, rate_hz: float) -> list[tuple[int, int]]:
+    """A stretch in equal parts of 30 to 60 s; a shorter one whole, a very short one not at all."""
+    seconds = (end - first) / rate_hz
+    if seconds < RATE_S:
+        return []
+    cuts = np.linspace(first, end, max(1, int(seconds / LEAST_S)) + 1).astype(np.int64).tolist()
+    return list(pairwise(cuts))
+
+
+def _pauses(x: Floats, rate_hz: float, beats: Indices) -> list[Finding]:
+    """Long intervals in which no beat can have been overlooked."""
+    found = []
+    for i in np.flatnonzero(np.diff(beats) > PAUSE_S * rate_hz).tolist():
+        first, last = int(beats[i]), int(beats[i + 1])
+        near = round(0.15 * rate_hz)
+        # The two beats and the T wave of the first are what is between; the rest must be quiet.
+        quiet = x[first + round(0.5 * rate_hz) : last - near]
+        around = [x[max(0, at - near) : at + near + 1] for at in (first, last)]
+        beat = min(float(np.abs(np.diff(part)).max()) for part in around if len(part) > 1)
+        steepest = float(np.abs(np.diff(quiet)).max())
+        if steepest < HIDDEN * beat:
+            seconds = (last - first) / rate_hz
+            found.append(_finding(RhythmCode.PAUSE, first, last, "pause/1", seconds=seconds))
+    return found
+
+
+def _window(x: Floats, rate_hz: float, beats: Indices, start: int) -> list[Finding]:
+    rr = np.diff(beats) / rate_hz
+    first, last = start + int(beats[0]), start + int(beats[-1])
+    rate = 60 / float(rr.mean())
+    found: list[Finding] = []
+
+    def say(code: RhythmCode, rule: str, **inputs: float) -> None:
+        found.append(_finding(code, first, last, rule, rate_bpm=rate, windows=1, **inputs))
+
+    if rate < SLOW:
+        say(RhythmCode.BRADYCARDIA, "rate.slow/1")
+    if rate > FAST:
+        say(RhythmCode.TACHYCARDIA, "rate.fast/1")
+    long_enough = len(x) >= int(LEAST_S * rate_hz)
+    odds = _fibrillation(x, rate_hz, beats, rr) if long_enough else -1.0
+    if odds > 0:
+        say(RhythmCode.AF_SUSPECTED, "af.both/1", odds=odds)
+    found += _ectopy(x, rate_hz, beats, start, irregular=odds > 0)
+    steps = np.abs(np.diff(rr)) / rr.mean()
+    if not found and long_enough and np.median(steps) < STILL:
+        say(RhythmCode.REGULAR, "regular/1")
+    return found
+
+
+def _fibrillation(x: Floats, rate_hz: float, beats: Indices, rr: Floats) -> float:
+    """Log-odds of both rules together: either sees what the other cannot."""
+    waves, order = judge_waves(x, rate_hz, beats), judge_intervals(rr)
+    return -1.0 if waves is None or order is None else waves.odds + order.odds
+
+
+def _ectopy(
+    x: Floats, rate_hz: float, beats: Indices, start: int, *, irregular: bool
+) -> list[Finding]:
+    signal = resampled(x, rate_hz)
+    at = np.minimum(np.round(beats * (RATE_HZ / rate_hz)).astype(np.int64), len(signal) - 1)
+    kinds = ectopy.kinds(signal, at)
+    found = []
+    for code, rule, flags in (
+        (RhythmCode.VENTRICULAR_ECTOPY, "ectopy.ventricular/1", kinds.ventricular),
+        (
+            RhythmCode.SUPRAVENTRICULAR_ECTOPY,
+            "ectopy.supraventricular/1",
+            kinds.supraventricular & (not irregular),
+        ),
+    ):
+        here = np.flatnonzero(flags)
+        if here.size:
+            first, last = start + int(beats[here[0]]), start + int(beats[here[-1]])
+            run = max(len(part) for part in np.split(here, np.flatnonzero(np.diff(here) > 1) + 1))
+            found.append(
+                _finding(
+                    code, first, last, rule, count=len(here), beats=len(beats), longest_run=run
+                )
+            )
+    return found
+
+
+def _finding(code: RhythmCode, first: int, last: int, rule: str, **inputs: float) -> Finding:
+    return Finding(code=code, first=first, last=last, inputs=inputs, rule=rule)
+
+
+def _joined(before: list[Finding], now: list[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """What one window says again is one finding with the window before; and what then ended."""
+    said = {finding.code: finding for finding in before}
+    going = []
+    for finding in now:
+        earlier = said.pop(finding.code, None)
+        going.append(finding if earlier is None else _together(earlier, finding))
+    return going, list(said.values())
+
+
+def _together(one: Finding, two: Finding) -> Finding:
+    """Counts are added; of rates and odds the one farther from usual is kept."""
+    inputs = {
+        key: value + two.inputs[key]
+        if key in _COUNTED
+        else (min if one.code is RhythmCode.BRADYCARDIA else max)(value, two.inputs[key])
+        for key, value in one.inputs.items()
+    }
+    return msgspec.structs.replace(one, last=two.last, inputs=inputs)
+
+
+def live_rhythm(rr_s: Sequence[float]) -> RhythmCode | None:
+    """What may be said of the last half minute of a live stream, given its unbroken intervals.
+
+    None while there is less than 30 s. By intervals alone (af.intervals): cheap enough for every
+    stream every five seconds, because a steady rhythm is told by plain counting.
+    """
+    count = len(rr_s)
+    total = sum(rr_s)
+    if count < intervals.FEWEST or total < 0.9 * LEAST_S or not min(rr_s) > 0:
+        return None
+    if max(rr_s) > PAUSE_S:
+        return RhythmCode.PAUSE
+    mean = total / count
+    limit = STILL * mean
+    still = sum(-limit < b - a < limit for a, b in pairwise(rr_s))
+    if still < STEADY * (count - 1):
+        judged = judge_intervals(np.array(rr_s))
+        if judged is not None and judged.suspected:
+            return RhythmCode.AF_SUSPECTED
+    if mean > 60 / SLOW:
+        return RhythmCode.BRADYCARDIA
+    if mean < 60 / FAST:
+        return RhythmCode.TACHYCARDIA
+    return RhythmCode.REGULAR if 2 * still > count else None
