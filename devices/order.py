@@ -41,6 +41,13 @@ def number(
     return seconds << _LOW_BITS | zlib.crc32(told) % _NUMBERED
 
 
+def numbered(stored_as: int) -> tuple[int, int] | None:
+    """The device's time in seconds and its sequence number behind a number; None without one."""
+    if not stored_as & _NUMBERED:
+        return None
+    return stored_as >> _LOW_BITS, stored_as % 2**16
+
+
 class Verdict(StrEnum):
     """What a reading that came is, judged by those that came before."""
 

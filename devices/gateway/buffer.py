@@ -25,7 +25,7 @@ import msgspec
 from devices.clock import KEPT, Moment
 from devices.gateway.buffer_file import BadBuffer, moment_of, prepare, text
 from devices.gateway.kept import Counts, Heard, Known, Message, Setup, State
-from devices.measurement import Measurement, beyond
+from devices.measurement import Kind, Measurement, beyond
 
 # Of one device: years of a cuff, about a year of a sensor that tells a value every five minutes.
 MOST_WAITING = 100_000
@@ -371,6 +371,15 @@ class Buffer:
             refused=refused,
             doubts=dict(doubts),
         )
+
+    def newest_numbers(self, device_id: int, kind: Kind, most: int) -> list[int]:
+        """The numbers of the newest readings of a kind, by the device's own clock."""
+        rows = self._db.execute(
+            "SELECT sequence FROM readings WHERE device_id = ? AND json_extract(body, '$.kind') = ?"
+            " ORDER BY sequence DESC LIMIT ?",
+            (device_id, kind.value, most),
+        ).fetchall()
+        return [int(row[0]) for row in rows]
 
     def prune(self, now: datetime) -> None:
         """Forget readings stored long ago, whose number stays, and the oldest of many refused."""

@@ -13,10 +13,13 @@ from datetime import datetime
 import msgspec
 
 from devices.gateway.buffer import Buffer
+from devices.gateway.missing import missing
+from devices.measurement import Kind
+from devices.order import Gap
 
 
 class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
-    """One device; `refused` and `not_readings` are counts by code."""
+    """One device; `refused` and `not_readings` are counts by code, `missing` a meter's numbers."""
 
     name: str
     address: str
@@ -28,8 +31,12 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     heard_at: datetime | None
     trouble: str
     refused_by_server: str
+    missing: tuple[Gap, ...] = ()
 
 
+# Looked at for holes, and holes told of.
+_WINDOW = 4096
+_HOLES = 20
 _TROUBLE = {
     "no_radio": "this machine's Bluetooth is off or missing",
     "not_reached": "it went away before it was connected",
@@ -62,6 +69,7 @@ def state_of(buffer: Buffer) -> list[DeviceState]:
                 heard_at=known.heard_at,
                 trouble=known.trouble,
                 refused_by_server=known.refused_by_server,
+                missing=missing(buffer.newest_numbers(known.id, Kind.GLUCOSE, _WINDOW))[-_HOLES:],
             )
         )
     return states
@@ -84,7 +92,15 @@ def lines(states: Sequence[DeviceState]) -> list[str]:
             told.append(f"{one.name}: refused by the server: {_counted(one.refused)}")
         if one.not_readings:
             told.append(f"{one.name}: not readings: {_counted(one.not_readings)}")
+        if one.missing:
+            told.append(f"{one.name}: records that never came: {_numbers(one.missing)}")
     return told
+
+
+def _numbers(gaps: Sequence[Gap]) -> str:
+    return ", ".join(
+        str(gap.first) if gap.first == gap.last else f"{gap.first}-{gap.last}" for gap in gaps
+    )
 
 
 def _counted(by_code: dict[str, int]) -> str:
