@@ -20,7 +20,6 @@ from devices.ecg.beats_energy import (
     BELIEVABLE,
     Floats,
     Lead,
-    Singles,
     Strength,
     factor_of,
     lead_of,
@@ -32,7 +31,7 @@ from devices.ecg.quality import Reason
 Indices = NDArray[np.int64]
 
 # Below this share of the level nothing is a candidate.
-FLOOR = 0.12
+FLOOR = 0.16
 # Score in quiet: height, less for a strange shape and for a small one. In noise: the size as a
 # shape, less for a strange one. Between the two by how clear the signal is (log of level by quiet).
 SHAPE_SHARE, SMALL = 0.3, 0.2
@@ -102,7 +101,7 @@ def _block(x: NDArray[np.generic], rate_hz: float) -> Indices:
     beats = choose(at, score, accept, search_back, rate)
     clear = [0.0 if lead is None else float(np.median(lead.clarity)) for lead in every]
     shown = x[:, int(np.argmax(clear))]
-    return _peaks(shown, beats * factor + factor // 2, round(REFINE_S * rate_hz))
+    return _peaks(shown, beats * factor + factor // 2, factor, round(REFINE_S * rate_hz))
 
 
 def _candidates(strength: Strength) -> tuple[Indices, Floats]:
@@ -138,13 +137,33 @@ def _scores(
     return np.exp(calm * quiet + (1 - calm) * noise), calm
 
 
-def _peaks(lead: NDArray[np.generic], centre: Indices, reach: int) -> Indices:
-    """Sample of the extreme, up or down, near each centre."""
+def _peaks(lead: NDArray[np.generic], centre: Indices, factor: int, reach: int) -> Indices:
+    """Sample of the extreme, up or down, near each centre: at every `factor`th, then at each."""
     if not centre.size:
         return centre
-    near = np.clip(centre[:, None] + np.arange(-reach, reach + 1), 0, len(lead) - 1)
-    shape: Singles = lead[near].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        away = np.abs(shape - np.median(shape[:, ::4], axis=1, keepdims=True))
-    away[~(away <= 2 * BELIEVABLE)] = -1
-    return np.unique(near[np.arange(len(near)), away.argmax(axis=1)])
+    near, shape = _around(lead, centre, reach, factor)
+    middle = shape.mean(axis=0)
+    centre = _furthest(near, shape, middle)
+    peaks = _furthest(*_around(lead, centre, factor - 1, 1), middle)
+    return peaks[np.diff(peaks, prepend=-1) > 0]
+
+
+def _around(
+    lead: NDArray[np.generic], centre: Indices, reach: int, step: int
+) -> tuple[Indices, Floats]:
+    """Positions and samples about each centre, one column a centre; a missing one is their mean."""
+    offsets = np.arange(-(reach // step), reach // step + 1) * step
+    near = np.clip(centre + offsets[:, None], 0, len(lead) - 1)
+    shape = lead[near].astype(np.float64)
+    missing = ~(np.abs(shape) <= BELIEVABLE)
+    if missing.any():
+        there = np.where(missing, 0.0, shape)
+        mean = there.sum(axis=0) / np.maximum(1, (~missing).sum(axis=0))
+        shape = np.where(missing, mean, shape)
+    return near, shape
+
+
+def _furthest(near: Indices, shape: Floats, middle: Floats) -> Indices:
+    away = np.abs(shape - middle)
+    furthest: Indices = near[away.argmax(axis=0), np.arange(near.shape[1])]
+    return furthest

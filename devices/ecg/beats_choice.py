@@ -25,7 +25,7 @@ def choose(
     kept = _thinned(at, score, kept, T_WAVE_S * rate_hz, T_WAVE)
     for _ in range(ROUNDS):
         late = _late(at, score, kept, search_back, rate_hz)
-        if not late:
+        if not late.size:
             break
         kept = np.sort(np.concatenate((kept, late)))
     return at[kept]
@@ -49,20 +49,23 @@ def _thinned(at: Indices, score: Floats, kept: Indices, reach: float, share: flo
 
 def _late(
     at: Indices, score: Floats, kept: Indices, search_back: Floats, rate_hz: float
-) -> list[int]:
+) -> Indices:
     """The best candidate passed over in each interval that is too long for the rhythm."""
     if len(kept) < FEWEST:
-        return []
+        return kept[:0]
     intervals = np.diff(at[kept]).astype(np.float64)
-    usual = median_filter(intervals, RHYTHM, mode="nearest")
-    found = []
-    for gap in np.flatnonzero(intervals > LATE * usual).tolist():
-        before, after = int(kept[gap]), int(kept[gap + 1])
-        inside = slice(before + 1, after)
-        since, until = at[inside] - at[before], at[after] - at[inside]
-        free = (since > REFRACTORY_S * rate_hz) & (until > REFRACTORY_S * rate_hz)
-        free &= score[inside] > search_back[inside]
-        free &= (since >= T_WAVE_LATE_S * rate_hz) | (score[inside] >= T_WAVE * score[before])
-        if free.any():
-            found.append(before + 1 + int(np.argmax(np.where(free, score[inside], -1))))
-    return found
+    long = intervals > LATE * median_filter(intervals, RHYTHM, mode="nearest")
+    passed = np.flatnonzero(score > search_back)
+    gap = np.searchsorted(kept, passed, side="right") - 1
+    inside = (gap >= 0) & (gap < len(long))
+    passed, gap = passed[inside], gap[inside]
+    passed, gap = passed[long[gap]], gap[long[gap]]
+    before = kept[gap]
+    since, until = at[passed] - at[before], at[kept[gap + 1]] - at[passed]
+    free = (since > REFRACTORY_S * rate_hz) & (until > REFRACTORY_S * rate_hz)
+    free &= (since >= T_WAVE_LATE_S * rate_hz) | (score[passed] >= T_WAVE * score[before])
+    passed, gap = passed[free], gap[free]
+    # By gap and score: the last of each gap is its best.
+    order = np.lexsort((score[passed], gap))
+    best = np.flatnonzero(np.diff(gap[order], append=-1))
+    return passed[order[best]]

@@ -40,22 +40,23 @@ def likeness(wave: Singles, at: Indices, height: Singles, rate_hz: float) -> Lik
         return None
     reach = round(REACH_S * rate_hz)
     wide = reach + SLACK
+    # Candidates are columns: every step below runs along them.
     padded = np.pad(wave, wide)
-    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * wide + 1)[at]
-    core = near[:, SLACK:-SLACK]
-    norm = np.sqrt(np.einsum("ij,ij->i", core, core)) + 1e-12
-    shapes = _shapes(core[strong] / norm[strong, None])
+    near = np.stack([padded[at + offset] for offset in range(2 * wide + 1)])
+    squares = near * near
+    norm = np.sqrt(squares[SLACK:-SLACK].sum(axis=0)) + 1e-12
+    shapes = _shapes((near[SLACK:-SLACK, strong] / norm[strong]).T)
     # Every shape at every shift as one matrix, and the norm of the piece beneath each.
     width, shifts = 2 * reach + 1, 2 * SLACK + 1
-    laid = np.zeros((near.shape[1], len(shapes) * shifts), np.float32)
-    under = np.zeros((near.shape[1], shifts), np.float32)
+    laid = np.zeros((shifts * len(shapes), len(near)), np.float32)
+    under = np.zeros((shifts, len(near)), np.float32)
     for shift in range(shifts):
-        under[shift : shift + width, shift] = 1
+        under[shift, shift : shift + width] = 1
         for number, shape in enumerate(shapes):
-            laid[shift : shift + width, number * shifts + shift] = shape
-    pieces = np.sqrt((near * near) @ under) + 1e-12
-    dots = (near @ laid).reshape(len(at), len(shapes), shifts).max(axis=1)
-    correlation = np.clip((dots / pieces).max(axis=1), 0, 1)
+            laid[number * shifts + shift, shift : shift + width] = shape
+    dots = (laid @ near).reshape(len(shapes), shifts, len(at)).max(axis=0)
+    dots /= np.sqrt(under @ squares) + 1e-12
+    correlation = np.clip(dots.max(axis=0), 0, 1)
     size = correlation * norm
     return Likeness(correlation, size / (np.median(size[strong]) + 1e-12))
 
