@@ -17,20 +17,15 @@ from api import live, sockets
 from api.house import House
 from api.live import Close, Tab
 from api.logs import log
+from api.recorders import Recorder
 from api.socket_messages import DeviceHello, DeviceProblem, Ready, Stored
 from api.sockets import GONE, Ended, Socket
 from devices.frames import EcgFrame, MalformedFrame, decode
 from people.device_tokens import device_alive, device_of
 from people.policy import Act
 from people.refused import NotSignedIn
-from storage.db_errors import is_away
-from telemed.ecg import AppliedFrame, FrameRefused, IncomingFrame, open_stream
+from telemed.ecg import FrameRefused, open_stream
 
-# A recorder that was offline sends minutes at once: this many wait, then TCP holds the rest back.
-FRAMES_WAITING = 400
-FRAMES_AT_ONCE = 200
-# A revocation elsewhere is not announced in this process: the socket asks this often.
-ALIVE_EVERY_S = 3.0
 # Close code of a refusal that sending again cannot mend; as HTTP's 422.
 REFUSED = 4422
 
@@ -82,7 +77,6 @@ class _Recorder:
         self.house = house
         self.hello = hello
         self.tab = Tab()
-        self.waiting: asyncio.Queue[EcgFrame] = asyncio.Queue(FRAMES_WAITING)
 
     async def run(self) -> None:
         """Announce the stream, then store frames until the socket ends."""
@@ -107,28 +101,23 @@ class _Recorder:
             raise Ended(self.tab.ended, _CODES.get(self.tab.ended, "internal"))
 
     async def _serve(self, device_id: UUID, stored: int) -> None:
+        recorder = Recorder(device_id, self.tab, self._acknowledge)
         self.tab.tell(_encode(Ready(stored=stored)))
-        await sockets.first_ended(
-            asyncio.create_task(self._read()),
-            asyncio.create_task(self._store()),
-            asyncio.create_task(self._watch(device_id)),
-            asyncio.create_task(sockets.send_out(self.socket, self.tab)),
-        )
+        self.house.recorders.join(recorder)
+        try:
+            await sockets.first_ended(
+                asyncio.create_task(self._read(recorder)),
+                asyncio.create_task(self._mend(recorder)),
+                asyncio.create_task(sockets.send_out(self.socket, self.tab)),
+            )
+        finally:
+            await self.house.recorders.leave(recorder)
 
-    async def _watch(self, device_id: UUID) -> None:
+    async def _read(self, recorder: Recorder) -> None:
         while True:
-            await asyncio.sleep(ALIVE_EVERY_S)
-            try:
-                async with self.house.transaction() as db:
-                    await _require_alive(db, device_id)
-            except Exception as error:
-                # While the database is away nothing can be stored either; frames will say so.
-                if not is_away(error):
-                    raise
-
-    async def _read(self) -> None:
-        while True:
-            await self.waiting.put(self._frame(await sockets.receive(self.socket)))
+            data = await sockets.receive(self.socket)
+            await recorder.room()
+            self.house.recorders.put(recorder, self._frame(data))
 
     def _frame(self, data: str | bytes) -> EcgFrame:
         try:
@@ -144,35 +133,24 @@ class _Recorder:
         """The stream this socket announced."""
         return self.hello.stream.stream
 
-    async def _store(self) -> None:
-        while True:
-            frames = [await self.waiting.get()]
-            while len(frames) < FRAMES_AT_ONCE and not self.waiting.empty():
-                frames.append(self.waiting.get_nowait())
-            now = self.house.clock()
-            batch = [IncomingFrame(frame, now) for frame in frames]
-            try:
-                self._acknowledge(await self.house.frames.submit(batch))
-            except FrameRefused:
-                await self._store_apart(batch)
-
-    async def _store_apart(self, batch: list[IncomingFrame]) -> None:
-        """Store what can be stored of a refused batch, say so, and raise the first refusal."""
+    async def _mend(self, recorder: Recorder) -> None:
+        """Wait for trouble: store what can be stored of a refused batch, say so, and raise."""
+        batch, error = await recorder.trouble
+        if not isinstance(error, FrameRefused):
+            raise error
         answers = await asyncio.gather(
             *(self.house.frames.submit([item]) for item in batch), return_exceptions=True
         )
-        self._acknowledge([one for a in answers if not isinstance(a, BaseException) for one in a])
+        recorder.acknowledge([o for a in answers if not isinstance(a, BaseException) for o in a])
         # The sender ends with this socket's other tasks: what it has not sent is sent here.
         while (message := self.tab.take_message()) is not None:
             await self.socket.send_data(message, mode="text")
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
         # A store that went away meanwhile is worth another attempt, a refusal is not.
-        raise next((one for one in errors if not isinstance(one, FrameRefused)), errors[0])
+        raise next((one for one in errors if not isinstance(one, FrameRefused)), error)
 
-    def _acknowledge(self, applied: list[AppliedFrame]) -> None:
-        stored = max((one.last_sequence for one in applied), default=-1)
-        if stored >= 0:
-            self.tab.tell(_encode(Stored(sequence=stored)))
+    def _acknowledge(self, stored: int) -> None:
+        self.tab.tell(_encode(Stored(sequence=stored)))
 
 
 _CODES = {Close.NOT_SIGNED_IN: "not_signed_in", Close.FORBIDDEN: "forbidden", Close.BUSY: "busy"}

@@ -23,7 +23,8 @@ from api.media import Media
 from api.pages import Pages
 from api.provider import outside_of, provider_of
 from api.reactions import react
-from api.socket_messages import Vitals
+from api.recorders import Recorders
+from api.socket_messages import EcgBeats, Vitals
 from api.watch import Watch
 from devices.frames import encode
 from people import audit, passwords
@@ -71,6 +72,7 @@ class House:
         # Analyses of stored traces: one at a time, in a thread; who asks for many waits in line.
         self.analyses = Door(1)
         self.ecg = EcgLive(self._show)
+        self.recorders = Recorders(self)
         self.pages = Pages()
         self.provider = provider_of(settings)
         self.outside = outside_of(settings)
@@ -155,9 +157,10 @@ class House:
         if desk is not None:
             desk.changed()
 
-    def _show(self, person_id: UUID, vitals: Vitals) -> None:
-        text = msgspec.json.encode(vitals).decode()
-        self.live.show(live.patient(person_id), text, vitals.at)
+    def _show(self, person_id: UUID, message: Vitals | EcgBeats, at: datetime) -> None:
+        channel = live.patient(person_id)
+        if self.live.on(channel):
+            self.live.show(channel, msgspec.json.encode(message).decode(), at)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

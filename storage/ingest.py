@@ -145,10 +145,7 @@ class IngestWriter(Generic[T, R]):
         """
         if not items:
             return []
-        if self._closing or not self._tasks:
-            raise StoreAway("the writer is not running")
-        answer: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Submission(items, answer), lane)
+        answer = self.offer(items, lane)
         try:
             await asyncio.wait((answer,), timeout=self._answer_within_s)
             if not answer.done():
@@ -156,6 +153,18 @@ class IngestWriter(Generic[T, R]):
             return answer.result()
         finally:
             answer.cancel()
+
+    def offer(self, items: Sequence[T], lane: Hashable = None) -> "asyncio.Future[list[R]]":
+        """As `submit`, for who hands in much and waits for nothing in between: give the answer yet
+        to come. It comes when its transaction has ended; a stalled one is cut.
+
+        Raises Busy, StoreAway.
+        """
+        if self._closing or not self._tasks:
+            raise StoreAway("the writer is not running")
+        answer: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Submission(items, answer), lane)
+        return answer
 
     def _enqueue(self, submission: _Submission[T, R], key: Hashable) -> None:
         """Put it into its lane.

@@ -30,6 +30,8 @@ from telemed.visits import Visits, measured, thing, window
 # As for readings: a device's clock may be a little ahead, and a buffer may be old.
 AHEAD_LIMIT = timedelta(minutes=10)
 AGE_LIMIT = timedelta(days=365)
+_AHEAD_US, _AGE_US = AHEAD_LIMIT / timedelta(microseconds=1), AGE_LIMIT / timedelta(microseconds=1)
+_COUNTED = ("stream", "last", "most", "frames", "first_us", "last_us")
 
 
 @audit.health_table
@@ -198,15 +200,16 @@ async def apply_frames(
     first: dict[tuple[UUID, int], IncomingFrame] = {}
     refused: dict[int, Exception] = {}
     for at, item in enumerate(batch):
-        reason = _why_refused(item, streams.get(item.frame.stream))
-        if reason is not None:
+        frame = item.frame
+        stream = streams.get(frame.stream)
+        reason = _why_refused(item, stream)
+        if reason is not None or stream is None:
             refused[at] = FrameRefused(reason=reason)
             continue
-        stream = streams[item.frame.stream]
-        if item.frame.sequence > stream.last_sequence and not any(
-            low <= item.frame.sequence <= high for low, high in taken[stream.stream]
+        if frame.sequence > stream.last_sequence and not any(
+            low <= frame.sequence <= high for low, high in taken.get(frame.stream, ())
         ):
-            first.setdefault((stream.stream, item.frame.sequence), item)
+            first.setdefault((frame.stream, frame.sequence), item)
     stored = await _insert(db, list(first.values()))
     await _advance(db, streams, taken, [first[key] for key in stored])
     answers: list[AppliedFrame | Exception] = []
@@ -243,23 +246,28 @@ def streams_of(visit: Visits) -> Select[EcgStreams, str]:
             EcgStreams.started_at <= until,
         )
         .order_by(EcgStreams.started_at, EcgStreams.stream)
+        # The writer counts beside the ORM.
+        .execution_options(populate_existing=True)
     )
 
 
-async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, EcgStreams]:
+class _Counted(msgspec.Struct):
+    """What is counted of a stream: plain values, for a row of the ORM costs more than a frame."""
+
+    stream: UUID
+    person_id: UUID
+    last_sequence: int
+    max_sequence: int
+
+
+async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, _Counted]:
     """Lock the streams, in order: two writers or the chunk job wait for each other."""
-    query = (
-        select(EcgStreams)
-        .where(EcgStreams.stream.in_(ids))
-        .order_by(EcgStreams.stream)
-        .with_for_update()
-        .execution_options(populate_existing=True, **audit.WRITE_PATH)
-    )
-    return {row.stream: row for row in (await db.scalars(query)).all()}
+    rows = await db.execute(_LOCK, {"ids": list(ids)}, execution_options=audit.WRITE_PATH)
+    return {row[0]: _Counted(*row) for row in rows.all()}
 
 
 async def _chunked(
-    db: AsyncSession, streams: Iterable[EcgStreams]
+    db: AsyncSession, streams: Iterable[_Counted]
 ) -> dict[UUID, list[tuple[int, int]]]:
     """Ranges of chunks beyond last_sequence; only a stream with a hole can have any."""
     taken: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
@@ -277,35 +285,55 @@ async def _chunked(
     return taken
 
 
-def _why_refused(item: IncomingFrame, stream: EcgStreams | None) -> str | None:
+def _why_refused(item: IncomingFrame, stream: _Counted | None) -> str | None:
     if stream is None:
         return "unknown_stream"
-    ahead = item.frame.started_at - item.received_at
-    if ahead > AHEAD_LIMIT:
+    ahead_us = item.frame.started_at_us - item.received_at.timestamp() * 1e6
+    if ahead_us > _AHEAD_US:
         return "from_future"
-    return "too_old" if -ahead > AGE_LIMIT else None
+    return "too_old" if -ahead_us > _AGE_US else None
 
 
+_LOCK = text("""
+    SELECT stream, person_id, last_sequence, max_sequence FROM ecg_streams
+    WHERE stream = ANY(:ids ::uuid[]) ORDER BY stream FOR UPDATE
+""")
+# Times travel as microseconds: PostgreSQL makes them cheaper than the driver does.
 _INSERT = text("""
     INSERT INTO ecg_frames (stream, sequence, started_at, received_at, frame)
-    SELECT * FROM unnest(:stream ::uuid[], :sequence ::bigint[], :started_at ::timestamptz[],
-                         :received_at ::timestamptz[], :frame ::bytea[])
-         AS new (stream, sequence, started_at, received_at, frame)
+    SELECT stream, sequence, 'epoch'::timestamptz + started_us * interval '1 microsecond',
+           received_at, frame
+    FROM unnest(:stream ::uuid[], :sequence ::bigint[], :started_us ::bigint[],
+                :received_at ::timestamptz[], :frame ::bytea[])
+         AS new (stream, sequence, started_us, received_at, frame)
     ORDER BY stream, sequence
     ON CONFLICT (stream, sequence) DO NOTHING
     RETURNING stream, sequence
+""")
+_COUNT = text("""
+    UPDATE ecg_streams AS old SET
+        last_sequence = new.last, max_sequence = new.most, frames = old.frames + new.frames,
+        started_at = least(old.started_at, 'epoch'::timestamptz + new.first_us * microsecond),
+        last_started_at =
+            greatest(old.last_started_at, 'epoch'::timestamptz + new.last_us * microsecond)
+    FROM unnest(:stream ::uuid[], :last ::bigint[], :most ::bigint[], :frames ::bigint[],
+                :first_us ::bigint[], :last_us ::bigint[])
+         AS new (stream, last, most, frames, first_us, last_us),
+         (SELECT interval '1 microsecond') AS unit (microsecond)
+    WHERE old.stream = new.stream
 """)
 
 
 async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple[UUID, int]]:
     if not items:
         return set()
+    frames = [item.frame for item in items]
     columns = {
-        "stream": [item.frame.stream for item in items],
-        "sequence": [item.frame.sequence for item in items],
-        "started_at": [item.frame.started_at for item in items],
+        "stream": [frame.stream for frame in frames],
+        "sequence": [frame.sequence for frame in frames],
+        "started_us": [frame.started_at_us for frame in frames],
         "received_at": [item.received_at for item in items],
-        "frame": [encode(item.frame) for item in items],
+        "frame": [encode(frame) for frame in frames],
     }
     rows = await db.execute(_INSERT, columns, execution_options=audit.WRITE_PATH)
     return {(stream, sequence) for stream, sequence in rows.all()}
@@ -313,7 +341,7 @@ async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple
 
 async def _advance(
     db: AsyncSession,
-    streams: dict[UUID, EcgStreams],
+    streams: dict[UUID, _Counted],
     taken: dict[UUID, list[tuple[int, int]]],
     stored: Sequence[IncomingFrame],
 ) -> None:
@@ -321,17 +349,26 @@ async def _advance(
     by_stream: dict[UUID, list[IncomingFrame]] = defaultdict(list)
     for item in stored:
         by_stream[item.frame.stream].append(item)
+    columns: dict[str, list[object]] = {name: [] for name in _COUNTED}
     for stream_id, items in by_stream.items():
         row = streams[stream_id]
-        ranges = [(item.frame.sequence, item.frame.sequence) for item in items]
+        numbers = [item.frame.sequence for item in items]
+        ranges = [(number, number) for number in numbers]
         if row.max_sequence > row.last_sequence:
             ranges += taken[stream_id] + await _loose(db, row)
         row.last_sequence = contiguous(row.last_sequence, ranges)
-        row.max_sequence = max(row.max_sequence, *(item.frame.sequence for item in items))
-        row.frames += len(items)
-        times = [item.frame.started_at for item in items]
-        row.started_at = min(times) if row.started_at is None else min(row.started_at, *times)
-        row.last_started_at = max(row.last_started_at or times[0], *times)
+        row.max_sequence = max(row.max_sequence, *numbers)
+        times = [item.frame.started_at_us for item in items]
+        values = (
+            stream_id,
+            row.last_sequence,
+            row.max_sequence,
+            len(items),
+            min(times),
+            max(times),
+        )
+        for name, value in zip(_COUNTED, values, strict=True):
+            columns[name].append(value)
         emit(
             db,
             EcgFramesStored(
@@ -341,10 +378,11 @@ async def _advance(
                 last_sequence=row.last_sequence,
             ),
         )
-    await db.flush()
+    if by_stream:
+        await db.execute(_COUNT, columns, execution_options=audit.WRITE_PATH)
 
 
-async def _loose(db: AsyncSession, row: EcgStreams) -> list[tuple[int, int]]:
+async def _loose(db: AsyncSession, row: _Counted) -> list[tuple[int, int]]:
     """Rows beyond the first hole."""
     query = select(EcgFrames.sequence).where(
         EcgFrames.stream == row.stream, EcgFrames.sequence > row.last_sequence

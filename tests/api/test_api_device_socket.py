@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
 import psycopg
@@ -10,10 +10,9 @@ import pytest
 from api_server import Recorder, Server
 from api_world import API
 
-from api import device_socket
+from api import recorders
 from api.live import Tab
 from devices.frames import EcgFrame, decode
-from telemed.ecg import AppliedFrame, IncomingFrame
 
 
 async def frames(server: Server, recorder: Recorder) -> list[int]:
@@ -112,21 +111,16 @@ async def test_a_header_nobody_can_read_by_is_refused(server: Server) -> None:
 
 def _store_when_heard(server: Server, monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
     """Nothing is stored before so many frames were read: what waits is then one batch."""
-    heard = asyncio.Event()
-    left = iter(range(frames - 1))
-    submit = server.house.frames.submit
+    put, flush = server.house.recorders.put, server.house.recorders.flush
 
-    def counting(data: bytes) -> EcgFrame:
-        if next(left, None) is None:
-            heard.set()
-        return decode(data)
+    def counting(recorder: recorders.Recorder, frame: EcgFrame) -> None:
+        put(recorder, frame)
+        if len(recorder.waiting) == frames:
+            monkeypatch.setattr(recorders, "LEAST_S", 0.0)
+            flush()
 
-    async def waiting(items: Sequence[IncomingFrame]) -> list[AppliedFrame]:
-        await heard.wait()
-        return await submit(items)
-
-    monkeypatch.setattr(device_socket, "decode", counting)
-    monkeypatch.setattr(server.house.frames, "submit", waiting)
+    monkeypatch.setattr(server.house.recorders, "put", counting)
+    monkeypatch.setattr(recorders, "LEAST_S", 3600.0)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +171,7 @@ def _revoke(server: Server) -> None:
 async def test_a_device_revoked_elsewhere_is_ended_within_seconds(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_socket, "ALIVE_EVERY_S", 0.1, raising=False)
+    monkeypatch.setattr(recorders, "ALIVE_EVERY_S", 0.1)
     async with server.recorder() as recorder:
         await recorder.announce()
         await asyncio.to_thread(_revoke, server)

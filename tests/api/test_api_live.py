@@ -7,20 +7,22 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.ecg_live import FORGOTTEN_S, EcgLive
 from api.live import FRAMES_KEPT, MESSAGES_KEPT, Close, Hint, Live, Tab, patient, visit
-from api.socket_messages import Vitals
-from devices.ecg_files.wfdb import read_record
+from api.socket_messages import EcgBeats, Vitals
+from devices.ecg_files.wfdb import read_beats, read_record
 from devices.frames import EcgFrame, frame_of
 from devices.simulate import stream_header
 
 PERSON = UUID(int=7)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-RECORD = read_record(Path(__file__).parents[2] / "devices" / "samples" / "100_2min.hea")
+SAMPLE = Path(__file__).parents[2] / "devices" / "samples" / "100_2min"
+RECORD = read_record(SAMPLE)
 HEADER = stream_header(RECORD, 0, UUID(int=1))
 
 
@@ -99,16 +101,21 @@ def _frames(count: int) -> list[EcgFrame]:
 
 def _said(batches: list[list[EcgFrame]]) -> list[dict[str, Any]]:
     heard: list[dict[str, Any]] = []
-    live = EcgLive(lambda _, vitals: heard.append(msgspec.to_builtins(vitals)))
+    live = EcgLive(lambda _, message, __: heard.append(msgspec.to_builtins(message)))
     live.open(PERSON, HEADER)
     for n, batch in enumerate(batches):
         live.push(batch, float(n))
+        live.tick(float(n))
     return heard
+
+
+def _vitals(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [message for message in said if message["type"] == "vitals"]
 
 
 def test_a_clean_trace_gets_its_heart_rate() -> None:
     frames = _frames(100)
-    last = _said([frames[n : n + 5] for n in range(0, 100, 5)])[-1]
+    last = _vitals(_said([frames[n : n + 5] for n in range(0, 100, 5)]))[-1]
     assert last["heart_rate_bpm"] == pytest.approx(75, abs=4)
     assert last["at"] == "2023-11-14T22:13:40Z"
 
@@ -121,33 +128,60 @@ def test_swapped_and_repeated_frames_change_nothing(order: list[int], repeats: l
     batches = [swapped[n : n + 5] for n in range(0, 100, 5)]
     batches[-1] = batches[-1] + [frames[n] for n in repeats]
     straight = [frames[n : n + 5] for n in range(0, 100, 5)]
-    assert _said(batches)[-1] == _said(straight)[-1]
+    assert _vitals(_said(batches))[-1] == _vitals(_said(straight))[-1]
 
 
 def test_a_stream_that_stops_is_said_to_have_no_signal_once() -> None:
-    heard: list[Vitals] = []
-    live = EcgLive(lambda _, vitals: heard.append(vitals))
+    heard: list[Vitals | EcgBeats] = []
+    live = EcgLive(lambda _, message, __: heard.append(message))
     live.open(PERSON, HEADER)
     live.push(_frames(5), 0.0)
+    live.tick(0.0)
     heard.clear()
     for now_s in (1.0, 2.0, 4.0, 5.0):
         live.tick(now_s)
     assert len(heard) == 1
+    assert isinstance(heard[0], Vitals)
     assert heard[0].quality == "no_signal"
 
 
 def test_a_stream_is_forgotten_only_when_its_recorder_is_gone() -> None:
-    heard: list[Vitals] = []
-    live = EcgLive(lambda _, vitals: heard.append(vitals))
+    heard: list[Vitals | EcgBeats] = []
+    live = EcgLive(lambda _, message, __: heard.append(message))
     live.open(PERSON, HEADER)
     frames = _frames(10)
     live.push(frames[:5], 0.0)
+    live.tick(0.0)
     live.tick(2 * FORGOTTEN_S)
     heard.clear()
     live.push(frames[5:], 2 * FORGOTTEN_S)
+    live.tick(2 * FORGOTTEN_S)
     assert heard
     live.close(HEADER.stream)
     live.tick(4 * FORGOTTEN_S)
     heard.clear()
     live.push(frames, 4 * FORGOTTEN_S)
+    live.tick(4 * FORGOTTEN_S)
     assert heard == []
+
+
+def test_beats_are_told_by_the_recorders_clock_whatever_the_order_of_frames() -> None:
+    """A beat of the annotated sample is 300 ms or so behind its peak, and never twice."""
+    frames = _frames(100)
+    batches = [frames[n : n + 5] for n in range(0, 100, 5)]
+    swapped = [batch[::-1] for batch in batches]
+    told = [
+        [
+            at
+            for message in _said(order)
+            if message["type"] == "ecg_beats"
+            for at in message["beats"]
+        ]
+        for order in (batches, swapped)
+    ]
+    assert told[0] == told[1]
+    marked = read_beats(SAMPLE).samples / RECORD.rate_hz * 1e6 + frames[0].started_at_us
+    near = [float(np.abs(marked - at).min()) for at in told[0]]
+    assert len(near) > 20
+    assert max(near) < 50_000
+    assert told[0] == sorted(set(told[0]))

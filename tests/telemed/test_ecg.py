@@ -16,7 +16,7 @@ from devices.frames import StreamHeader, decode, encode, frame_of
 from people import facts
 from people.audit import WRITE_PATH, AuditReads
 from people.refused import Forbidden, NotFound
-from storage.data_keys import KeyGone, destroy
+from storage.data_keys import KeyGone, destroy, key_of
 from storage.jobs import Work
 from storage.objects import Objects, ObjectsAway
 from storage.s3 import S3Objects
@@ -283,6 +283,8 @@ async def test_of_two_runs_at_once_one_moves_the_frames(
         house = await furnish(db)
         stream = (await open_stream(db, house.recorder, header(uuid4()), NOW)).stream
         await send(db, stream, *range(20))
+        # Or the first run made it, and the second waited for it instead of putting.
+        await key_of(db, house.patient, NOW)
     both = asyncio.Barrier(2)
 
     class Together:
