@@ -34,6 +34,7 @@ from api import (
     exports,
     factors,
     family,
+    fhir,
     files,
     guardianships,
     hands,
@@ -185,6 +186,7 @@ def data_routes() -> list[ControllerRouterHandler]:
         notes,
         files,
         records,
+        fhir,
         break_glass,
         documents,
     )

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from devices.fhir.observations import BadObservation, measurement, place_of
-from devices.fhir.structs import Bundle, Entry, Observation, Reference
+from devices.fhir.structs import Bundle, Entry, Observation, Page, PageLink, Reference
 from devices.measurement import Measurement
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -73,15 +73,23 @@ def _of_several(one: ReadEntry) -> ReadEntry:
 
 def bundle(observations: Sequence[Observation]) -> bytes:
     """Observations as a collection, as JSON."""
-    encode = msgspec.json.encode
-    entries = tuple(
+    return msgspec.json.encode(Bundle(type="collection", entry=_entries(observations)))
+
+
+def page(observations: Sequence[Observation], further: str | None) -> bytes:
+    """Some of the observations that were searched for, and where there are more, as JSON."""
+    link = () if further is None else (PageLink(relation="next", url=further),)
+    return msgspec.json.encode(Page(type="searchset", link=link, entry=_entries(observations)))
+
+
+def _entries(observations: Sequence[Observation]) -> tuple[Entry, ...]:
+    return tuple(
         Entry(
             full_url=None if one.id is None else f"urn:uuid:{one.id}",
-            resource=msgspec.Raw(encode(one)),
+            resource=msgspec.Raw(msgspec.json.encode(one)),
         )
         for one in observations
     )
-    return encode(Bundle(type="collection", entry=entries))
 
 
 def _is_observation(raw: bytes) -> bool:

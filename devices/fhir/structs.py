@@ -195,6 +195,21 @@ class Entry(Element, frozen=True, kw_only=True):
     resource: msgspec.Raw = msgspec.Raw(b"")
 
 
+class PageLink(Element, frozen=True, kw_only=True):
+    """Another page of an answer; `relation` says which."""
+
+    relation: str
+    url: str
+
+
+class Page(Element, frozen=True, kw_only=True, tag_field="resourceType", tag="Bundle"):
+    """Some of what was searched for, as it is written; nobody's page is read."""
+
+    type: Literal["searchset"]
+    link: tuple[PageLink, ...] = ()
+    entry: tuple[Entry, ...] = ()
+
+
 class Bundle(Element, frozen=True, kw_only=True, tag_field="resourceType", tag="Bundle"):
     """Several resources at once."""
 

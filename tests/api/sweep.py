@@ -150,6 +150,14 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         GLASS: {200},
         DOCTOR: {404},
     },
+    "fhirObservations": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {200},
+        GUARDIAN: {200},
+        GLASS: {200},
+        DOCTOR: {404},
+    },
     "recordChart": {
         NOBODY: {401},
         STRANGER: {404},
@@ -157,6 +165,26 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         GUARDIAN: {200},
         GLASS: {200},
         DOCTOR: {404},
+    },
+    "listRecordEcgFiles": {
+        NOBODY: {401},
+        STRANGER: {404},
+        SELF: {200},
+        GUARDIAN: {200},
+        GLASS: {200},
+        DOCTOR: {404},
+    },
+    # Of who has a file of that kind: it is no ECG, which only who may read it is told.
+    **{
+        name: {
+            NOBODY: {401},
+            STRANGER: {404},
+            SELF: {404, 422},
+            GUARDIAN: {404, 422},
+            GLASS: {422},
+            DOCTOR: {404},
+        }
+        for name in ("getRecordEcgFile", "printRecordEcgFile")
     },
     # Asked without a reason: here it is asked who is asked for one.
     "breakGlass": at_desk({403}, doctor={422}),
