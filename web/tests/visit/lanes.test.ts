@@ -85,7 +85,9 @@ describe('what was said of a live signal', () => {
       { first_us: 11 * S, last_us: 11.5 * S, code: 'pause' },
     ]);
     expect(at(log.lanes.quality, 10.5 * S)?.quality).toBe('good');
-    expect(at(log.lanes.quality, 12 * S)).toBeNull();
+    expect(at(log.lanes.quality, 12 * S)?.quality).toBe('noisy');
+    expect(at(log.lanes.quality, 13.5 * S)).toBeNull();
+    expect(at(log.lanes.quality, 8 * S)).toBeNull();
   });
 
   it('says nothing of a silence before, and nothing when told late or of no signal', () => {

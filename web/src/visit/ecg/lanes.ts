@@ -82,12 +82,13 @@ export function runs(
   return spans;
 }
 
-/** What holds at a moment: the newest span that covers it. */
+/** What holds at a moment: the newest span that covers it, or has just ended when none does yet. */
 export function at<Span extends { first_us: number; last_us: number }>(
   spans: readonly Span[],
   us: number,
 ): Span | null {
-  return spans.findLast(({ first_us, last_us }) => first_us <= us && us <= last_us) ?? null;
+  const found = spans.findLast(({ first_us }) => first_us <= us);
+  return found !== undefined && us - found.last_us <= HOLDS_US ? found : null;
 }
 
 /** What was said of a live stream, second by second. */
