@@ -1,12 +1,19 @@
-"""What the quality of a stream says under noise (part `quality`)."""
+"""Whether signals may be believed (part `quality`): streams under noise, twelve leads."""
+
+import csv
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.ecg_data import mixed, noises, recordings
+from bench.ecg_data import data, mixed, noises, recordings
 from bench.ecg_live import header
-from bench.harness import Row, at_least
+from bench.harness import Row, at_least, at_most
 from devices.ecg.quality import Quality
 from devices.ecg.stream import EcgStream
+from devices.ecg.twelve import judge_twelve
 from devices.ecg_files import EcgRecording
 
 NOISE_RECORDS = ("100", "106", "118", "209")
@@ -28,7 +35,50 @@ def judged(record: EcgRecording) -> tuple[float, float]:
     )
 
 
+CHALLENGE_HZ, CHALLENGE_PER_MV = 500.0, 200.0
+# signals.md, on 490 other records of the challenge: five numbers; the best published program.
+FIVE_NUMBERS = 0.916
+
+
+def challenge_2011(folder: Path) -> Iterator[tuple[str, bool, NDArray[np.float64]]]:
+    """Name, whether it is acceptable, and millivolts of each record of the challenge."""
+    with (folder / "cinc2011" / "labels.csv").open(newline="") as lines:
+        labels = {row["record"]: row["label"] for row in csv.DictReader(lines)}
+    with np.load(folder / "cinc2011" / "signals_delta.npz") as signals:
+        for name, label in labels.items():
+            units = np.cumsum(signals[name], axis=1, dtype=np.int16)
+            yield name, label == "acceptable", units / CHALLENGE_PER_MV
+
+
+def twelve_rows() -> list[Row]:
+    folder = data().folder
+    if folder is None or not (folder / "cinc2011" / "labels.csv").is_file():
+        return [Row("quality.cinc2011", 0, "cinc2011/ of the set is absent: not judged")]
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    spent: list[float] = []
+    for name, acceptable, x in challenge_2011(folder):
+        started = time.process_time()
+        said = judge_twelve(x, CHALLENGE_HZ, name)
+        spent.append(time.process_time() - started)
+        right[acceptable].append(said.acceptable == acceptable)
+    every = right[True] + right[False]
+    return [
+        Row("quality.records", len(every), "12-lead records"),
+        at_least(
+            "quality.cinc2011", float(np.mean(every)), "accuracy", bar=0.93, peer=FIVE_NUMBERS
+        ),
+        Row("quality.unacceptable_found", float(np.mean(right[False])), "share"),
+        Row("quality.acceptable_kept", float(np.mean(right[True])), "share"),
+        at_most("quality.time", 1e3 * float(np.median(spent)), "ms/record", bar=5.0),
+    ]
+
+
 def quality_rows() -> list[Row]:
+    """All of them."""
+    return [*twelve_rows(), *stream_rows()]
+
+
+def stream_rows() -> list[Row]:
     sounds = noises()
     if not sounds:
         return [Row("ecg.noise_records", 0, "noise/ of the set is absent: not judged")]
