@@ -33,24 +33,38 @@ class Trees(NamedTuple):
 
     def odds(self, numbers: Floats, name: str | None = None) -> float:
         """Log-odds of yes for one row of numbers; above 0 is yes."""
-        folds = range(len(self.base))
-        if name is not None and name in self.names:
-            folds = range(i := int(self.fold[self.names.index(name)]), i + 1)
-        return sum(self._fold(numbers, i) for i in folds) / len(folds)
-
-    def _fold(self, numbers: Floats, i: int) -> float:
         values = numbers.astype(np.float32)
-        rows = np.arange(self.asked.shape[1])
-        at = np.zeros(len(rows), np.int64)
-        questions = self.asked.shape[2]
-        while at.size and at[0] < questions:
-            more = values[self.asked[i, rows, at]] > self.threshold[i, rows, at]
+        if name is not None and name in self.names:
+            at = int(self.fold[self.names.index(name)])
+            return float(self._folds(values, slice(at, at + 1))[0])
+        return float(self._folds(values, slice(None)).mean())
+
+    def _folds(self, values: NDArray[np.float32], folds: slice) -> Floats:
+        """What each of the folds says."""
+        asked, threshold, leaf = self.asked[folds], self.threshold[folds], self.leaf[folds]
+        at = np.zeros((*asked.shape[:2], 1), np.int64)
+        questions = asked.shape[2]
+        while at.size and at[0, 0, 0] < questions:
+            number = values[np.take_along_axis(asked, at, axis=2)]
+            more = number > np.take_along_axis(threshold, at, axis=2)
             at = 2 * at + 1 + more
-        odds = float(self.base[i]) + float(self.leaf[i, rows, at - questions].sum(dtype=np.float64))
-        if not self.weight[i].any():
-            return odds
-        scores = [np.interp(v, k, self.scores) for v, k in zip(values, self.knots[i], strict=True)]
-        return odds + float(np.dot(scores, self.weight[i]))
+        leaves = np.take_along_axis(leaf, at - questions, axis=2)
+        trees = leaves.sum(axis=(1, 2), dtype=np.float64)
+        return np.asarray(self.base[folds] + trees + self._line(values, folds), np.float64)
+
+    def _line(self, values: NDArray[np.float32], folds: slice) -> Floats:
+        """The sum of the weighted normal scores, each interpolated between its number's knots."""
+        if not len(self.scores):
+            return np.zeros(len(self.base[folds]))
+        knots = self.knots[folds].astype(np.float64)
+        after = (values[None, :, None] > knots).sum(axis=2)
+        after = np.clip(after, 1, knots.shape[2] - 1)[:, :, None]
+        low = np.take_along_axis(knots, after - 1, axis=2)[:, :, 0]
+        high = np.take_along_axis(knots, after, axis=2)[:, :, 0]
+        part = np.clip((values - low) / (high - low), 0.0, 1.0)
+        below = self.scores[after[:, :, 0] - 1]
+        scores = below + part * (self.scores[after[:, :, 0]] - below)
+        return np.asarray((scores * self.weight[folds]).sum(axis=1))
 
     def to_bytes(self) -> bytes:
         """As an .npz file: the same bytes for the same numbers."""
