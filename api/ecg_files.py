@@ -1,4 +1,5 @@
-"""ECG files of a visit: looked at, and then kept, as one body each; read again as strips.
+"""ECG files of a visit: looked at, and then kept, as one body each; read again as strips, on the
+visit's page and in the patient's record.
 
 The list, the file itself, its small picture and its removal are those of any file of a visit
 (api/files.py). A strip is drawn anew from the file for each asker, by a confined child.
@@ -15,10 +16,12 @@ from urllib.parse import quote
 from uuid import UUID
 
 import anyio
+import msgspec
 from litestar import Request, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import uploads
 from api.db import asked
@@ -37,15 +40,17 @@ from storage.clamd import infected
 from storage.file_checks import Fault, Kind
 from storage.objects import ObjectMissing
 from storage.sealed_objects import DamagedObject
-from telemed import ecg_files, visit_files
+from telemed import ecg_files, ecg_records, visit_files
 from telemed.ecg_file_child import MOST_S, Asked, EcgFound, Window
 from telemed.ecg_files import MAX_BYTES, EcgFileChanged, EcgFilePreview, too_large
+from telemed.ecg_records import RecordEcgFile
 from telemed.visit_files import VisitFile
 
 ANY = "application/octet-stream"
 PDF = "application/pdf"
 _FILES = "/visits/{visit_id:uuid}/ecg-files"
 _FILE = f"{_FILES}/{{file_id:uuid}}"
+_RECORD = "/records/{person_id:uuid}/ecg-files"
 _SHA256 = Annotated[str, QueryParameter(pattern="^[0-9a-f]{64}$")]
 _FROM = Annotated[float, QueryParameter(ge=0, le=1e7)]
 _SECONDS = Annotated[float, QueryParameter(ge=1, le=MOST_S)]
@@ -149,13 +154,9 @@ async def get_ecg_file(
     gain_mm_mv: _GAIN = "10",
 ) -> EcgFilePreview:
     """What is in a kept ECG file, with a strip of it."""
-    window = Window(
-        from_s=from_s, seconds=seconds, speed_mm_s=float(speed_mm_s), gain_mm_mv=float(gain_mm_mv)
-    )
     async with house.transaction(asked(request)) as db:
         kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
-    async with _read(house, kept, Asked(window=window)) as (_, found, sha256):
-        return await ecg_files.preview(found, sha256)
+    return await _strip(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
 
 
 @get(
@@ -181,17 +182,7 @@ async def print_ecg_file(
     """A strip of a kept ECG file, true to the millimetre on A4."""
     async with house.transaction(asked(request)) as db:
         kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
-    window = Window(
-        from_s=from_s,
-        seconds=seconds,
-        speed_mm_s=float(speed_mm_s),
-        gain_mm_mv=float(gain_mm_mv),
-        caption=(kept.name,),
-    )
-    async with _read(house, kept, Asked(window=window)) as (_, found, _):
-        pdf = await asyncio.to_thread(to_pdf, ecg_files.drawing_of(found))
-    name = f"{kept.name.rpartition('.')[0]}.pdf"
-    return Response(pdf, media_type=PDF, headers=_saved_as(name))
+    return await _sheet(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
 
 
 @get(
@@ -219,6 +210,95 @@ async def convert_ecg_file(
     first = await anext(pieces)  # whatever there is to refuse is refused before an answer began
     name = ecg_files.named(kept.name, wanted)
     return Stream(_behind(first, pieces), media_type=ANY, headers=_saved_as(name))
+
+
+@get(
+    _RECORD,
+    operation_id="listRecordEcgFiles",
+    act=Act.SEE_RECORD,
+    responses=refuses(400, 401, 404),
+)
+async def list_record_ecg_files(
+    person_id: FromPath[UUID],
+    caller: NamedDependency[Caller],
+    db: NamedDependency[AsyncSession],
+    now: NamedDependency[datetime],
+    organisation_id: FromQuery[UUID | None] = None,
+) -> list[RecordEcgFile]:
+    """ECG files of a person's visits, as far as the record is open to the caller."""
+    return await ecg_records.ecg_files(db, caller.actor, person_id, organisation_id, now)
+
+
+@get(
+    f"{_RECORD}/{{file_id:uuid}}",
+    operation_id="getRecordEcgFile",
+    act=Act.SEE_RECORD,
+    responses=_READ,
+)
+async def get_record_ecg_file(
+    *,
+    person_id: FromPath[UUID],
+    file_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+    organisation_id: FromQuery[UUID | None] = None,
+    from_s: _FROM = 0.0,
+    seconds: _SECONDS = 10.0,
+    speed_mm_s: _SPEED = "25",
+    gain_mm_mv: _GAIN = "10",
+) -> EcgFilePreview:
+    """What is in an ECG file of a record, with a strip of it."""
+    async with house.transaction(asked(request)) as db:
+        kept = await ecg_records.find(db, sender.actor, person_id, organisation_id, file_id, now)
+    return await _strip(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
+
+
+@get(
+    f"{_RECORD}/{{file_id:uuid}}/print",
+    operation_id="printRecordEcgFile",
+    act=Act.SEE_RECORD,
+    media_type=PDF,
+    responses=_READ,
+)
+async def print_record_ecg_file(
+    *,
+    person_id: FromPath[UUID],
+    file_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    sender: NamedDependency[Caller],
+    house: NamedDependency[House],
+    now: NamedDependency[datetime],
+    organisation_id: FromQuery[UUID | None] = None,
+    from_s: _FROM = 0.0,
+    seconds: _SECONDS = 10.0,
+    speed_mm_s: _SPEED = "25",
+    gain_mm_mv: _GAIN = "10",
+) -> Response[bytes]:
+    """A strip of an ECG file of a record, true to the millimetre on A4."""
+    async with house.transaction(asked(request)) as db:
+        kept = await ecg_records.find(db, sender.actor, person_id, organisation_id, file_id, now)
+    return await _sheet(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
+
+
+def _window(from_s: float, seconds: float, speed_mm_s: str, gain_mm_mv: str) -> Window:
+    return Window(
+        from_s=from_s, seconds=seconds, speed_mm_s=float(speed_mm_s), gain_mm_mv=float(gain_mm_mv)
+    )
+
+
+async def _strip(house: House, kept: FoundFile, window: Window) -> EcgFilePreview:
+    async with _read(house, kept, Asked(window=window)) as (_, found, sha256):
+        return await ecg_files.preview(found, sha256)
+
+
+async def _sheet(house: House, kept: FoundFile, window: Window) -> Response[bytes]:
+    window = msgspec.structs.replace(window, caption=(kept.name,))
+    async with _read(house, kept, Asked(window=window)) as (_, found, _):
+        pdf = await asyncio.to_thread(to_pdf, ecg_files.drawing_of(found))
+    name = f"{kept.name.rpartition('.')[0]}.pdf"
+    return Response(pdf, media_type=PDF, headers=_saved_as(name))
 
 
 @asynccontextmanager
@@ -293,4 +373,13 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-ROUTES = [preview_ecg_file, add_ecg_file, get_ecg_file, print_ecg_file, convert_ecg_file]
+ROUTES = [
+    preview_ecg_file,
+    add_ecg_file,
+    get_ecg_file,
+    print_ecg_file,
+    convert_ecg_file,
+    list_record_ecg_files,
+    get_record_ecg_file,
+    print_record_ecg_file,
+]

@@ -195,3 +195,23 @@ async def test_by_its_name_alone_no_file_becomes_an_ecg(room: Room) -> None:
         url, params={"name": "x.edf"}, content=edf.write(recording(5)), headers=BYTES
     )
     assert code(answer) == (422, "file_type_refused")
+
+
+async def test_an_ecg_file_is_in_the_patients_record_for_who_may_see_it_whole(
+    room: Room, world: World
+) -> None:
+    one = (await room.keep("doctor", edf.write(recording(12)), name="x.edf")).json()["id"]
+    record = f"{API}/records/{world['patient']}/ecg-files"
+    [row] = (await room.as_("patient").get(record)).json()
+    assert (row["id"], row["name"], row["visit_id"]) == (one, "x.edf", str(world["visit"]))
+    strip = await room.as_("patient").get(f"{record}/{one}", params={"from_s": 2})
+    assert (strip.json()["from_s"], len(traces(strip.json()["strip"]))) == (2.0, 2)
+    sheet = await room.as_("patient").get(f"{record}/{one}/print")
+    assert sheet.content.startswith(b"%PDF-")
+    # The doctor of the visit has the visit's page; the record is not open to him for it.
+    for path in ("", f"/{one}", f"/{one}/print"):
+        assert (await room.as_("doctor").get(record + path)).status_code == 404
+    other = f"{API}/records/{world['patient2']}/ecg-files/{one}"
+    assert (await room.as_("patient2").get(other)).status_code == 404
+    await room.as_("doctor").delete(f"{room.visit}/files/{one}")
+    assert (await room.as_("patient").get(record)).json() == []

@@ -10,6 +10,7 @@ import { t } from '../../i18n/t';
 import '../../i18n/files';
 
 export type EcgSeen = components['schemas']['EcgFilePreview'];
+export type RecordEcgFile = components['schemas']['RecordEcgFile'];
 
 export const ECG_ACCEPT = '.edf,.zip,.dcm,.xml,.scp,.atc,.csv';
 export const SPEEDS = ['12.5', '25', '50'] as const;
@@ -40,8 +41,15 @@ const FORMATS: Record<EcgSeen['format'], string> = {
   apple: 'Apple Watch',
 };
 
-export const ecgUrl = (visitId: string, fileId: string): string =>
-  `/api/v1/visits/${visitId}/ecg-files/${fileId}`;
+/** A kept file: in a visit, or in the record of a person. */
+export interface Kept {
+  of: 'visits' | 'records';
+  whose: string;
+  fileId: string;
+}
+
+export const ecgUrl = ({ of, whose, fileId }: Kept): string =>
+  `/api/v1/${of}/${whose}/ecg-files/${fileId}`;
 
 const query = ({ fromS, speed, gain }: Window) => ({
   from_s: fromS,
@@ -50,8 +58,8 @@ const query = ({ fromS, speed, gain }: Window) => ({
   gain_mm_mv: gain,
 });
 
-export const printUrl = (visitId: string, fileId: string, window: Window): string =>
-  `${ecgUrl(visitId, fileId)}/print?${new URLSearchParams(
+export const printUrl = (kept: Kept, window: Window): string =>
+  `${ecgUrl(kept)}/print?${new URLSearchParams(
     Object.entries(query(window)).map(([name, value]) => [name, String(value)]),
   )}`;
 
@@ -67,11 +75,20 @@ export const lookAtEcg = (visitId: string, file: File): Promise<EcgSeen> =>
     }),
   );
 
-export const loadEcg = (visitId: string, fileId: string, window: Window): Promise<EcgSeen> =>
+export function loadEcg({ of, whose, fileId }: Kept, window: Window): Promise<EcgSeen> {
+  if (of === 'visits') {
+    const path = { visit_id: whose, file_id: fileId };
+    const params = { path, query: query(window) };
+    return ask(api.GET('/api/v1/visits/{visit_id}/ecg-files/{file_id}', { params }));
+  }
+  const path = { person_id: whose, file_id: fileId };
+  const params = { path, query: query(window) };
+  return ask(api.GET('/api/v1/records/{person_id}/ecg-files/{file_id}', { params }));
+}
+
+export const loadRecordEcg = (personId: string): Promise<RecordEcgFile[]> =>
   ask(
-    api.GET('/api/v1/visits/{visit_id}/ecg-files/{file_id}', {
-      params: { path: { visit_id: visitId, file_id: fileId }, query: query(window) },
-    }),
+    api.GET('/api/v1/records/{person_id}/ecg-files', { params: { path: { person_id: personId } } }),
   );
 
 /** Keeps the file that was looked at; the id is the page's, as for any file. */
@@ -82,7 +99,7 @@ export function keepEcg(
   sha256: string,
 ): Sending<VisitFile> {
   const said = new URLSearchParams({ name: file.name, sha256 });
-  const url = `${ecgUrl(visitId, fileId)}?${said}`;
+  const url = `${ecgUrl({ of: 'visits', whose: visitId, fileId })}?${said}`;
   return sendFile<VisitFile>(url, 'application/octet-stream', file, () => undefined);
 }
 
