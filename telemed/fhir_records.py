@@ -51,10 +51,10 @@ async def observations(db: AsyncSession, actor: Actor, asked: Asked, now: dateti
         last = asked.before_id or UUID(int=0)
         place = tuple_(Readings.taken_at, Readings.id)
         query = query.where(place < (asked.before, last), Readings.taken_at <= asked.before)
-    rows = [tuple(row) for row in await audit.read(db, actor, query, purpose)]
-    shown = rows[: asked.count]
-    further = _further(asked, shown[-1][0]) if len(rows) > len(shown) else None
-    return page([_observation(row, name) for row, name in shown], further)
+    rows = await audit.read(db, actor, query, purpose)
+    shown = [_observation(row, name) for row, name in rows[: asked.count]]
+    more = len(rows) > asked.count
+    return page(shown, _further(asked, rows[asked.count - 1][0]) if more else None)
 
 
 def _further(asked: Asked, last: Readings) -> str:
