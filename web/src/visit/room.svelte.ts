@@ -50,6 +50,8 @@ export class Room {
   readingsHere = $state(false);
   /** Grows when the visit's files may have changed. */
   filesTold = $state(0);
+  /** Grows when the strips of ECG attached to the visit may have changed. */
+  stripsTold = $state(0);
   outgoing = $state.raw<readonly OutboxEntry[]>([]);
   /** The reading being typed: it outlives its form, which comes and goes with the visit's state. */
   draft = $state<Draft>(emptyDraft('blood_pressure', new Date()));
@@ -244,6 +246,7 @@ export class Room {
         this.#know(message.streams);
         void this.#loadReadings();
         this.filesTold += 1;
+        this.stripsTold += 1;
         if (this.doctor) void this.keeper.retry();
         void this.outbox.retry(Date.now(), true);
         if (this.visit?.state !== 'open') void this.load();
@@ -274,6 +277,9 @@ export class Room {
         return;
       case 'ecg_beats':
         this.ecg.beats(message.stream, message.beats);
+        return;
+      case 'ecg_strips':
+        this.stripsTold += 1;
         return;
       case 'stores_away':
         this.storesAway = true;

@@ -42,6 +42,7 @@ export const readMessage = readerOf<ServerMessage>([
   'ecg_stream',
   'vitals',
   'ecg_beats',
+  'ecg_strips',
   'stores_away',
   'stores_back',
   'files',

@@ -17,6 +17,8 @@ export type FetchAnalysis = (
 const AROUND_US = 45_000_000;
 /** Leafing quickly must not ask for every page on the way. */
 const SETTLED_MS = 250;
+/** What could not be had is asked for again after so long. */
+const AGAIN_MS = 5_000;
 
 interface Kept {
   stream: string;
@@ -46,49 +48,48 @@ export class Analyses {
   problem = $state.raw<Problem | null>(null);
 
   readonly #fetch: FetchAnalysis;
-  #asking: AbortController | null = null;
+  /** What is on its way, is here, or was not had a moment ago. */
+  #asked: { stream: string; fromUs: number; untilUs: number } | null = null;
+  #asking = new AbortController();
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(fetch: FetchAnalysis) {
     this.#fetch = fetch;
   }
 
-  /** Have the analysis of a view of this stream; nothing is asked twice. */
-  async want(stream: string, view: View): Promise<void> {
-    const { kept } = this;
-    const here =
-      kept?.stream === stream && kept.fromUs <= view.fromUs && kept.untilUs >= view.untilUs;
-    if (here) return;
+  /** Have the analysis of a view of this stream; what was asked for is not asked for again. */
+  async want(stream: string, { fromUs, untilUs }: View): Promise<void> {
+    const asked = this.#asked;
+    if (asked?.stream === stream && asked.fromUs <= fromUs && asked.untilUs >= untilUs) return;
     this.forget();
-    const asking = (this.#asking = new AbortController());
+    this.#asked = { stream, fromUs, untilUs };
+    const { signal } = (this.#asking = new AbortController());
     this.busy = true;
     await new Promise((done) => setTimeout(done, SETTLED_MS));
-    if (asking.signal.aborted) return;
-    const fromUs = view.fromUs - AROUND_US;
-    const untilUs = view.untilUs + AROUND_US;
+    if (signal.aborted) return;
     try {
-      const found = await this.#fetch(stream, fromUs, untilUs, asking.signal);
-      if (asking.signal.aborted) return;
+      const found = await this.#fetch(stream, fromUs - AROUND_US, untilUs + AROUND_US, signal);
+      if (signal.aborted) return;
       this.kept = {
         stream,
-        fromUs: view.fromUs,
-        untilUs: view.untilUs,
+        fromUs,
+        untilUs,
         lanes: { quality: runs(found.seconds), rhythm: found.findings.map(spanOf) },
-        beats: found.beats,
+        beats: found.beats.filter((us) => us >= fromUs && us <= untilUs),
       };
     } catch (error) {
-      if (!asking.signal.aborted) this.problem = toProblem(error);
-    } finally {
-      if (this.#asking === asking) {
-        this.#asking = null;
-        this.busy = false;
-      }
+      if (signal.aborted) return;
+      this.problem = toProblem(error);
+      this.#again = setTimeout(() => (this.#asked = null), AGAIN_MS);
     }
+    this.busy = false;
   }
 
   /** The trace goes on: what was asked is not waited for. */
   forget(): void {
-    this.#asking?.abort();
-    this.#asking = null;
+    this.#asking.abort();
+    clearTimeout(this.#again);
+    this.#asked = null;
     this.busy = false;
     this.problem = null;
     this.kept = null;
