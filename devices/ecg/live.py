@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from devices.ecg.live_bank import Bank, Ended, Peaks
 from devices.ecg.live_judge import judge
 from devices.ecg.quality import Quality, Reason
+from devices.ecg.rhythm import RhythmCode, live_rhythms
 from devices.frames import MISSING, StreamHeader
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,9 @@ Ints = NDArray[np.int64]
 
 # No converter gives more; a float beyond it (or NaN) is a missing sample.
 BELIEVABLE = 1e9
+# Quarters of a second between two questions for the rhythm. An irregular one costs a hundred times
+# as much to tell: it is asked for less often.
+RHYTHM_EVERY, IRREGULAR_EVERY = 20, 60
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -41,6 +45,7 @@ class EcgVitals(msgspec.Struct, frozen=True, kw_only=True):
     quality: Quality
     reason: Reason | None
     at_sample: int
+    rhythm: RhythmCode | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -52,14 +57,21 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class _Stream:
-    __slots__ = ("bank", "beats", "judged", "pending", "row", "slot", "vitals")
+    __slots__ = ("bank", "beats", "judged", "most", "pending", "rhythm", "row", "slot", "vitals")
 
     def __init__(self, slot: int, bank: Bank, row: int) -> None:
         self.slot, self.bank, self.row = slot, bank, row
+        self.most = bank.most
+        self.rhythm: RhythmCode | None = None
         self.pending: deque[NDArray[np.generic] | None] = deque()
         self.beats: list[Beat] = []
         self.judged = False
         self.vitals = _silent(0)
+
+
+# Told by whole-array work, without the features of fibrillation.
+_CHEAP = frozenset(set(RhythmCode) - {RhythmCode.AF_SUSPECTED})
+_Turn = tuple[list[int], list[NDArray[np.generic]]]
 
 
 class LiveEcg:
@@ -97,7 +109,7 @@ class LiveEcg:
         stream = self._streams[slot]
         if gap:
             stream.pending.append(None)
-        stream.pending.append(samples)
+        stream.pending.append(np.asarray(samples))
         self._fed[slot] = stream
 
     def vitals(self, slot: int) -> EcgVitals:
@@ -110,18 +122,25 @@ class LiveEcg:
         self._fed.clear()
         due = fed
         while due:
-            turns: dict[tuple[float, int, bool], list[tuple[_Stream, NDArray[np.generic]]]] = {}
+            turns: dict[tuple[Bank, int, bool], _Turn] = {}
             left = []
             for stream in due:
-                piece = self._piece(stream)
-                if piece is None:
-                    continue
-                key = (stream.bank.rate_hz, len(piece), piece.dtype.kind == "f")
-                turns.setdefault(key, []).append((stream, piece))
-                if stream.pending:
+                pending = stream.pending
+                piece = pending.popleft()
+                if piece is None or piece.ndim != 1 or not 0 < len(piece) <= stream.most:
+                    piece = self._piece(stream, piece)
+                    if piece is None:
+                        continue
+                key = (stream.bank, len(piece), piece.dtype.kind == "f")
+                turn = turns.get(key)
+                if turn is None:
+                    turn = turns[key] = ([], [])
+                turn[0].append(stream.row)
+                turn[1].append(piece)
+                if pending:
                     left.append(stream)
-            for (rate_hz, number, _), turn in turns.items():
-                self._take(self._banks[rate_hz], number, turn)
+            for (bank, number, _), turn in turns.items():
+                self._take(bank, number, *turn)
             due = left
         told = []
         for stream in fed:
@@ -131,33 +150,36 @@ class LiveEcg:
                 stream.beats, stream.judged = [], False
         return told
 
-    def _piece(self, stream: _Stream) -> NDArray[np.generic] | None:
-        """The next samples to take in, no more than the bank takes at once."""
+    def _piece(
+        self, stream: _Stream, piece: NDArray[np.generic] | None
+    ) -> NDArray[np.generic] | None:
+        """The next samples to take in, no more than the bank takes at once; None if none are."""
         pending = stream.pending
-        while pending:
-            piece = pending.popleft()
+        while True:
             if piece is None:
                 stream.bank.restart(np.array([stream.row]))
                 self._silence(stream)
-                continue
-            piece = np.asarray(piece).reshape(-1)
-            most = stream.bank.most()
-            if len(piece) > most:
-                pending.appendleft(piece[most:])
-                return piece[:most]
-            if len(piece):
-                return piece
-        return None
+            else:
+                piece = piece.reshape(-1)
+                if len(piece) > stream.most:
+                    pending.appendleft(piece[stream.most :])
+                    return piece[: stream.most]
+                if len(piece):
+                    return piece
+            if not pending:
+                return None
+            piece = pending.popleft()
 
     def _take(
-        self, bank: Bank, number: int, turn: list[tuple[_Stream, NDArray[np.generic]]]
+        self, bank: Bank, number: int, chosen: list[int], pieces: list[NDArray[np.generic]]
     ) -> None:
-        rows = np.array([stream.row for stream, _ in turn])
-        stacked = np.concatenate([piece for _, piece in turn]).reshape(len(turn), number)
+        rows = np.array(chosen)
+        stacked = np.concatenate(pieces).reshape(len(rows), number)
         missing = stacked == MISSING
         samples = stacked.astype(np.float64)
         if stacked.dtype.kind == "f":
             missing |= ~(np.abs(samples) <= BELIEVABLE)
+            samples[missing] = 0.0
         lost = missing.sum(axis=1)
         even = (lost == 0) | (lost == number)
         self._feed(bank, rows[even], samples[even], lost[even] > 0)
@@ -191,18 +213,36 @@ class LiveEcg:
         if not due.any():
             return
         rows, at = ended.row[due], ended.sample[due]
+        self._ask_rhythm(bank, rows, at)
         for row, sample, (rate, quality, reason) in zip(
             rows.tolist(), at.tolist(), judge(bank, rows, at), strict=True
         ):
             stream = self._rows[bank.rate_hz, row]
             stream.vitals = EcgVitals(
-                heart_rate_bpm=rate, quality=quality, reason=reason, at_sample=sample
+                heart_rate_bpm=rate,
+                quality=quality,
+                reason=reason,
+                at_sample=sample,
+                rhythm=None if rate is None else stream.rhythm,
             )
             stream.judged = True
+
+    def _ask_rhythm(self, bank: Bank, rows: Ints, at: Ints) -> None:
+        due = at // bank.cell % RHYTHM_EVERY == 0
+        for place in np.flatnonzero(due).tolist():
+            # A steady rhythm is cheap to tell again; another one stays told for a while.
+            stream = self._rows[bank.rate_hz, rows[place]]
+            due[place] = stream.rhythm in _CHEAP or at[place] // bank.cell % IRREGULAR_EVERY == 0
+        if due.any():
+            some = rows[due]
+            codes = live_rhythms(bank.intervals(some, at[due]))
+            for row, code in zip(some.tolist(), codes, strict=True):
+                self._rows[bank.rate_hz, row].rhythm = code
 
     def _silence(self, stream: _Stream) -> None:
         stream.vitals = _silent(int(stream.bank.total[stream.row]))
         stream.judged = True
+        stream.rhythm = None
 
 
 def _silent(at_sample: int) -> EcgVitals:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.ecg.live_beats import BeatBank, Floats, Ints
+from devices.ecg.live_beats import NEVER, BeatBank, Floats, Ints
 from devices.ecg.live_quality import CELL_S, FEATURES, features
 
 HISTORY_S = 4.0
@@ -22,6 +22,8 @@ BRIDGE_S = 0.1
 REFINE_S = 0.08
 # What is remembered of a stream: 6 s of beats at 300 a minute, 4 s of quarters and some more.
 BEATS, CELLS = 32, 32
+# Intervals that the rhythm is told by: 40 s at 150 a minute.
+INTERVALS, RHYTHM_S = 100, 40.0
 FLAT_MV = 0.05
 SHAPE = 19  # values of a beat's shape, over 0.15 s
 ALIKE = 8
@@ -54,6 +56,9 @@ class Bank:
     beat_size: Floats
     beat_like: Floats
     cells: Floats
+    unusable_at: Ints
+    interval_s: Floats
+    interval_at: Ints
     _origin: Floats
     _held: Floats
     _hole: Ints
@@ -73,6 +78,8 @@ class Bank:
         self._size = 0
         self._free: list[int] = []
         self.beats = BeatBank(rate_hz, FIRST_ROOM)
+        # So many samples of a stream are taken in at once.
+        self.most = min(self.cell, self.beats.most * self.beats.factor)
         self._grow(FIRST_ROOM)
 
     def add(self, gain_per_mv: float) -> int:
@@ -86,6 +93,7 @@ class Bank:
         for value in (self.total, self._hole, self._lost, self._heard, self._origin, self._held):
             value[row] = 0
         self.cells[row] = 0.0
+        self.unusable_at[row] = NEVER
         self.restart(rows)
         return row
 
@@ -103,10 +111,7 @@ class Bank:
         self._hole[rows] = 0
         self._held[rows] = 0.0
         self._shapes[rows] = 0.0
-
-    def most(self) -> int:
-        """So many samples of a stream are taken in at once."""
-        return min(self.cell, self.beats.most * self.beats.factor)
+        self.interval_s[rows] = np.nan
 
     def feed(self, rows: Ints, samples: Floats, missing: NDArray[np.bool_]) -> tuple[Peaks, Ended]:
         """The next samples of these streams, (rows, up to `most`); `missing` rows have none."""
@@ -194,6 +199,7 @@ class Bank:
             distance = (sample[turn] - self.beat_at[one, -1]) / self.rate_hz
             rr_s[turn] = np.where(whole, distance, np.nan)
             self._broken[one] = False
+            self._interval(one[whole], sample[turn][whole], rr_s[turn][whole])
             self._remember(one, sample[turn], known[turn], size[turn])
         return Peaks(row, sample, rr_s)
 
@@ -211,6 +217,23 @@ class Bank:
         ):
             held[row, :-1] = held[row, 1:]  # type: ignore[index]
             held[row, -1] = new  # type: ignore[index]
+
+    def _interval(self, row: Ints, sample: Ints, rr_s: Floats) -> None:
+        for held, new in ((self.interval_s, rr_s), (self.interval_at, sample)):
+            held[row, :-1] = held[row, 1:]  # type: ignore[index]
+            held[row, -1] = new  # type: ignore[index]
+
+    def intervals(self, rows: Ints, at: Ints) -> Floats:
+        """Intervals of the last 40 s before `at`, newest last; NaN where there is none."""
+        since = self.interval_at[rows] - at[:, None]
+        inside = (since <= 0) & (since > -RHYTHM_S * self.rate_hz)
+        return np.where(inside, self.interval_s[rows], np.nan)
+
+    def doubt(self, rows: Ints, at: Ints) -> None:
+        """Up to `at` the signal is not to be believed: the last second has no intervals."""
+        self.unusable_at[rows] = at
+        late = self.interval_at[rows] > (at - round(self.rate_hz))[:, None]
+        self.interval_s[rows] = np.where(late, np.nan, self.interval_s[rows])
 
     def _shape(self, row: Ints, sample: Ints) -> NDArray[np.float32]:
         place = (sample[:, None] + self._around) & (self._kept - 1)
@@ -250,6 +273,9 @@ class Bank:
             "beat_size": np.zeros((size, BEATS)),
             "beat_like": np.zeros((size, BEATS)),
             "cells": np.zeros((size, CELLS, FEATURES)),
+            "interval_s": np.full((size, INTERVALS), np.nan),
+            "interval_at": np.zeros((size, INTERVALS), np.int64),
+            "unusable_at": np.full(size, NEVER, np.int64),
             "_origin": np.zeros(size),
             "_held": np.zeros(size),
             "_hole": np.zeros(size, np.int64),

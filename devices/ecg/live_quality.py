@@ -7,12 +7,9 @@ pause, fibrillation or two shapes of beat are no reason to doubt a signal.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from devices.ecg.quality import Quality, Reason
 
 Floats = NDArray[np.float64]
 
@@ -28,25 +25,6 @@ FLAT_MV, FLAT_CELLS = 0.03, 10
 # A quarter of the last second without contact, or a quarter of the last two at the converter's end.
 LOST_SHARE, CLIP_SHARE = 0.25, 0.125
 MAINS_SHARE = 0.25
-MUSCLE, MUSCLE_UNUSABLE = 0.05, 0.12
-WANDER, JUMP, UNLIKE = 2.0, 1.0, 0.8
-
-
-class Verdict(NamedTuple):
-    """What is said of one stream."""
-
-    quality: Quality
-    reason: Reason | None
-
-
-class Seen(NamedTuple):
-    """Numbers of many streams at one moment; sizes in the stream's own units."""
-
-    cells: Floats  # (streams, 10, FEATURES): the last 2.5 s
-    known: NDArray[np.int64]  # quarters since the stream began anew
-    gain: Floats
-    beat: Floats  # height of a beat; 0 while there are too few
-    alike: Floats  # of the last beats to the most similar other one
 
 
 def features(part: NDArray[np.float32], rate_hz: float, factor: int) -> Floats:
