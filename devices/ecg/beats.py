@@ -10,6 +10,7 @@ Never raises on data; units, offset, gain and polarity do not matter. Long recor
 blocks: time is linear and the memory beside the samples is bounded.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from devices.ecg.beats_energy import (
     lead_of,
     together,
 )
-from devices.ecg.beats_shapes import likeness
+from devices.ecg.beats_shapes import likeness, strong_of
 from devices.ecg.quality import Reason
 
 Indices = NDArray[np.int64]
@@ -36,6 +37,10 @@ FLOOR = 0.16
 # shape, less for a strange one. Between the two by how clear the signal is (log of level by quiet).
 SHAPE_SHARE, SMALL = 0.3, 0.2
 STRANGE = 2.5
+# The word of a lead weighs as this power of how clear it is.
+TRUST = 1.0
+SHAPES_S = 300.0
+LEAST_SIZE = 0.05
 NOISE_UNTIL, QUIET_FROM = 1.10, 1.65
 ACCEPT, ACCEPT_IN_NOISE = 0.31, 0.45
 SEARCH_BACK, SEARCH_BACK_IN_NOISE = 0.16, 0.20
@@ -56,7 +61,7 @@ class Beats(NamedTuple):
 def find_beats(samples: NDArray[np.generic], rate_hz: float) -> Beats:
     """The beats of one lead (n,) or of several leads at once (n, leads), in any units."""
     x = np.asarray(samples)
-    x = x[:, None] if x.ndim == 1 else x
+    x = x if x.ndim == 2 else x.reshape(-1, 1)  # noqa: PLR2004 - samples and leads
     count = len(x)
     if not x.size or count < SHORTEST_S * rate_hz:
         return Beats(np.empty(0, np.int64), Reason.FEW_BEATS)
@@ -65,7 +70,9 @@ def find_beats(samples: NDArray[np.generic], rate_hz: float) -> Beats:
     last = -count
     for start in range(0, count, block):
         first = max(0, start - margin)
-        beats = first + _block(x[first : start + block + margin], rate_hz)
+        # What overflows or is not a number counts as missing.
+        with np.errstate(all="ignore"):
+            beats = first + _block(x[first : start + block + margin], rate_hz)
         # The beat on the seam may be told a sample apart from both sides.
         free = max(start, last + REFRACTORY_S * rate_hz / 2)
         beats = beats[(beats >= free) & (beats < start + block)]
@@ -119,19 +126,28 @@ def _scores(
 ) -> tuple[Floats, Floats]:
     """A score of each candidate, about 1 for a usual beat; and 0 in noise to 1 in quiet."""
     clarity = np.array([lead.clarity[window] for lead in leads])
-    power = clarity * clarity
+    clear = 0.5 * np.log(np.maximum((clarity * clarity).sum(axis=0), 1e-30))
+    calm = np.clip((clear - NOISE_UNTIL) / (QUIET_FROM - NOISE_UNTIL), 0.0, 1.0)
+    power = clarity**TRUST
     total = np.maximum(power.sum(axis=0), 1e-30)
-    calm = np.clip((0.5 * np.log(total) - NOISE_UNTIL) / (QUIET_FROM - NOISE_UNTIL), 0.0, 1.0)
     tall = np.log(height)
     correlation, size = np.zeros(len(at)), np.zeros(len(at))
-    for lead, share in zip(leads, power / total, strict=True):
-        like = likeness(lead.wave, at, height, rate)
-        if like is None:
-            correlation += share
-            size += share * tall
-        else:
-            correlation += share * like.correlation
-            size += share * np.log(np.maximum(like.size, 0.05))
+    share = power / total
+    certain = strong_of(at, height, rate)
+    # Shapes are of their time: a heart's axis turns with the body.
+    span = len(leads[0].wave)
+    parts = max(1, round(span / (SHAPES_S * rate)))
+    edges = np.searchsorted(at, np.linspace(0, span, parts + 1))
+    for number, lead in enumerate(leads):
+        for first, last in pairwise(edges.tolist()):
+            part = slice(first, last)
+            like = likeness(lead.wave, at[part], certain[part], rate)
+            if like is None:
+                correlation[part] += share[number, part]
+                size[part] += share[number, part] * tall[part]
+            else:
+                correlation[part] += share[number, part] * like.correlation
+                size[part] += share[number, part] * np.log(np.maximum(like.size, LEAST_SIZE))
     quiet = tall + np.log(1 - SHAPE_SHARE * (1 - correlation)) + SMALL * np.minimum(size, 0)
     noise = size + STRANGE * (correlation - 1)
     return np.exp(calm * quiet + (1 - calm) * noise), calm

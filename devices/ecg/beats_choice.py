@@ -21,8 +21,8 @@ def choose(
 ) -> Indices:
     """Positions among `at`; `accept` and `search_back` are the score each one needs."""
     kept = np.flatnonzero(score > accept)
-    kept = _thinned(at, score, kept, REFRACTORY_S * rate_hz, 1.0)
-    kept = _thinned(at, score, kept, T_WAVE_S * rate_hz, T_WAVE)
+    kept = thinned(at, score, kept, REFRACTORY_S * rate_hz, 1.0)
+    kept = thinned(at, score, kept, T_WAVE_S * rate_hz, T_WAVE)
     for _ in range(ROUNDS):
         late = _late(at, score, kept, search_back, rate_hz)
         if not late.size:
@@ -31,7 +31,7 @@ def choose(
     return at[kept]
 
 
-def _thinned(at: Indices, score: Floats, kept: Indices, reach: float, share: float) -> Indices:
+def thinned(at: Indices, score: Floats, kept: Indices, reach: float, share: float) -> Indices:
     """Without those beside a better one, closer than `reach` and below `share` of it."""
     for _ in range(CHAIN):
         here, size = at[kept], score[kept]

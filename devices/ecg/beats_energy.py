@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.floating]
 
 TARGET_HZ = 120.0
-# Means over so many samples: about 4 to 20 Hz are left.
-FINE, COARSE = 3, 13
+# Means over so many samples at TARGET_HZ: about 4 to 20 Hz are left.
+FINE, COARSE = (2, 3), 15
 SMOOTH_S = 0.1
 WINDOW_S, WINDOWS = 1.8, 5
 # So far below the usual level of a lead no stretch has beats: an electrode is off.
@@ -148,7 +148,7 @@ def _filled(x: Singles) -> Singles | None:
 
 def _band(x: Singles) -> Singles:
     """Without what is slower and what is faster than a QRS complex; nothing is delayed."""
-    smooth = _moving_mean(x, FINE, edge=True)
+    smooth = _moving_mean(_moving_mean(x, FINE[0], edge=True), FINE[1], edge=True)
     return smooth - _moving_mean(_moving_mean(smooth, COARSE, edge=True), COARSE, edge=True)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.ecg.beats_choice import REFRACTORY_S, thinned
 from devices.ecg.beats_energy import Singles
 
 Indices = NDArray[np.int64]
@@ -22,7 +23,7 @@ STRONG = (0.6, 1.8)
 FEWEST, LEAST_SHARE = 8, 0.02
 ALIKE, UNLIKE = 0.6, 0.8
 # Shapes are averaged over at most so many strong candidates.
-ENOUGH = 600
+ENOUGH = 200
 
 
 class Likeness(NamedTuple):
@@ -32,17 +33,29 @@ class Likeness(NamedTuple):
     size: Singles
 
 
-def likeness(wave: Singles, at: Indices, height: Singles, rate_hz: float) -> Likeness | None:
-    """None where there are too few strong candidates to know a shape."""
-    strong = np.flatnonzero((height > STRONG[0]) & (height < STRONG[1]))
+def strong_of(at: Indices, height: Singles, rate_hz: float) -> NDArray[np.bool_]:
+    """Which candidates are beats for certain, nearly: a shape is made of these."""
+    strong = np.zeros(len(at), bool)
+    # What stands beside something larger is its P or T wave.
+    alone = thinned(at, height, np.flatnonzero(height > STRONG[0]), REFRACTORY_S * rate_hz, 1.0)
+    strong[alone[height[alone] < STRONG[1]]] = True
+    return strong
+
+
+def likeness(
+    wave: Singles, at: Indices, certain: NDArray[np.bool_], rate_hz: float
+) -> Likeness | None:
+    """Of candidates of one stretch; None where too few are certain to know a shape."""
+    strong = np.flatnonzero(certain)
     strong = strong[:: max(1, -(-len(strong) // ENOUGH))]
     if len(strong) < FEWEST:
         return None
     reach = round(REACH_S * rate_hz)
     wide = reach + SLACK
     # Candidates are columns: every step below runs along them.
-    padded = np.pad(wave, wide)
-    near = np.stack([padded[at + offset] for offset in range(2 * wide + 1)])
+    first, last = int(at[0]) - wide, int(at[-1]) + wide + 1
+    padded = np.pad(wave[max(0, first) : last], (max(0, -first), max(0, last - len(wave))))
+    near = np.stack([padded[at - int(at[0]) + offset] for offset in range(2 * wide + 1)])
     squares = near * near
     norm = np.sqrt(squares[SLACK:-SLACK].sum(axis=0)) + 1e-12
     shapes = _shapes((near[SLACK:-SLACK, strong] / norm[strong]).T)
@@ -65,12 +78,12 @@ def _shapes(strong: Singles) -> list[Singles]:
     rest = strong
     found: list[Singles] = []
     while len(found) < SHAPES and len(rest) >= max(FEWEST, LEAST_SHARE * len(strong)):
-        shape = _unit(np.median(rest[:: max(1, len(rest) // 200)], axis=0))
+        shape = _unit(rest.sum(axis=0))
         for _ in range(2):
             alike = rest[rest @ shape > ALIKE]
             if len(alike) < FEWEST:
                 break
-            shape = _unit(alike.mean(axis=0))
+            shape = _unit(alike.sum(axis=0))
         found.append(shape)
         rest = rest[rest @ shape < UNLIKE]
     return found
