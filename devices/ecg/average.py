@@ -150,18 +150,21 @@ def _t_end(
     """Where the tangent at the T wave's steepest last slope meets the baseline."""
     onset, offset = qrs
     first = offset + round(0.06 * rate_hz)
-    last = min(len(beat), offset + round(min(0.48, 0.6 * rr_s) * rate_hz))
+    last = min(len(beat), offset + round(min(0.46, 0.5 * rr_s) * rate_hz))
     if last - first < round(0.12 * rate_hz):
         return None
-    base = float(np.median(beat[max(0, onset - round(0.03 * rate_hz)) : onset + 1]))
+    # Between ST segment and the quiet after the T wave: what stands out of the chord is the wave.
     part = uniform_filter1d(beat[first:last], max(1, round(0.03 * rate_hz)))
-    top = int(np.argmax(np.abs(part - base)))
-    height = float(part[top] - base)
+    out = part - np.linspace(part[0], part[-1], len(part))
+    top = int(np.argmax(np.abs(out)))
+    height = float(out[top])
     if abs(height) < STANDS_OUT * noise or abs(height) < 0.02 * float(np.ptp(beat)):
         return None
     slope = np.gradient(part)[top:] * np.sign(height)
     steep = int(np.argmin(slope))
     if steep < 1 or slope[steep] >= 0:
         return None
-    end = top + steep + abs(float(part[top + steep] - base)) / abs(float(slope[steep]))
+    base = float(np.median(beat[max(0, onset - round(0.03 * rate_hz)) : onset + 1]))
+    fall = max(0.0, float(part[top + steep] - base) * np.sign(height))
+    end = top + steep + fall / abs(float(slope[steep]))
     return first + round(end) if end < len(part) + 0.06 * rate_hz else None
