@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from devices.measurement import KINDS, Kind, Measurement
 from devices.refused import FIRST_WAIT_S, LONGEST_WAIT_S, DeviceRefused
 
 READINGS_PATH = "/api/v1/readings"
+HELLO_PATH = "/healthz"
 BATCH = 500
 # The token is wrong or revoked: no repetition will change that.
 _FATAL_STATUS = frozenset({401, 403, 404})
@@ -100,6 +102,7 @@ class ReadingSender:
         self.refused: list[tuple[Measurement, dict[str, object]]] = []
         self._client = client or httpx.AsyncClient(timeout=10, verify=_trusted())
         self._url = server.rstrip("/") + READINGS_PATH
+        self._hello = server.rstrip("/") + HELLO_PATH
         self._headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         self._waiting: deque[Measurement] = deque()
         self._watch: Watch = watch or _Lists(self.stored, self.refused)
@@ -139,6 +142,15 @@ class ReadingSender:
             suspects = max(0, suspects - len(batch))
             for _ in batch:
                 self._waiting.popleft()
+
+    async def server_time(self) -> datetime | None:
+        """What the server's clock shows; None when it does not say."""
+        with suppress(httpx.HTTPError, TimeoutError, ValueError, TypeError):
+            async with asyncio.timeout(_WHOLE_ANSWER_S):
+                async with self._client.stream("GET", self._hello) as answer:
+                    shown = parsedate_to_datetime(answer.headers.get("date", ""))
+            return shown if shown.tzinfo else None
+        return None
 
     async def aclose(self) -> None:
         """Close the client."""

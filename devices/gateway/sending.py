@@ -1,6 +1,7 @@
 """From the buffer to the server: one sender a device, for a device has a token of its own."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,12 @@ LONGEST_WAIT_S: Final = 60.0
 # A token that was refused is tried again, in case the refusal was the mistake.
 TURNED_AWAY_WAIT_S: Final = 900.0
 DISK_WAIT_S: Final = 30.0
+# How far this machine's clock may be from the server's, and how often the two are compared.
+CLOCKS_APART: Final = timedelta(minutes=2)
+COMPARE_EVERY_S: Final = 3600.0
+# Times that come from this machine's clock, or were repaired by it.
+_BY_OUR_CLOCK: Final = frozenset({DeviceFlag.TIME_OF_ARRIVAL, DeviceFlag.CLOCK_REPAIRED})
+_log = logging.getLogger(__name__)
 # A reading that the server gets so long after it was taken carries the mark.
 LATE: Final = timedelta(minutes=15)
 
@@ -73,6 +80,8 @@ class Dispatch:
             watch=_Notes(buffer, known.id, now, changed),
             longest_wait_s=LONGEST_WAIT_S,
         )
+        self._clock_wrong = False
+        self._compared_s: float | None = None
 
     async def run(self) -> None:
         """Send for ever; a refused token is written down and tried again after a while."""
@@ -92,7 +101,8 @@ class Dispatch:
         """Send until nothing waits: 0, or the seconds after which another try makes sense."""
         try:
             while waiting := self._buffer.waiting(self._known.id, BATCH):
-                self._sender.queue(*(marked_late(one, self._now()) for one in waiting))
+                await self._compare_clocks()
+                self._sender.queue(*(self._marked(one) for one in waiting))
                 await self._sender.flush()
                 self._tell("")
         except DeviceRefused as refused:
@@ -104,6 +114,24 @@ class Dispatch:
             return DISK_WAIT_S
         return 0
 
+    async def _compare_clocks(self) -> None:
+        """Look at the server's clock: what ours dates meanwhile is doubted when they disagree."""
+        now_s = asyncio.get_running_loop().time()
+        if self._compared_s is not None and now_s - self._compared_s < COMPARE_EVERY_S:
+            return
+        shown = await self._sender.server_time()
+        if shown is None:
+            return  # nobody to compare with: asked again with the next batch
+        self._compared_s = now_s
+        apart = self._now() - shown
+        self._clock_wrong = abs(apart) > CLOCKS_APART
+        if self._clock_wrong:
+            _log.warning("this machine's clock is %.0f s off the server's", apart.total_seconds())
+
+    def _marked(self, one: Measurement) -> Measurement:
+        one = marked_late(one, self._now())
+        return marked_doubtful(one) if self._clock_wrong else one
+
     def _tell(self, code: str) -> None:
         self._buffer.turned_away(self._known.id, code)
         self._changed.set()
@@ -114,6 +142,13 @@ def marked_late(reading: Measurement, now: datetime) -> Measurement:
     if now - reading.taken_at <= LATE or DeviceFlag.LATE in reading.flags:
         return reading
     return msgspec.structs.replace(reading, flags=(*reading.flags, DeviceFlag.LATE))
+
+
+def marked_doubtful(reading: Measurement) -> Measurement:
+    """The reading, flagged when its time is by our clock, which is wrong."""
+    if _BY_OUR_CLOCK.isdisjoint(reading.flags) or DeviceFlag.TIME_FAULT in reading.flags:
+        return reading
+    return msgspec.structs.replace(reading, flags=(*reading.flags, DeviceFlag.TIME_FAULT))
 
 
 def _word(problem: dict[str, object]) -> str:

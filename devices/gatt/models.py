@@ -81,14 +81,6 @@ MODELS: tuple[Model, ...] = (
         tried=Tried.REPORT,
         source="github weliem/bluez_inc, pull 43",
     ),
-    Model(
-        name="any that notifies where it should indicate",
-        maker="",
-        names=("NOTIFY",),
-        quirks=_tolerant(notify_for_indicate=True),
-        tried=Tried.NOT_YET,
-        source="devices/gatt: a quirk users name without a model",
-    ),
 )
 
 _BY_NAME = sorted(

@@ -35,7 +35,6 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     * ieee_floats: IEEE 754 halves where SFLOAT is due, and singles where FLOAT is;
     * swapped_pulse_status: pulse and status of a cuff with the high byte first;
     * user_without_flag: a cuff's user number is there though its flag is not set;
-    * notify_for_indicate: offers notifications where the service says indications;
     * utc_clock: its date and time are UTC (the standard: the user's local time, without a zone).
     """
 
@@ -45,7 +44,6 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ieee_floats: bool = False
     swapped_pulse_status: bool = False
     user_without_flag: bool = False
-    notify_for_indicate: bool = False
     utc_clock: bool = False
 
     def sfloats(self) -> list[Number]:

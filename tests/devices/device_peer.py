@@ -5,6 +5,8 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -106,6 +108,7 @@ class Desk:
         self.tokens: list[str | None] = []
         self.refuse_values_above: float = float("inf")
         self.url = ""
+        self.clock: datetime | None = None  # as it is shown to whoever says hello
 
     def answer(
         self, body: dict[str, Any], token: str | None
@@ -128,6 +131,13 @@ def desk() -> Iterator[Desk]:
     one = Desk()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            if one.clock is not None:
+                self.send_header("date", format_datetime(one.clock, usegmt=True))
+            self.send_header("content-length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             answer = one.answer({"path": self.path} | body, self.headers["authorization"])

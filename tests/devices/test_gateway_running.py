@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -135,6 +135,26 @@ async def test_a_refused_token_is_replaced_without_a_restart(tmp_path: Path) -> 
             beside.add_device(setup(FIRST, peer, "newer"), NOW, same_person=True)
             await until(lambda: beside.counts(1).stored == 1)
     assert peer.tokens == ["Bearer t", "Bearer newer"]
+
+
+@pytest.mark.parametrize(
+    ("apart", "flags"),
+    [
+        (timedelta(days=300), ["time_of_arrival", "time_fault"]),
+        (timedelta(minutes=-3), ["time_of_arrival", "time_fault"]),
+        (timedelta(minutes=1), ["time_of_arrival"]),
+    ],
+)
+async def test_times_by_a_wrong_clock_of_the_gateway_are_doubted(
+    tmp_path: Path, apart: timedelta, flags: list[str]
+) -> None:
+    """A computer without a battery dates what it hears by the day it was last switched off."""
+    with desk() as peer:
+        peer.clock = NOW + apart
+        async with running(tmp_path, peer, Room(FIRST)) as (beside, until):
+            await until(lambda: beside.counts(1).stored == 1)
+    [body] = peer.bodies
+    assert body["readings"][0]["flags"] == flags
 
 
 async def test_an_error_nobody_foresaw_ends_its_own_connection_only(

@@ -22,11 +22,6 @@ export const MODELS: readonly Model[] = [
     names: ['IEEE'],
     quirks: { ...TOLERANT, ieee_floats: true },
   },
-  {
-    name: 'any that notifies where it should indicate',
-    names: ['NOTIFY'],
-    quirks: { ...TOLERANT, notify_for_indicate: true },
-  },
 ];
 
 /** The row of the device that calls itself so, or `ANY`. */

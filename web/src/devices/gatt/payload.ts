@@ -32,7 +32,6 @@ export interface Quirks {
   readonly ieee_floats?: boolean;
   readonly swapped_pulse_status?: boolean;
   readonly user_without_flag?: boolean;
-  readonly notify_for_indicate?: boolean;
   readonly utc_clock?: boolean;
 }
 
