@@ -17,7 +17,9 @@ import msgspec
 import numpy as np
 
 from devices.bad_file import BadFile, Fault
+from devices.ecg.quality import Reason
 from devices.ecg.strip import MAX_LEADS, Drawing, Strip, StripLead, draw_strip
+from devices.ecg.twelve import Twelve, judge_twelve, table
 from devices.ecg_files import EcgRecording, Format, edf, format_of, read, wfdb
 from storage.confine import Limits, confine
 from storage.limited_child import READY
@@ -31,6 +33,10 @@ MOST_S: Final = 30.0  # of one strip
 SMALL_S: Final = 10.0
 _MOST_POINTS: Final = 400_000  # of a strip: twelve leads of thirty seconds at 1000 Hz
 _MAX_NAME: Final = 40
+TWELVE: Final = (
+    *("I", "II", "III", "aVR", "aVL", "aVF"),
+    *("V1", "V2", "V3", "V4", "V5", "V6"),
+)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +64,18 @@ class FileLead(msgspec.Struct, frozen=True):
     missing: float
 
 
+class LeadDoubt(msgspec.Struct, frozen=True):
+    """A lead that is hard to read, and why."""
+
+    lead: str
+    reason: Reason
+
+
 class EcgFound(msgspec.Struct, frozen=True, kw_only=True):
     """What is in a file. `started_at` is without a zone when the file has none.
 
-    `drawn`: how many of the leads fit on a strip; `from_s`: where the strip begins.
+    `drawn`: how many of the leads fit on a strip; `from_s`: where the strip begins. Of twelve leads
+    it is told whether their first seconds can be read, and which lead not and why.
     """
 
     fault: Fault | None = None
@@ -72,6 +86,8 @@ class EcgFound(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     started_at: datetime | None = None
     marks: int = 0
+    acceptable: bool | None = None
+    doubts: list[LeadDoubt] = []
     from_s: float = 0.0
     drawn: int = 0
     drawing: Drawing | None = None
@@ -93,8 +109,11 @@ def look(file: Path, asked: Asked, folder: Path) -> EcgFound:
     from_s, drawn, drawing = strip_of(recording, asked.window)
     names = [_plain(lead.name) for lead in recording.leads]
     missing = [float(np.isnan(recording.millivolts(at)).mean()) for at in range(len(names))]
+    twelve = judged(recording)
     return EcgFound(
         format=form or "",
+        acceptable=None if twelve is None else twelve.acceptable,
+        doubts=[LeadDoubt(TWELVE[one.lead], one.reason) for one in twelve.doubts] if twelve else [],
         leads=[FileLead(*pair) for pair in zip(names, missing, strict=True)],
         rate_hz=recording.rate_hz,
         seconds=recording.duration_s,
@@ -104,6 +123,16 @@ def look(file: Path, asked: Asked, folder: Path) -> EcgFound:
         drawn=drawn,
         drawing=drawing,
     )
+
+
+def judged(recording: EcgRecording) -> Twelve | None:
+    """Judge the first seconds of a recording that has the twelve leads."""
+    at = {lead.name.lower(): place for place, lead in enumerate(recording.leads)}
+    if not all(name.lower() in at for name in TWELVE):
+        return None
+    count = round(SMALL_S * recording.rate_hz)
+    shown = [recording.millivolts(at[name.lower()])[:count].astype(np.float64) for name in TWELVE]
+    return judge_twelve(np.array(shown), recording.rate_hz)
 
 
 def strip_of(recording: EcgRecording, window: Window) -> tuple[float, int, Drawing]:
@@ -149,6 +178,8 @@ def load() -> None:
     import pydicom  # noqa: F401, PLC0415
 
     from devices.ecg_files import aecg, apple, atc, dicom, scp  # noqa: F401, PLC0415
+
+    table()  # a file of ours, which the child may not read
 
 
 def main() -> None:

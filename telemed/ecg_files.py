@@ -32,6 +32,7 @@ from telemed.ecg_file_child import (
     Asked,
     EcgFound,
     FileLead,
+    LeadDoubt,
 )
 
 WALL_S: Final = 180.0
@@ -77,6 +78,7 @@ class EcgFileChanged(Refused):
 class EcgFilePreview(msgspec.Struct, frozen=True, kw_only=True):
     """What is in an ECG file. `started_at`: by the clock of the recorder; `zoned`: it has a zone.
 
+    `acceptable`: whether twelve leads can be read; None for other leads, which nobody judged.
     `strip`: a picture of it, true to the millimetre, as SVG, beginning at `from_s`; of so many
     leads are `drawn`.
     """
@@ -89,6 +91,8 @@ class EcgFilePreview(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None
     zoned: bool
     marks: int
+    acceptable: bool | None
+    doubts: list[LeadDoubt]
     from_s: float
     drawn: int
     strip: str
@@ -136,6 +140,8 @@ async def preview(found: EcgFound, sha256: str) -> EcgFilePreview:
         started_at=None if at is None else at.isoformat(),
         zoned=at is not None and at.tzinfo is not None,
         marks=found.marks,
+        acceptable=found.acceptable,
+        doubts=found.doubts,
         from_s=found.from_s,
         drawn=found.drawn,
         strip=await asyncio.to_thread(to_svg, drawing_of(found)),

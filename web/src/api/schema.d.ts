@@ -3704,10 +3704,13 @@ export interface components {
      * EcgFilePreview
      * @description What is in an ECG file. `started_at`: by the clock of the recorder; `zoned`: it has a zone.
      *
+     *         `acceptable`: whether twelve leads can be read; None for other leads, which nobody judged.
      *         `strip`: a picture of it, true to the millimetre, as SVG, beginning at `from_s`; of so many
      *         leads are `drawn`.
      */
     EcgFilePreview: {
+      acceptable: boolean | null;
+      doubts: components['schemas']['LeadDoubt'][];
       drawn: number;
       format: components['schemas']['Format'];
       from_s: number;
@@ -4162,6 +4165,14 @@ export interface components {
       /** Format: uuid */
       person_id: string;
       since: string;
+    };
+    /**
+     * LeadDoubt
+     * @description A lead that is hard to read, and why.
+     */
+    LeadDoubt: {
+      lead: string;
+      reason: components['schemas']['Reason'];
     };
     /**
      * Lesson

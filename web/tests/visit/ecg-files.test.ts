@@ -35,6 +35,8 @@ const seen = (more: Partial<EcgSeen> = {}): EcgSeen => ({
   started_at: '2026-03-01T08:30:00',
   zoned: false,
   marks: 0,
+  acceptable: false,
+  doubts: [{ lead: 'II', reason: 'movement' }],
   from_s: 0,
   drawn: 2,
   strip: '<svg xmlns="http://www.w3.org/2000/svg"/>',
@@ -89,6 +91,8 @@ it('an ECG file is shown before anything of it is kept', async () => {
   expect(screen.getByText('I, II')).toBeInTheDocument();
   expect(screen.getByText('1 min 15 s')).toBeInTheDocument();
   expect(screen.getByText('II: 2.5%')).toBeInTheDocument();
+  expect(screen.getByText(/cannot be read/)).toBeInTheDocument();
+  expect(screen.getByText('II: movement')).toBeInTheDocument();
   expect(screen.getByText(/by the recorder's clock/)).toBeInTheDocument();
   expect(await screen.findByTestId('ecg-strip')).toHaveAttribute('src', 'blob:strip');
   expect(urls).toEqual([]);

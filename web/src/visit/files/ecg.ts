@@ -142,5 +142,17 @@ export function factsOf(seen: EcgSeen, now: Date): { name: string; said: string 
     facts.push({ name: t('files.ecg_marks'), said: formatNumber(seen.marks) });
   }
   if (missing.length > 0) facts.push({ name: t('files.ecg_missing'), said: missing.join(', ') });
+  if (seen.acceptable !== null) {
+    const said = t(seen.acceptable ? 'files.ecg_readable' : 'files.ecg_unreadable');
+    facts.push({ name: t('files.ecg_quality'), said });
+  }
+  if (seen.doubts.length > 0) {
+    const said = seen.doubts
+      .map(({ lead, reason }) =>
+        t('files.ecg_doubt_of', { lead, why: t(`files.ecg_why_${reason}`) }),
+      )
+      .join(', ');
+    facts.push({ name: t('files.ecg_doubts'), said });
+  }
   return facts;
 }
