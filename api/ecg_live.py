@@ -173,7 +173,7 @@ class EcgLive:
         for stream, trace in list(self._traces.items()):
             silent_s = now_s - trace.heard_s
             if trace.next is not None and silent_s > SILENT_S and trace.said != _STOPPED:
-                self._say(trace, now_s, None, *_STOPPED)
+                self._say(trace, now_s, *_STOPPED)
             if silent_s > FORGOTTEN_S and not trace.open:
                 del self._traces[stream]
                 self._forget(trace)
@@ -227,15 +227,17 @@ class EcgLive:
     def _speak(self, trace: _Trace, vitals: "EcgVitals", now_s: float) -> None:
         changed = (vitals.quality, vitals.reason) != trace.said
         if changed or now_s - trace.said_s >= _EVERY_S:
-            self._say(trace, now_s, vitals.heart_rate_bpm, vitals.quality, vitals.reason)
+            said = (vitals.quality, vitals.reason)
+            self._say(trace, now_s, *said, vitals.heart_rate_bpm, vitals.rhythm)
 
-    def _say(
+    def _say(  # noqa: PLR0917 - whose, when, what
         self,
         trace: _Trace,
         now_s: float,
-        rate: float | None,
         quality: Quality,
         reason: Reason | None,
+        rate: float | None = None,
+        rhythm: str | None = None,
     ) -> None:
         trace.said, trace.said_s = (quality, reason), now_s
         message = Vitals(
@@ -244,6 +246,7 @@ class EcgLive:
             quality=quality,
             reason=reason,
             at=_time(trace.ends_at_us),
+            rhythm=rhythm,
         )
         self._show(trace.person_id, message, message.at)
 

@@ -1,6 +1,7 @@
 """Live ECG end to end: recorders over sockets into the started API, stored, shown to a page each.
 
-Recorders and pages are processes of their own over loopback, with real tokens and tickets; a frame
+Recorders and pages are processes of their own over loopback, with real tokens and tickets; every
+stream has a page that is shown it, and ten of one patient have the same one. A frame
 carries 200 ms of the recording that comes with the product, by the clock of this machine. The
 figure is streams per core of the API process: streams x wall / its processor time. What PostgreSQL
 uses beside it is a row of its own. Of all frames sent none may be lost: what the store holds is
@@ -43,7 +44,8 @@ from storage.engine import libpq_url, make_engine, new_id, sessions
 from storage.settings import Settings
 from telemed.visits import NewVisit, book
 
-STREAMS, SENDERS = 240, 2
+# A recorder with many leads sends each as a stream of its own; a page shows a patient's.
+STREAMS, A_PATIENT, SENDERS = 300, 10, 2
 FRAME_S = 0.2
 WARM_S, MEASURED_S, QUIET_S = 3.0, 10.0, 4.0
 BAR = 1000
@@ -83,7 +85,7 @@ async def _measured(settings: Settings) -> list[Row]:
         context = multiprocessing.get_context("spawn")
         talks = [
             *(_child(context, _send, server.port, part) for part in parts),
-            _child(context, _look, server.port, streams),
+            _child(context, _look, server.port, streams[::A_PATIENT]),
         ]
         for talk in talks:
             await asyncio.to_thread(talk.recv)  # all are linked
@@ -106,7 +108,7 @@ async def _measured(settings: Settings) -> list[Row]:
     return [
         at_least("live.ws", len(streams) * wall / used, "streams a core of the API", bar=BAR),
         Row("live.ws_postgres", beside / wall, "cores of PostgreSQL beside it"),
-        Row("live.ws_streams", len(streams), f"streams, a page each, {frames:,} frames"),
+        Row("live.ws_streams", len(streams), f"streams on {STREAMS // A_PATIENT} pages, {frames:,} frames"),
         Row("live.ws_lost", lost, "frames not stored or not acknowledged", None, "0", lost == 0),
         Row("live.ws_unseen", frames - seen.frames, "frames that no page was shown"),
         Row("live.ws_ack_p99", percentile(waits, 0.99), "s, frame to acknowledgement"),
@@ -136,7 +138,7 @@ async def _furnished(settings: Settings) -> list[Stream]:
 
         administrator = await actor_of(db, await person(Kind.ADMINISTRATION), now)
         doctor = await person(Kind.DUTY)
-        for _ in range(STREAMS):
+        for _ in range(STREAMS // A_PATIENT):
             patient = await person(Kind.ATTACHMENT)
             visit = await book(
                 db,
@@ -158,7 +160,7 @@ async def _furnished(settings: Settings) -> list[Stream]:
             caller = Caller(session.id, Actor(patient), patient, now)
             # Redeemed when everything has started: later than a ticket of the product lives.
             ticket = await issue(db, caller, visit, now + timedelta(minutes=5))
-            made.append(Stream(uuid4(), token, visit, ticket.ticket))
+            made += [Stream(uuid4(), token, visit, ticket.ticket) for _ in range(A_PATIENT)]
     await engine.dispose()
     return made
 
@@ -300,8 +302,7 @@ async def _until_open(port: int) -> None:
 def _postgres(settings: Settings) -> Iterator[Any]:
     """Processor time of all backends that live now, and of what they left to their parent."""
     with psycopg.connect(libpq_url(settings.database_url)) as link:
-        backend = psutil.Process(link.info.backend_pid)
-    parent = backend.parent()
+        parent = psutil.Process(link.info.backend_pid).parent()
     assert parent is not None
 
     def used() -> float:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, Select, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ForeignKey, Index, Select, Uuid, any_, bindparam, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -294,10 +294,14 @@ def _why_refused(item: IncomingFrame, stream: _Counted | None) -> str | None:
     return "too_old" if -ahead_us > _AGE_US else None
 
 
-_LOCK = text("""
-    SELECT stream, person_id, last_sequence, max_sequence FROM ecg_streams
-    WHERE stream = ANY(:ids ::uuid[]) ORDER BY stream FOR UPDATE
-""")
+_LOCK = (
+    select(
+        EcgStreams.stream, EcgStreams.person_id, EcgStreams.last_sequence, EcgStreams.max_sequence
+    )
+    .where(EcgStreams.stream == any_(bindparam("ids", type_=ARRAY(Uuid()))))
+    .order_by(EcgStreams.stream)
+    .with_for_update()
+)
 # Times travel as microseconds: PostgreSQL makes them cheaper than the driver does.
 _INSERT = text("""
     INSERT INTO ecg_frames (stream, sequence, started_at, received_at, frame)
