@@ -73,6 +73,7 @@ export class Conversation {
   #download = '';
   #tries = 0;
   #waiting: Came | null = null;
+  #minute = -1;
   #noteTimer: ReturnType<typeof setTimeout> | undefined;
   #work: Promise<void> = Promise.resolve();
   #failed: Error | null = null;
@@ -110,13 +111,18 @@ export class Conversation {
       await this.#link.listen(characteristic, (data) => this.#heard(characteristic, data));
     }
     if (!this.#link.has(CONTROL_POINT)) return;
-    this.#download = listens.includes(GLUCOSE)
+    await this.#link.listen(CONTROL_POINT, (data) => this.#queue(() => this.#answered(data)));
+    await this.#askForRecords();
+  }
+
+  /** Begins the download where the one before ended; each session of a sensor has its own. */
+  async #askForRecords(): Promise<void> {
+    this.#download = this.#row.listens.includes(GLUCOSE)
       ? 'glucose'
       : `cgm ${hexOf(this.#read.get(CGM_SESSION_START))}`;
     const racp = new Racp(this.#keeper.progress(this.#download));
     this.#racp = racp;
     this.#tries = TRIES;
-    await this.#link.listen(CONTROL_POINT, (data) => this.#queue(() => this.#answered(racp, data)));
     await this.#link.write(CONTROL_POINT, racp.start());
   }
 
@@ -149,6 +155,7 @@ export class Conversation {
       return;
     }
     await this.#keepWaiting();
+    if (came.characteristic === CGM) await this.#followSession(came.data);
     if (came.characteristic === GLUCOSE && ((came.data[0] ?? 0) & CONTEXT_FOLLOWS) !== 0) {
       this.#waiting = came;
       clearTimeout(this.#noteTimer);
@@ -156,6 +163,26 @@ export class Conversation {
       return;
     }
     await this.#keep(came, this.#read);
+  }
+
+  /**
+   * A sensor whose minutes go back may have begun another session: counted from the old one's start
+   * they would be days off, so the start is read again first. A download tells old minutes.
+   */
+  async #followSession(data: Uint8Array): Promise<void> {
+    const numbers = numbersIn(CGM, data);
+    if (numbers.length === 0 || this.#tries > 0) return;
+    const before = this.#read.get(CGM_SESSION_START);
+    if (Math.min(...numbers) < this.#minute && before !== undefined) {
+      this.#minute = -1;
+      this.#read.delete(CGM_SESSION_START);
+      // Should it not be told, the records stay without a time, and come again later.
+      const again = await this.#link.read(CGM_SESSION_START).catch(() => null);
+      if (again !== null) this.#read.set(CGM_SESSION_START, again);
+      const changed = again !== null && hexOf(again) !== hexOf(before);
+      if (changed && this.#racp !== null) await this.#askForRecords();
+    }
+    this.#minute = Math.max(this.#minute, ...numbers);
   }
 
   async #keepWaiting(): Promise<void> {
@@ -185,8 +212,9 @@ export class Conversation {
     }
   }
 
-  async #answered(racp: Racp, data: Uint8Array): Promise<void> {
-    if (this.#tries === 0) return;
+  async #answered(data: Uint8Array): Promise<void> {
+    const racp = this.#racp;
+    if (racp === null || this.#tries === 0) return;
     await this.#keepWaiting(); // The record before the end of a download has no note any more.
     const before = racp.resumeFrom;
     for (const event of racp.onIndication(data)) {

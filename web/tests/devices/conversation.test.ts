@@ -164,3 +164,20 @@ it('numbers of damaged packets are none', () => {
   expect(numbersIn(0x2aa7, bytes('06 00 6E 00 05 00 00'))).toEqual([5]);
   expect(numbersIn(GLUCOSE, bytes('00 01'))).toEqual([]);
 });
+
+it('of a sensor minutes that go back are of another session, whose start is read first', async () => {
+  const memory = new Memory();
+  const values = new Map([[0x2aaa, bytes('EA 07 03 0A 06 00 00 0C 00')]]);
+  const air = new Air([0x2aa7, 0x2aaa], undefined, values);
+  const talking = talk(air, 'sensor', memory, () => Date.parse('2026-03-10T12:00:00Z'));
+  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+  air.say(0x2aa7, '06 00 6E 00 64 00');
+  values.set(0x2aaa, bytes('EA 07 03 0A 0C 00 00 0C 00'));
+  for (const minute of ['69', '05', '0A']) air.say(0x2aa7, `06 00 6E 00 ${minute} 00`);
+  air.close();
+  await talking;
+  const taken = memory.outcomes.map(
+    (one) => 'reading' in one && one.reading.taken_at.slice(11, 16),
+  );
+  expect(taken).toEqual(['04:40', '04:45', '09:05', '09:10']);
+});
