@@ -78,8 +78,9 @@ def _since(beats: Indices) -> Floats:
     shares = np.ones(len(beats))
     intervals = np.diff(beats).astype(np.float64)
     if len(intervals) > 1:
-        # Early beats shorten the median around them in bigeminy: the longer half tells the rhythm.
-        around = local_median(np.maximum(intervals, local_median(intervals, RHYTHM)), RHYTHM)
+        # An early beat and the pause after it make two usual intervals, in bigeminy all the time.
+        pairs = (intervals[1:] + intervals[:-1]) / 2
+        around = local_median(np.append(pairs, pairs[-1]), RHYTHM)
         shares[1:] = intervals / around
     return shares
 
@@ -102,7 +103,7 @@ def _usual(rows: Floats, since: Floats) -> Floats:
         since[second]
     ):
         first = second
-    return _unit(np.median(rows[first], axis=0))
+    return _unit(np.median(rows[first] if first.any() else rows, axis=0))
 
 
 def _likeness(rows: Floats, usual: Floats) -> Floats:

@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.signal import welch
 
 from devices.ecg.intervals import RHYTHM, local_median
@@ -110,10 +111,10 @@ def triangular_index(nn: Floats) -> float:
 
 
 def band_powers(rr: Floats, normal: NDArray[np.bool_]) -> tuple[float, float]:
-    """LF and HF in s²: the tachogram at 4 Hz, straight over what is not normal, by Welch."""
+    """LF and HF in s²: the tachogram at 4 Hz by a cubic spline over normal beats, Welch."""
     ends = np.cumsum(rr)
     at = np.arange(ends[0], ends[-1], 1 / RESAMPLED_HZ)
-    even = np.interp(at, ends[normal], rr[normal])
+    even = CubicSpline(ends[normal], rr[normal])(np.clip(at, ends[normal][0], ends[normal][-1]))
     piece = min(len(even), round(PIECE_S * RESAMPLED_HZ))
     hertz, density = welch(even, RESAMPLED_HZ, nperseg=piece)
     width = float(hertz[1] - hertz[0])

@@ -9,7 +9,7 @@ stretches are judged: nothing is counted across a gap.
 | pause/1 | more than 3 s between two beats, with nothing as steep as half a beat in between | customary (rules.md: not verified) |
 | rate.slow/1, rate.fast/1 | below 50, above 100 a minute over at least 10 s, at rest | customary; WHO and AHA call 60 and 100 the usual limits |
 | ectopy.ventricular/1 | early or followed by a pause, another and wider shape than usual | textbook signs; measured in bench/ecg_rhythm.py |
-| ectopy.supraventricular/1 | 13 % early, of the usual shape; not asked where fibrillation is suspected | textbook signs |
+| ectopy.supraventricular/1 | 13 % early, of the usual shape; not asked where it looks like fibrillation, however short | textbook signs |
 | regular/1 | a half minute in which most intervals differ by less than 5 %, at 50 to 100 a minute | ours |
 | enough/1 | no unbroken usable stretch reaches 30 s: fibrillation was not asked | ESC as above |
 """  # noqa: E501 - a table
@@ -144,8 +144,8 @@ def _window(x: Floats, rate_hz: float, beats: Indices, start: int) -> list[Findi
     if rate > FAST:
         say(RhythmCode.TACHYCARDIA, "rate.fast/1")
     long_enough = len(x) >= int(LEAST_S * rate_hz)
-    odds = _fibrillation(x, rate_hz, beats, rr) if long_enough else -1.0
-    if odds > 0:
+    odds = _fibrillation(x, rate_hz, beats, rr)
+    if odds > 0 and long_enough:
         say(RhythmCode.AF_SUSPECTED, "af.both/1", odds=odds)
     found += _ectopy(x, rate_hz, beats, start, irregular=odds > 0)
     steps = np.abs(np.diff(rr)) / rr.mean()
