@@ -262,7 +262,19 @@ class _Counted(msgspec.Struct):
 
 async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, _Counted]:
     """Lock the streams, in order: two writers or the chunk job wait for each other."""
-    rows = await db.execute(_LOCK, {"ids": list(ids)}, execution_options=audit.WRITE_PATH)
+    query = (
+        select(
+            EcgStreams.stream,
+            EcgStreams.person_id,
+            EcgStreams.last_sequence,
+            EcgStreams.max_sequence,
+        )
+        # One parameter, however many they are.
+        .where(EcgStreams.stream == any_(bindparam("ids", type_=ARRAY(Uuid()))))
+        .order_by(EcgStreams.stream)
+        .with_for_update()
+    )
+    rows = await db.execute(query, {"ids": list(ids)}, execution_options=audit.WRITE_PATH)
     return {row[0]: _Counted(*row) for row in rows.all()}
 
 
@@ -294,14 +306,6 @@ def _why_refused(item: IncomingFrame, stream: _Counted | None) -> str | None:
     return "too_old" if -ahead_us > _AGE_US else None
 
 
-_LOCK = (
-    select(
-        EcgStreams.stream, EcgStreams.person_id, EcgStreams.last_sequence, EcgStreams.max_sequence
-    )
-    .where(EcgStreams.stream == any_(bindparam("ids", type_=ARRAY(Uuid()))))
-    .order_by(EcgStreams.stream)
-    .with_for_update()
-)
 # Times travel as microseconds: PostgreSQL makes them cheaper than the driver does.
 _INSERT = text("""
     INSERT INTO ecg_frames (stream, sequence, started_at, received_at, frame)
