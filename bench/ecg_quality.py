@@ -2,19 +2,23 @@
 
 import csv
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ecg_data import data, mixed, noises, recordings
+from bench.ecg_data import data, lead_of, mixed, noises, recordings
 from bench.ecg_live import header
 from bench.harness import Row, at_least, at_most
+from devices.ecg.beats import find_beats
 from devices.ecg.quality import Quality
+from devices.ecg.score import Score, match
+from devices.ecg.seconds import judge_seconds, usable
 from devices.ecg.stream import EcgStream
 from devices.ecg.twelve import judge_twelve
 from devices.ecg_files import EcgRecording
+from devices.ecg_files.wfdb_marks import Beats
 
 NOISE_RECORDS = ("100", "106", "118", "209")
 NOISY_S = (300, 420)
@@ -75,7 +79,53 @@ def twelve_rows() -> list[Row]:
 
 def quality_rows() -> list[Row]:
     """All of them."""
-    return [*twelve_rows(), *stream_rows()]
+    return [*twelve_rows(), *gated_rows(), *stream_rows()]
+
+
+def gated(record: EcgRecording, lead: int, beats: Beats) -> tuple[Score, Score, float, float]:
+    """Our beats, all of them and those of usable seconds; seconds that are usable, and all."""
+    row = record.leads[lead]
+    x = (record.samples[:, lead].astype(np.float64) - row.baseline) / row.gain_per_mv
+    found = find_beats(x, record.rate_hz).samples
+    seconds = judge_seconds(x, record.rate_hz, found)
+    runs = usable(seconds, record.rate_hz)
+    every = match(beats.samples, found, record.rate_hz, beats.flutter)
+    counted = np.zeros(len(x) + round(record.rate_hz) + 1, bool)
+    for first, end in runs:
+        counted[first:end] = True
+    # Matched before the gate is applied: at its edges a beat must not lose its mark.
+    marks, told = (at[~_within(at, beats.flutter)] for at in (beats.samples, found))
+    right = sum(bool(counted[told[j]]) for _, j in every.pairs)
+    hidden = int(counted[marks].sum())
+    kept = Score(right, max(0, hidden - right), int(counted[told].sum()) - right)
+    length = sum(end - first for first, end in runs) / record.rate_hz
+    return every, kept, length, len(seconds)
+
+
+def _within(at: NDArray[np.int64], spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(at), bool)
+    for first, last in spans:
+        inside |= (at >= first) & (at <= last)
+    return inside
+
+
+def gated_rows() -> list[Row]:
+    """Muscle noise over whole records at 6 dB, and what is dropped of the same records as is."""
+    sounds = noises()
+    if "ma" not in sounds:
+        return [Row("noise.gated", 0, "noise/ of the set is absent: not judged")]
+    noisy, clean = [], []
+    for _, record, beats in recordings():
+        noisy.append(gated(mixed(record, beats, sounds["ma"][:, 0], 6), 0, beats))
+        clean.append(gated(record, lead_of(record), beats))
+    before, after = (sum((one[i] for one in noisy), Score(0, 0, 0)) for i in (0, 1))
+    kept = [sum(one[2] for one in some) / sum(one[3] for one in some) for some in (noisy, clean)]
+    return [
+        at_least("noise.gated", 100 * after.predictivity, "% +P", bar=99.0),
+        at_least("noise.gated_kept", 100 * kept[0], "% of time", bar=60.0),
+        Row("noise.ungated", 100 * before.predictivity, "% +P"),
+        Row("noise.clean_kept", 100 * kept[1], "% of time, no noise mixed in"),
+    ]
 
 
 def stream_rows() -> list[Row]:

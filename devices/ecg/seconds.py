@@ -19,8 +19,9 @@ Floats = NDArray[np.float64]
 # Longer recordings are taken in pieces, each judged with so much of what is around it.
 BLOCK_S, MARGIN_S = 1200, 20
 LOST_SHARE = 0.25
-# A dead input does not move for a second, an open one hardly for three: a pause does, with noise.
-DEAD_MV, OPEN_MV, OPEN_S = 0.005, 0.03, 3
+# A dead input does not move for a second. What hardly moves may be an open input or a pause of the
+# heart: it is counted as a pause until it has lasted too long for one.
+DEAD_MV, OPEN_MV, OPEN_S, EMPTY_S = 0.005, 0.03, 3, 15
 # At the converter's end: so far from the middle, for an eighth of the second.
 CLIP_MV, CLIP_SHARE = 1.5, 0.125
 MAINS_SHARE = 0.25
@@ -81,7 +82,9 @@ def _judged(seen: Numbers) -> list[Second]:
     odds = HERE * seen.unlike + AROUND * seen.unlike_around + CONSTANT
     quiet = (seen.between < QUIET) & (seen.roughness < SMOOTH)
     off = seen.lost > LOST_SHARE
-    dead = (seen.height_mv < DEAD_MV) | _lasting(seen.height_mv < OPEN_MV, OPEN_S)
+    faint = seen.height_mv < OPEN_MV
+    dead = (seen.height_mv < DEAD_MV) | _lasting(faint, EMPTY_S)
+    faint = _lasting(faint, OPEN_S)
     clipped = (seen.at_end > CLIP_SHARE) & (seen.end_mv > CLIP_MV)
     hums = seen.hum_mv > MAINS_SHARE * seen.qrs_mv
     moves = seen.wander_mv > WANDER * seen.qrs_mv
@@ -93,6 +96,8 @@ def _judged(seen: Numbers) -> list[Second]:
             judged.append(Second(Quality.LEAD_OFF, Reason.ELECTRODE_OFF))
         elif dead[i]:
             judged.append(Second(Quality.UNUSABLE, Reason.FLAT_LINE))
+        elif faint[i]:
+            judged.append(Second(Quality.NOISY, Reason.FLAT_LINE))
         elif clipped[i]:
             judged.append(Second(Quality.UNUSABLE, Reason.SATURATION))
         elif seen.few:

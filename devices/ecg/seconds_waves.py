@@ -17,6 +17,7 @@ BAND_HZ = (5.0, 20.0)
 # with on each side; how many beats say the usual size.
 QRS_S, SHAPE_S, SMOOTH_S, NEIGHBOURS, USUAL = 0.13, 0.05, 0.1, 8, 21
 AROUND_S, LEVEL_S, STEPS = 5, 0.5, 100
+HUM_SHARE = 0.3
 FEWEST_BEATS, SHORTEST_S = 3, 1.0
 BELIEVABLE_MV = 1e4
 
@@ -129,7 +130,12 @@ def _hum(each: Floats, rate_hz: float) -> Floats:
     # A window without steps at its ends: a wandering baseline is no tone.
     window = np.hanning(each.shape[1])
     parts = ((each - each.mean(axis=1, keepdims=True)) * window) @ tones
-    return np.asarray(np.abs(parts).max(axis=1) * 4 / window.sum())
+    heights = np.abs(parts) * 4 / window.sum()
+    # Muscles have some of every tone: a hum makes much of what changes from sample to sample.
+    turn = 2 * np.sin(np.pi * np.array((50.0, 60.0))[: tones.shape[1]] / rate_hz)
+    changes = (np.diff(each, axis=1) ** 2).mean(axis=1, keepdims=True)
+    pure = (heights * turn) ** 2 / 8 > HUM_SHARE * changes
+    return np.asarray(np.where(pure, heights, 0.0).max(axis=1))
 
 
 def _wander(y: Floats, count: int, rate: float) -> tuple[Floats, Floats]:
