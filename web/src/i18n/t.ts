@@ -12,6 +12,7 @@ import type ruCharts from './ru/charts.json';
 import type ruConsents from './ru/consents.json';
 import type ruDevices from './ru/devices.json';
 import type ruDocuments from './ru/documents.json';
+import type ruEcg from './ru/ecg.json';
 import type ruErasures from './ru/erasures.json';
 import type ruEnter from './ru/enter.json';
 import type ruFamily from './ru/family.json';
@@ -40,6 +41,7 @@ interface Catalogues {
   'sign-in': typeof ruSignIn;
   day: typeof ruDay;
   visit: typeof ruVisit;
+  ecg: typeof ruEcg;
   lesson: typeof ruLesson;
   slides: typeof ruSlides;
   watch: typeof ruWatch;

@@ -86,7 +86,7 @@ describe('what was said of a live signal', () => {
     ]);
     expect(at(log.lanes.quality, 10.5 * S)?.quality).toBe('good');
     expect(at(log.lanes.quality, 12 * S)?.quality).toBe('noisy');
-    expect(at(log.lanes.quality, 13.5 * S)).toBeNull();
+    expect(at(log.lanes.quality, 14.5 * S)).toBeNull();
     expect(at(log.lanes.quality, 8 * S)).toBeNull();
   });
 

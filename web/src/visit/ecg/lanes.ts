@@ -39,8 +39,8 @@ export interface Lanes {
 }
 
 const SECOND_US = 1_000_000;
-/** What is told once a second holds for the second before it; after a longer silence it does not. */
-const HOLDS_US = 1_500_000;
+/** What is told about once a second holds since it was last told; after a longer silence it does not. */
+const HOLDS_US = 2_500_000;
 /** Ten minutes, as the buffer: told anew each second at worst. */
 const KEPT = 600;
 

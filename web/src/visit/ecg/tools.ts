@@ -1,0 +1,8 @@
+/** What stands around a trace: it comes after it, so that the room itself stays light. */
+
+import '../../i18n/ecg';
+
+export { default as Calipers } from './EcgCalipers.svelte';
+export { default as Lanes } from './EcgLanes.svelte';
+export { default as StripDialog } from './StripDialog.svelte';
+export { default as StripsList } from './StripsList.svelte';
