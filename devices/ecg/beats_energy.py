@@ -73,7 +73,7 @@ def lead_of(samples: NDArray[np.generic], factor: int, rate_hz: float) -> Lead |
         slope *= slope
         mean = _moving_mean(slope, max(1, round(SMOOTH_S * rate_hz)), edge=False)
         np.sqrt(mean[inside], out=energy[start : start + PIECE])
-    by_window = in_windows(energy, rate_hz)
+    by_window = _whole_windows(energy, rate_hz)
     level = _steady(by_window.max(axis=1))
     level = np.maximum(level, LEAST_LEVEL * np.median(level))
     # Neighbours are alike after the mean over 100 ms: one in sixteen is enough.
@@ -92,7 +92,8 @@ def together(leads: Sequence[Lead], rate_hz: float) -> Strength:
         part = in_windows(lead.energy, rate_hz) / knee[:, None]
         part *= part
         total += np.log1p(part, out=part)
-    return Strength(total.reshape(-1)[: len(leads[0].energy)], _steady(total.max(axis=1)), window)
+    values = total.reshape(-1)[: len(leads[0].energy)]
+    return Strength(values, _steady(_whole_windows(values, rate_hz).max(axis=1)), window)
 
 
 def in_windows(values: Singles, rate_hz: float) -> Singles:
@@ -102,6 +103,14 @@ def in_windows(values: Singles, rate_hz: float) -> Singles:
     if rows * window != len(values):
         values = np.concatenate((values, np.zeros(rows * window - len(values), values.dtype)))
     return values.reshape(rows, window)
+
+
+def _whole_windows(values: Singles, rate_hz: float) -> Singles:
+    """The same, the last one reaching back to be whole: a level is taken from as much as others."""
+    rows = in_windows(values, rate_hz)
+    if rows.size != len(values) and len(rows) > 1:
+        rows[-1] = values[-rows.shape[1] :]
+    return rows
 
 
 def _window(count: int, rate_hz: float) -> int:
