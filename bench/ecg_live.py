@@ -20,8 +20,8 @@ TICK_S = 0.2
 # F1 of the prototype this detector was grown from, causal, on the same 23 records.
 PROTOTYPE_F1 = 99.44
 # Streams in one batch and for how long: each plays a part of some recording, begun at another
-# moment, at the pace of 250 and of 360 Hz.
-STREAMS, STREAMS_S, WARM_S = 3000, 12, 4
+# moment, at the pace of 250 and of 360 Hz; after half a minute there is a rhythm to tell as well.
+STREAMS, STREAMS_S, WARM_S = 3000, 15, 35
 
 Found = tuple[NDArray[np.int64], NDArray[np.int64]]  # beat, and samples pushed when it was told
 

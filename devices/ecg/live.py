@@ -26,19 +26,19 @@ Ints = NDArray[np.int64]
 
 # No converter gives more; a float beyond it (or NaN) is a missing sample.
 BELIEVABLE = 1e9
-# Quarters of a second between two questions for the rhythm. An irregular one costs a hundred times
-# as much to tell: it is asked for less often.
-RHYTHM_EVERY, IRREGULAR_EVERY = 20, 60
+# The rhythm is asked for every 5 s. An irregular one costs a hundred times as much to tell: it is
+# asked for every sixth time, once there are intervals enough.
+RHYTHM_EVERY, IRREGULAR_EVERY, ENOUGH_S = 20, 5, 27.0
 
 
-class Beat(msgspec.Struct, frozen=True):
+class Beat(msgspec.Struct, frozen=True, gc=False):
     """A heart beat. `sample` counts the samples pushed before it; `rr_s` is None after a break."""
 
     sample: int
     rr_s: float | None
 
 
-class EcgVitals(msgspec.Struct, frozen=True, kw_only=True):
+class EcgVitals(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What may be shown now; `heart_rate_bpm` only when the signal carries it."""
 
     heart_rate_bpm: float | None
@@ -48,7 +48,7 @@ class EcgVitals(msgspec.Struct, frozen=True, kw_only=True):
     rhythm: RhythmCode | None = None
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """News of one stream; `vitals` when it was judged since the last tick."""
 
     slot: int
@@ -57,12 +57,24 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class _Stream:
-    __slots__ = ("bank", "beats", "judged", "most", "pending", "rhythm", "row", "slot", "vitals")
+    __slots__ = (
+        "asked",
+        "bank",
+        "beats",
+        "judged",
+        "most",
+        "pending",
+        "rhythm",
+        "row",
+        "slot",
+        "vitals",
+    )
 
     def __init__(self, slot: int, bank: Bank, row: int) -> None:
         self.slot, self.bank, self.row = slot, bank, row
         self.most = bank.most
         self.rhythm: RhythmCode | None = None
+        self.asked = 0
         self.pending: deque[NDArray[np.generic] | None] = deque()
         self.beats: list[Beat] = []
         self.judged = False
@@ -109,7 +121,7 @@ class LiveEcg:
         stream = self._streams[slot]
         if gap:
             stream.pending.append(None)
-        stream.pending.append(np.asarray(samples))
+        stream.pending.append(samples)
         self._fed[slot] = stream
 
     def vitals(self, slot: int) -> EcgVitals:
@@ -122,7 +134,7 @@ class LiveEcg:
         self._fed.clear()
         due = fed
         while due:
-            turns: dict[tuple[Bank, int, bool], _Turn] = {}
+            turns: dict[tuple[Bank, int], _Turn] = {}
             left = []
             for stream in due:
                 pending = stream.pending
@@ -131,7 +143,7 @@ class LiveEcg:
                     piece = self._piece(stream, piece)
                     if piece is None:
                         continue
-                key = (stream.bank, len(piece), piece.dtype.kind == "f")
+                key = (stream.bank, len(piece))
                 turn = turns.get(key)
                 if turn is None:
                     turn = turns[key] = ([], [])
@@ -139,7 +151,7 @@ class LiveEcg:
                 turn[1].append(piece)
                 if pending:
                     left.append(stream)
-            for (bank, number, _), turn in turns.items():
+            for (bank, number), turn in turns.items():
                 self._take(bank, number, *turn)
             due = left
         told = []
@@ -180,6 +192,9 @@ class LiveEcg:
         if stacked.dtype.kind == "f":
             missing |= ~(np.abs(samples) <= BELIEVABLE)
             samples[missing] = 0.0
+        if not missing.any():
+            self._feed(bank, rows, samples, missing[:, 0])
+            return
         lost = missing.sum(axis=1)
         even = (lost == 0) | (lost == number)
         self._feed(bank, rows[even], samples[even], lost[even] > 0)
@@ -229,15 +244,20 @@ class LiveEcg:
 
     def _ask_rhythm(self, bank: Bank, rows: Ints, at: Ints) -> None:
         due = at // bank.cell % RHYTHM_EVERY == 0
-        for place in np.flatnonzero(due).tolist():
-            # A steady rhythm is cheap to tell again; another one stays told for a while.
-            stream = self._rows[bank.rate_hz, rows[place]]
-            due[place] = stream.rhythm in _CHEAP or at[place] // bank.cell % IRREGULAR_EVERY == 0
-        if due.any():
-            some = rows[due]
-            codes = live_rhythms(bank.intervals(some, at[due]))
-            for row, code in zip(some.tolist(), codes, strict=True):
-                self._rows[bank.rate_hz, row].rhythm = code
+        if not due.any():
+            return
+        streams = [self._rows[bank.rate_hz, row] for row in rows[due].tolist()]
+        ended = at[due]
+        # A steady rhythm is cheap to tell again; any other stays told for a while.
+        again = np.array([one.rhythm in _CHEAP or one.asked <= 0 for one in streams])
+        for one in streams:
+            one.asked -= 1
+        intervals = bank.intervals(rows[due][again], ended[again])
+        enough = np.nansum(intervals, axis=1) >= ENOUGH_S
+        asked = [one for one, yes in zip(streams, again.tolist(), strict=True) if yes]
+        for one, code, whole in zip(asked, live_rhythms(intervals), enough.tolist(), strict=True):
+            one.rhythm = code
+            one.asked = IRREGULAR_EVERY if whole else 0
 
     def _silence(self, stream: _Stream) -> None:
         stream.vitals = _silent(int(stream.bank.total[stream.row]))

@@ -22,8 +22,8 @@ BRIDGE_S = 0.1
 REFINE_S = 0.08
 # What is remembered of a stream: 6 s of beats at 300 a minute, 4 s of quarters and some more.
 BEATS, CELLS = 32, 32
-# Intervals that the rhythm is told by: 40 s at 150 a minute.
-INTERVALS, RHYTHM_S = 100, 40.0
+# Intervals that the rhythm is told by: 33 s at 180 a minute.
+INTERVALS, RHYTHM_S = 100, 33.0
 FLAT_MV = 0.05
 SHAPE = 19  # values of a beat's shape, over 0.15 s
 ALIKE = 8
@@ -224,7 +224,7 @@ class Bank:
             held[row, -1] = new  # type: ignore[index]
 
     def intervals(self, rows: Ints, at: Ints) -> Floats:
-        """Intervals of the last 40 s before `at`, newest last; NaN where there is none."""
+        """Intervals of the last 33 s before `at`, newest last; NaN where there is none."""
         since = self.interval_at[rows] - at[:, None]
         inside = (since <= 0) & (since > -RHYTHM_S * self.rate_hz)
         return np.where(inside, self.interval_s[rows], np.nan)

@@ -35,17 +35,17 @@ class Tuning:
     window_s: float = 1.5
     # Share of the way from what is turned down to what is a beat that a candidate must go: in
     # general, in the time of the T wave after a beat, and when a beat is late.
-    accept: float = 0.4
+    accept: float = 0.42
     accept_t_wave: float = 0.65
-    accept_late: float = 0.2
+    accept_late: float = 0.15
     t_wave_s: float = 0.32
     # And in any case this share of the level, or of the beat it follows in the time of the T wave.
     floor: float = 0.31
-    after_beat: float = 0.65
+    after_beat: float = 0.85
     # What is turned down counts at most for this share of the level.
-    turned_down: float = 0.65
+    turned_down: float = 0.72
     late: float = 1.5
-    forget: float = 1.1
+    forget: float = 1.05
     forget_s: float = 0.36
 
 
