@@ -24,6 +24,9 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "port": settings.http_port,
         "ws_max_size": WS_MAX_BYTES,
         "ws_max_queue": 32,
+        # Nearly all messages are frames of ECG: they hardly get smaller, and to pack them costs as
+        # much as all else that is done with them.
+        "ws_per_message_deflate": False,
         "ws_ping_interval": PING_EVERY_S,
         "ws_ping_timeout": PING_ANSWER_S,
         "proxy_headers": settings.caddy,

@@ -40,6 +40,14 @@ def notes_kept(person_id: Any) -> Select[UUID, datetime]:
     return written.where(Visits.patient_id == person_id)
 
 
+@keeps_later
+def strips_kept(person_id: Any) -> Select[UUID, datetime]:
+    """SQL: where a strip of the person's ECG was attached, and when: also after a visit."""
+    of_visit = EcgStrips.visit_id == Visits.id
+    attached = select(Visits.organisation_id, EcgStrips.made_at).join(EcgStrips, of_visit)
+    return attached.where(Visits.patient_id == person_id)
+
+
 @forgets
 async def forget(work: Work, person_id: UUID) -> None:
     """Delete readings, what hours and days came to, loose frames, plain objects and notes.

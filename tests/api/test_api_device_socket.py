@@ -212,3 +212,46 @@ async def test_a_burst_after_an_outage_is_stored_whole(server: Server) -> None:
         await recorder.announce()
         await asyncio.gather(recorder.send(*range(1500)), recorder.stored(1499))
     assert await frames(server, recorder) == list(range(1500))
+
+
+async def test_a_bad_frame_in_a_group_is_its_own_recorders_trouble_alone(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two recorders' frames go to the writer together; the other one's are stored and go on."""
+    put, flush = server.house.recorders.put, server.house.recorders.flush
+    put_down = iter(range(3))
+
+    def held(recorder: recorders.Recorder, frame: EcgFrame) -> None:
+        put(recorder, frame)
+        if next(put_down, 3) == 2:
+            monkeypatch.setattr(recorders, "LEAST_S", 0.0)
+            flush()
+
+    async with server.recorder() as bad, server.recorder("patient2") as good:
+        await bad.announce()
+        await good.announce()
+        monkeypatch.setattr(server.house.recorders, "put", held)
+        monkeypatch.setattr(recorders, "LEAST_S", 3600.0)
+        bad.started_us += int(timedelta(minutes=30).total_seconds() * 1e6)
+        await bad.send(0)
+        await good.send(0, 1)
+        assert (await bad.of("problem"))["code"] == "from_future"
+        assert await bad.closed() == 4422
+        await good.stored(1)
+        await good.send(2)
+        await good.stored(2)
+
+
+async def test_what_was_put_down_before_a_malformed_frame_is_stored(server: Server) -> None:
+    """Or a recorder that sends one again and again would never get on."""
+    async with server.recorder() as recorder:
+        await recorder.announce()
+        await recorder.send(0, 1)
+        await recorder.ws.send(b"none")
+        assert await recorder.closed() == 1008
+    stored = -1
+    async with asyncio.timeout(5):
+        while stored < 1:
+            async with server.recorder() as again:
+                again.stream, again.started_us = recorder.stream, recorder.started_us
+                stored = await again.announce()

@@ -30,7 +30,7 @@ from people.erasing import delete_prints
 from people.files import Files
 from people.health_retention import before, forget_record, over, retain_health
 from people.holds import LegalHolds
-from people.policy import Kind
+from people.policy import Actor, Kind
 from storage.data_keys import key_of
 from storage.engine import Base, new_id
 from storage.file_checks import Judged
@@ -40,6 +40,8 @@ from storage.objects import Objects
 from storage.settings import Settings
 from telemed import retaining, visit_files
 from telemed.ecg import EcgChunks, EcgStreams
+from telemed.ecg_strips import Content, EcgStrips, NewStrip, attach
+from telemed.ecg_trace import Lead
 from telemed.notes import NoteChange, VisitNotes, put_note
 from telemed.reading_tables import ReadingDays, ReadingHours, Readings
 from telemed.readings import apply, incoming
@@ -51,7 +53,7 @@ from tests.telemed.test_erasing import plain_chunks
 
 YEARS = 25
 TABLES: Sequence[type[Base]] = (
-    *(Visits, VisitNotes, EcgStreams, EcgChunks, DocumentTexts),
+    *(Visits, VisitNotes, EcgStreams, EcgChunks, EcgStrips, DocumentTexts),
     *(Readings, ReadingHours, ReadingDays),
 )
 Jobs = Callable[[datetime], Work]
@@ -89,10 +91,27 @@ async def record(  # noqa: PLR0917 - what a record is made of
     )
     await apply(db, incoming(house.cuff, [measured], now))
     await plain_chunks(db, objects, house, now, 1)
+    await _strip(db, doctor, house.visit, now)
     document = await signed(db, house, stores, now, Conclusion(text="Жалоб нет"))
     await print_all(db, objects, stores, document, now)
     await close_visit(db, doctor, house.visit, now)
     return document.id
+
+
+async def _strip(db: AsyncSession, doctor: Actor, visit: UUID, now: datetime) -> None:
+    new = NewStrip(id=new_id(), from_us=0, until_us=1, speed_mm_s=25, gain_mm_mv=10)
+    kept = Content(
+        asked=new,
+        lead=Lead(name="I", rate_hz=250, gain_per_mv=1, baseline=0),
+        started_at_us=0,
+        payload=b"",
+        beats=[],
+        caption=[],
+        filter="",
+        scale="",
+        timezone="Europe/Moscow",
+    )
+    await attach(db, doctor, visit, new_id(), new, kept, b"%PDF", now)
 
 
 async def left(db: AsyncSession) -> dict[str, int]:
