@@ -12,6 +12,14 @@ export default defineConfig({
     assetsInlineLimit: 0,
     manifest: true,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // Of both the trace and its tools: else the tools would hang on the visit's whole page.
+          groups: [{ name: 'trace', test: /src\/visit\/ecg\/(scale|paint|frames|lanes)\.ts$/ }],
+        },
+      },
+    },
   },
   server: {
     host: '127.0.0.1',

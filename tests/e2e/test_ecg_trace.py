@@ -197,7 +197,7 @@ def test_each_fault_is_coached_within_three_seconds_in_three_languages(
 def frozen(room: Room) -> dict[str, Any]:
     """Freeze at the slowest speed: half a minute in view, the pulled electrode in its middle."""
     room.page.locator(f'input[type=radio][value="{SPEED_MM_S}"]').check(force=True)
-    room.page.get_by_role("button", name=sentence("en", "visit.ecg_freeze")).click()
+    room.page.get_by_role("button", name=sentence("en", "ecg.freeze")).click()
     seen = room.ecg()
     assert seen is not None
     return seen
