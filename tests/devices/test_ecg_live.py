@@ -226,7 +226,8 @@ def rhythm(name: str) -> NDArray[np.int16]:
             case _:
                 step = 0.36
         at, turn = at + round(step * RATE), turn + 1
-    return np.round(trace + 1024).astype(np.int16)
+    drawn: NDArray[np.int16] = np.round(trace + 1024).astype(np.int16)
+    return drawn
 
 
 RHYTHMS = ("fibrillation", "bigeminy", "pauses", "tachycardia")
