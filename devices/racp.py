@@ -26,6 +26,8 @@ NEWEST_SEQUENCE = 0xFFFF
 _BY_SEQUENCE = 1
 # So many steps as long as the first one are an interval and no holes.
 _AS_LONG = 3
+# Meters count from 0 or from 1.
+_VERY_FIRST = 1
 _COUNTS = {1: "<B", 2: "<H", 4: "<I"}
 
 
@@ -208,10 +210,22 @@ class _State(StrEnum):
 
 
 class Racp:
-    """One meter's download. `resume_from` is the newest sequence behind which a start goes on."""
+    """One meter's download. `resume_from` is the newest sequence behind which a start goes on.
 
-    def __init__(self, last_sequence: int | None = None, *, count_first: bool = True) -> None:
+    `first`: the lowest sequence of a first download so far. What comes first may not be the oldest,
+    but the first that was not lost: until the same one has come first twice, or it is a meter's
+    very first, a cut begins anew.
+    """
+
+    def __init__(
+        self,
+        last_sequence: int | None = None,
+        *,
+        first: int | None = None,
+        count_first: bool = True,
+    ) -> None:
         self.resume_from = last_sequence
+        self.first = first
         self._count_first = count_first
         self._state = _State.IDLE
         self._asked_from = last_sequence
@@ -226,12 +240,14 @@ class Racp:
         self._unsure = 0
         self._in_order = True
         self._whole = False
+        self._oldest_known = last_sequence is not None
 
     def start(self) -> bytes:
         """The first bytes to write, at the first connection and after every cut."""
         self._asked_from = self.resume_from
         self._expected = None
         self._forget()
+        self._oldest_known = self._asked_from is not None
         self._state = _State.COUNTING if self._count_first else _State.REPORTING
         return encode_request(self._behind(Op.COUNT if self._count_first else Op.REPORT))
 
@@ -251,6 +267,10 @@ class Racp:
         old = self._asked_from is not None and sequence <= self._asked_from
         if old or sequence in self._came:
             return [Record(sequence, fresh=False)]
+        if self._newest is None and self._asked_from is None:
+            self._oldest_known = sequence <= _VERY_FIRST or sequence == self.first
+            if not self._oldest_known:
+                self.first = sequence if self.first is None else min(sequence, self.first)
         self._look_for_hole(sequence)
         self._newest = sequence if self._newest is None else max(sequence, self._newest)
         self._came.add(sequence)
@@ -381,7 +401,8 @@ class Racp:
         if self._whole and self._came and self._came == self._stored:
             self.resume_from = self._newest
             return
-        while self._in_order and self._waiting and self._waiting[0] in self._stored:
+        in_order = self._in_order and self._oldest_known
+        while in_order and self._waiting and self._waiting[0] in self._stored:
             if self._before_hole is not None and self._waiting[0] > self._before_hole:
                 return
             self.resume_from = self._waiting.popleft()

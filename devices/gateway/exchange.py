@@ -40,6 +40,8 @@ ONCE_A_MINUTE: Final = frozenset({HEART_RATE, PULSE_OXIMETER_CONTINUOUS})
 TRIES: Final = 3
 # Bytes kept as one group, so that a download does not wait for the disk record by record.
 GROUP: Final = 200
+# Beside a download's progress: the lowest number of its first run.
+_FIRST: Final = " first"
 _CONTEXT_FOLLOWS: Final = 0x10
 
 
@@ -139,7 +141,8 @@ class Exchange:
         session = self._read.get(CGM_SESSION_START, b"").hex()
         glucose = GLUCOSE in self._connection.characteristics
         self._download = "glucose" if glucose else f"cgm {session}"
-        self._racp = Racp(self._keeper.progress(self._download))
+        first = self._keeper.progress(f"{self._download}{_FIRST}")
+        self._racp = Racp(self._keeper.progress(self._download), first=first)
         self._tries = TRIES
         await self._connection.write(CONTROL_POINT, self._racp.start())
 
@@ -271,11 +274,13 @@ class Exchange:
     def _note_progress(self, kept: Sequence[Heard]) -> None:
         if self._racp is None:
             return
-        before = self._racp.resume_from
+        before, first = self._racp.resume_from, self._racp.first
         for one in kept:
             for number in numbers_in(one.characteristic, one.data):
                 self._racp.on_measurement(number)
                 self._racp.stored(number)
+        if self._racp.first != first:
+            self._keeper.set_progress(f"{self._download}{_FIRST}", self._racp.first)
         if self._racp.resume_from != before:
             self._keeper.set_progress(self._download, self._racp.resume_from)
 

@@ -55,7 +55,7 @@ def _told(event: Event) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", DIALOGUES, ids=[row["name"] for row in DIALOGUES])
 def test_a_download_goes_the_same_way_here_and_in_the_page(row: dict[str, Any]) -> None:
-    racp = Racp(row["last"])
+    racp = Racp(row["last"], first=row.get("first"))
     for call, given, expected, resume_from in row["steps"]:
         match call:
             case "start":

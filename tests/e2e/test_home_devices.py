@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from house import House, wait_for
 from looks import looks_right
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 from room import LOCALES, Guest
 
 from people.demo import demo_id
@@ -75,6 +75,13 @@ def stored(page: Page, person_id: str) -> dict[int, dict[str, Any]]:
     found = {int(one["values"]["systolic"]): one for one in mine}
     assert len(found) == len(mine), "a reading is stored twice"
     return found
+
+
+def sequences(answer: Response) -> list[int]:
+    """The readings that the server has answered for; none of other answers."""
+    if not answer.url.endswith("/api/v1/readings") or not answer.ok:
+        return []
+    return [one["sequence"] for one in answer.request.post_data_json["readings"]]
 
 
 class Kitchen:
@@ -177,9 +184,28 @@ def test_after_a_minute_the_line_is_back_and_not_a_reading_is_lost(kitchen: Kitc
     measure(page, 129)
     kitchen.count("stored", 9)
 
+    # Two tabs hold the cuff and one store: what both find there goes out once.
+    second = kitchen.patient.context.new_page()
+    second.add_init_script(CUFF)
+    second.goto(f"{kitchen.patient.house.url}/#/devices")
+    in_second = second.get_by_test_id("device")
+    expect(in_second).to_have_attribute("data-phase", "listening", timeout=15_000)
+    went: list[int] = []
+    for tab in (page, second):
+        tab.on("response", lambda answer: went.extend(sequences(answer)))
+    kitchen.patient.context.set_offline(True)
+    measure(page, 130)
+    measure(second, 131)
+    expect(in_second.locator("dl")).to_have_attribute("data-here", "2")
+    kitchen.patient.context.set_offline(False)
+    expect(in_second.locator("dl")).to_have_attribute("data-stored", "11", timeout=15_000)
+    kitchen.count("stored", 11)
+    assert len(went) == len(set(went)) == 2
+    second.close()
+
     person_id = kitchen.patient.person["id"]
     found = wait_for("the last reading in the record", lambda: stored(page, person_id))
-    assert sorted(found) == list(range(121, 130))
+    assert sorted(found) == list(range(121, 132))
     late = sorted(value for value, one in found.items() if "late" in one["flags"])
-    assert late == [124, 125, 126, 127, 128]
+    assert late == [124, 125, 126, 127, 128, 130, 131]
     assert kitchen.patient.errors == []

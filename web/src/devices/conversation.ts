@@ -36,6 +36,8 @@ const TRIES = 3;
 /** So long a record waits for the note it announced. */
 const NOTE_MS = 2_000;
 const CONTEXT_FOLLOWS = 0x10;
+/** Beside a download's progress: the lowest number of its first run. */
+const FIRST = ' first';
 
 interface Came {
   characteristic: number;
@@ -120,7 +122,8 @@ export class Conversation {
     this.#download = this.#row.listens.includes(GLUCOSE)
       ? 'glucose'
       : `cgm ${hexOf(this.#read.get(CGM_SESSION_START))}`;
-    const racp = new Racp(this.#keeper.progress(this.#download));
+    const first = this.#keeper.progress(this.#download + FIRST);
+    const racp = new Racp(this.#keeper.progress(this.#download), true, first);
     this.#racp = racp;
     this.#tries = TRIES;
     await this.#link.write(CONTROL_POINT, racp.start());
@@ -198,10 +201,13 @@ export class Conversation {
     await this.#keeper.keep(measurements({ characteristic, data, model, receivedAt, read, user }));
     const racp = this.#racp;
     if (racp === null) return;
-    const before = racp.resumeFrom;
+    const [before, first] = [racp.resumeFrom, racp.first];
     for (const number of numbersIn(characteristic, data)) {
       racp.onMeasurement(number);
       racp.stored(number);
+    }
+    if (racp.first !== first) {
+      await this.#keeper.setProgress(this.#download + FIRST, racp.first);
     }
     await this.#noteProgress(racp, before);
   }

@@ -13,6 +13,8 @@ const [ALL, FROM, LAST] = [1, 3, 6] as const;
 const [SUCCESS, NONE_FOUND, NOT_COMPLETED] = [1, 6, 8] as const;
 /** So many steps as long as the first one are an interval and no holes. */
 const AS_LONG = 3;
+/** Meters count from 0 or from 1. */
+const VERY_FIRST = 1;
 /** Operator or operand invalid or not supported. */
 const NOT_THIS_WAY: readonly number[] = [3, 4, 5, 9];
 
@@ -68,8 +70,16 @@ export class Racp {
   #unsure = 0;
   #inOrder = true;
   #whole = false;
+  #oldestKnown = false;
+  /**
+   * The lowest sequence of a first download so far. What comes first may not be the oldest, but the
+   * first that was not lost: until the same one has come first twice, or it is a meter's very
+   * first, a cut begins anew.
+   */
+  first: number | null;
 
-  constructor(lastSequence: number | null = null, countFirst = true) {
+  constructor(lastSequence: number | null = null, countFirst = true, first: number | null = null) {
+    this.first = first;
     this.resumeFrom = lastSequence;
     this.#askedFrom = lastSequence;
     this.#countFirst = countFirst;
@@ -80,6 +90,7 @@ export class Racp {
     this.#askedFrom = this.resumeFrom;
     this.#expected = null;
     this.#forget();
+    this.#oldestKnown = this.#askedFrom !== null;
     this.#state = this.#countFirst ? 'counting' : 'reporting';
     return this.#behind(this.#countFirst ? COUNT : REPORT);
   }
@@ -101,6 +112,10 @@ export class Racp {
     }
     const old = this.#askedFrom !== null && sequence <= this.#askedFrom;
     if (old || this.#came.has(sequence)) return [{ is: 'record', sequence, fresh: false }];
+    if (this.#newest === null && this.#askedFrom === null) {
+      this.#oldestKnown = sequence <= VERY_FIRST || sequence === this.first;
+      if (!this.#oldestKnown) this.first = Math.min(sequence, this.first ?? sequence);
+    }
     this.#lookForHole(sequence);
     this.#newest = Math.max(sequence, this.#newest ?? sequence);
     this.#came.add(sequence);
@@ -241,7 +256,7 @@ export class Racp {
       this.resumeFrom = this.#newest;
       return;
     }
-    while (this.#inOrder) {
+    while (this.#inOrder && this.#oldestKnown) {
       const [first] = this.#waiting;
       if (first === undefined || !this.#stored.has(first)) return;
       if (this.#beforeHole !== null && first > this.#beforeHole) return;

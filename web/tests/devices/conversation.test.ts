@@ -157,7 +157,7 @@ it('a sensor’s session start is read before its values', async () => {
   );
   await talk(air, 'sensor', memory);
   expect(memory.given).toEqual([{ glucose: 110 }, { glucose: 111 }]);
-  expect(memory.noted).toEqual({ 'cgm ea07030a0600000c00': 10 });
+  expect(memory.noted).toMatchObject({ 'cgm ea07030a0600000c00': 10 });
 });
 
 it('numbers of damaged packets are none', () => {

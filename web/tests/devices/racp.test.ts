@@ -8,6 +8,7 @@ import { bytes } from './vectors';
 interface Dialogue {
   name: string;
   last: number | null;
+  first?: number;
   steps: [
     call: string,
     given: number | string | null,
@@ -26,7 +27,7 @@ const told = (events: Event[]): unknown[] =>
   events.map((event) => (event.is === 'write' ? { ...event, data: hex(event.data) } : event));
 
 it.each(dialogues)('a download goes the same way here and in the gateway: $name', (dialogue) => {
-  const racp = new Racp(dialogue.last);
+  const racp = new Racp(dialogue.last, true, dialogue.first ?? null);
   for (const [call, given, expected, resumeFrom] of dialogue.steps) {
     if (call === 'start') expect(hex(racp.start())).toBe(expected);
     else if (call === 'measurement') {
