@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ecg_data import data, lead_of
+from bench.ecg_data import data, lead_of, recordings
 from bench.harness import Row, at_least
+from devices.ecg import ectopy
 from devices.ecg.af import INTERVALS_RULE, WAVE_RULE, judge_intervals, judge_waves, table
+from devices.ecg.af_waves import RATE_HZ, resampled
 from devices.ecg.beats import find_beats
+from devices.ecg.score import match
 from devices.ecg_files import wfdb_marks
 from devices.ecg_files.wfdb import read_record
 
@@ -28,6 +31,7 @@ WINDOW_S = 30.0
 # signals.md: a random forest on 13 numbers, learnt from the same records, judged on others.
 FOREST_F1 = 0.745
 MOST_OF_IT = 0.5
+EARLY_ABOVE = "AaJS"
 
 
 def challenge(folder: Path) -> Iterator[tuple[str, str, Floats, NDArray[np.int64]]]:
@@ -89,8 +93,8 @@ def fibrillation(folder: Path) -> dict[str, float]:
 
 
 def rhythm_rows() -> list[Row]:
-    """What the issue promises of atrial fibrillation."""
-    return [*_challenge_rows(), *_episode_rows()]
+    """What the issue promises of atrial fibrillation, and how far early beats are to be trusted."""
+    return [*_challenge_rows(), *_episode_rows(), *_ectopy_rows()]
 
 
 def _challenge_rows() -> list[Row]:
@@ -132,3 +136,33 @@ def _episode_rows() -> list[Row]:
         at_least("af.mitbih_se", 100 * found["sensitivity"], "%", bar=97.0),
         at_least("af.mitbih_sp", 100 * found["specificity"], "%", bar=96.0),
     ]
+
+
+def _ectopy_rows() -> list[Row]:
+    """Early beats by kind against the annotated ones, over whole records, without a bar."""
+    seen: dict[str, Counter[tuple[bool, bool]]] = {"ventricular": Counter(), "above": Counter()}
+    for _, record, annotated in recordings():
+        x = record.samples[:, lead_of(record)].astype(np.float64)
+        beats = find_beats(x, record.rate_hz).samples
+        found = _kinds(x, record.rate_hz, beats)
+        for i, j in match(annotated.samples, beats, record.rate_hz, annotated.flutter).pairs:
+            symbol = annotated.symbols[i]
+            seen["ventricular"][symbol == "V", bool(found.ventricular[j])] += 1
+            seen["above"][symbol in EARLY_ABOVE, bool(found.supraventricular[j])] += 1
+    rows = []
+    for kind, count in seen.items():
+        right, missed, false = count[True, True], count[True, False], count[False, True]
+        rows.append(Row(f"ectopy.{kind}_se", 100 * right / max(1, right + missed), "% of them"))
+        rows.append(Row(f"ectopy.{kind}_predictivity", 100 * right / max(1, right + false), "%"))
+    return rows
+
+
+def _kinds(x: Floats, rate_hz: float, beats: NDArray[np.int64]) -> ectopy.Kinds:
+    """Kinds of all beats, a minute at a time as in a long recording."""
+    signal = resampled(x, rate_hz)
+    at = np.minimum(np.round(beats * RATE_HZ / rate_hz).astype(np.int64), len(signal) - 1)
+    parts = []
+    for first in range(0, len(signal), round(60 * RATE_HZ)):
+        end = first + round(60 * RATE_HZ)
+        parts.append(ectopy.kinds(signal[first:end], at[(at >= first) & (at < end)] - first))
+    return ectopy.Kinds(*(np.concatenate(part) for part in zip(*parts, strict=True)))
