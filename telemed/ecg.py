@@ -332,16 +332,21 @@ _COUNT = text("""
 """)
 
 
+def _array(items: Iterable[str]) -> str:
+    """An array as PostgreSQL writes it: made in one piece, several times faster than by item."""
+    return "{" + ",".join(items) + "}"
+
+
 async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple[UUID, int]]:
     if not items:
         return set()
     frames = [item.frame for item in items]
     columns = {
-        "stream": [frame.stream for frame in frames],
-        "sequence": [frame.sequence for frame in frames],
-        "started_us": [frame.started_at_us for frame in frames],
-        "received_at": [item.received_at for item in items],
-        "frame": [encode(frame) for frame in frames],
+        "stream": _array(frame.stream.hex for frame in frames),
+        "sequence": _array(str(frame.sequence) for frame in frames),
+        "started_us": _array(str(frame.started_at_us) for frame in frames),
+        "received_at": _array(f'"{item.received_at.isoformat()}"' for item in items),
+        "frame": _array(rf'"\\x{encode(frame).hex()}"' for frame in frames),
     }
     rows = await db.execute(_INSERT, columns, execution_options=audit.WRITE_PATH)
     return {(stream, sequence) for stream, sequence in rows.all()}
@@ -357,7 +362,7 @@ async def _advance(
     by_stream: dict[UUID, list[IncomingFrame]] = defaultdict(list)
     for item in stored:
         by_stream[item.frame.stream].append(item)
-    columns: dict[str, list[object]] = {name: [] for name in _COUNTED}
+    columns: dict[str, list[str]] = {name: [] for name in _COUNTED}
     for stream_id, items in by_stream.items():
         row = streams[stream_id]
         numbers = [item.frame.sequence for item in items]
@@ -368,7 +373,7 @@ async def _advance(
         row.max_sequence = max(row.max_sequence, *numbers)
         times = [item.frame.started_at_us for item in items]
         values = (
-            stream_id,
+            stream_id.hex,
             row.last_sequence,
             row.max_sequence,
             len(items),
@@ -376,7 +381,7 @@ async def _advance(
             max(times),
         )
         for name, value in zip(_COUNTED, values, strict=True):
-            columns[name].append(value)
+            columns[name].append(str(value))
         emit(
             db,
             EcgFramesStored(
@@ -387,7 +392,8 @@ async def _advance(
             ),
         )
     if by_stream:
-        await db.execute(_COUNT, columns, execution_options=audit.WRITE_PATH)
+        values_of = {name: _array(column) for name, column in columns.items()}
+        await db.execute(_COUNT, values_of, execution_options=audit.WRITE_PATH)
 
 
 async def _loose(db: AsyncSession, row: _Counted) -> list[tuple[int, int]]:
