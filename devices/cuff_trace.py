@@ -17,6 +17,7 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 Floats = NDArray[np.float64]
 
 SHORTEST_S: Final = 5.0
+LEAST_HZ: Final = 20.0
 LOST_SHARE: Final = 0.02
 # A cuff is pumped at least to the first and read down to the second; no cuff goes beyond the third.
 PUMPED_MMHG, READ_MMHG, LIMIT_MMHG = 80.0, 40.0, 330.0
@@ -56,7 +57,7 @@ def judge_cuff_trace(mmhg: NDArray[np.generic], rate_hz: float) -> CuffTrace:
     """Judge one measurement's pressure, NaN = missing. Never raises on data."""
     x = np.asarray(mmhg, np.float64).reshape(-1)
     missing = ~(np.abs(x) < LIMIT_MMHG)
-    if len(x) < SHORTEST_S * rate_hz or missing.mean() > LOST_SHARE:
+    if rate_hz < LEAST_HZ or len(x) < SHORTEST_S * rate_hz or missing.mean() > LOST_SHARE:
         return CuffTrace(doubts=(CuffDoubt.NO_TRACE,))
     x = np.interp(np.arange(len(x)), np.flatnonzero(~missing), x[~missing])
     level = uniform_filter1d(x, max(1, round(LEVEL_S * rate_hz)), mode="nearest")

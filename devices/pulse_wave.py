@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 ALIKE: Final = 0.86
 WORK_HZ, BAND_HZ = 50.0, (0.5, 8.0)
 SHORTEST_S: Final = 4.0
+LEAST_HZ: Final = 20.0
 FEWEST: Final = 4
 LOST_SHARE: Final = 0.05
 # Nothing changes for so long, or so much of the time at the converter's end.
@@ -65,7 +66,7 @@ def judge_pulse_wave(samples: NDArray[np.generic], rate_hz: float) -> PulseWave:
     missing = ~(np.abs(x) < BELIEVABLE)
     if missing.mean() > LOST_SHARE if len(x) else False:
         return PulseWave(usable=False, doubt=PulseDoubt.OFF)
-    if len(x) < SHORTEST_S * rate_hz:
+    if rate_hz < LEAST_HZ or len(x) < SHORTEST_S * rate_hz:
         return PulseWave(usable=False, doubt=PulseDoubt.FEW_PULSES)
     x = np.interp(np.arange(len(x)), np.flatnonzero(~missing), x[~missing])
     factor = max(1, round(rate_hz / WORK_HZ))

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 # Longer recordings are taken in pieces, each judged with so much of what is around it.
 BLOCK_S, MARGIN_S = 1200, 20
 LOST_SHARE = 0.25
+# A QRS complex cannot be told at a lower rate.
+LEAST_HZ = 50.0
 # A dead input does not move for a second. What hardly moves may be an open input or a pause of the
 # heart: it is counted as a pause until it has lasted too long for one.
 DEAD_MV, OPEN_MV, OPEN_S, EMPTY_S = 0.005, 0.03, 3, 15
@@ -53,6 +55,8 @@ def judge_seconds(
     `beats` are what was found in it, in order.
     """
     count = int(np.ceil(len(millivolts) / rate_hz))
+    if rate_hz < LEAST_HZ:
+        return [Second(Quality.NO_SIGNAL, Reason.FEW_BEATS)] * count
     found: list[Second] = []
     for first in range(0, count, BLOCK_S):
         start = max(0, first - MARGIN_S)

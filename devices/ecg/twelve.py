@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 TABLE: Final = Path(__file__).parent / "tables" / "twelve.json"
 SHORTEST_S: Final = 2.0
+# A QRS complex cannot be told at a lower rate.
+LEAST_HZ: Final = 50.0
 STILL_S: Final = 0.5
 # A lead may miss so much of its samples; no amplifier gives more millivolts.
 MISSING_SHARE: Final = 0.05
@@ -87,7 +89,7 @@ def judge_twelve(millivolts: Floats, rate_hz: float, name: str | None = None) ->
     Never raises on data: what is too short or without a beat is not acceptable.
     """
     x = np.atleast_2d(np.asarray(millivolts, np.float64))
-    if not x.size or x.shape[1] < SHORTEST_S * rate_hz:
+    if not x.size or rate_hz < LEAST_HZ or x.shape[1] < SHORTEST_S * rate_hz:
         return _all(len(x), Reason.FEW_BEATS)
     missing = ~(np.abs(x) < BELIEVABLE_MV)
     off = missing.mean(axis=1) > MISSING_SHARE

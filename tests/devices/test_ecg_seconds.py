@@ -165,3 +165,8 @@ def test_a_long_recording_is_judged_in_pieces_as_if_it_were_one() -> None:
     seconds = judge_seconds(long, RATE_HZ, beats)
     assert len(seconds) == 32 * SECONDS
     assert {second.quality for second in seconds} == {Quality.GOOD}
+
+
+def test_a_rate_too_low_for_an_ecg_is_never_usable() -> None:
+    x, beats = trace(STEADY)
+    assert {second.quality for second in judge_seconds(x, 5.0, beats)} == {Quality.NO_SIGNAL}

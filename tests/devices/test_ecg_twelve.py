@@ -107,3 +107,9 @@ def test_a_record_of_the_learning_set_is_judged_by_the_fold_that_never_saw_it() 
     assert table().odds(numbers, name) == table().lines[fold].odds(numbers)
     every = [line.odds(numbers) for line in table().lines]
     assert table().odds(numbers, "another") == pytest.approx(sum(every) / len(every))
+
+
+@pytest.mark.parametrize("rate_hz", [0.001, 1.0, 30.0])
+def test_a_rate_too_low_for_an_ecg_is_unacceptable(rate_hz: float) -> None:
+    judged = judge_twelve(resting(), rate_hz)
+    assert {doubt.reason for doubt in judged.doubts} == {Reason.FEW_BEATS}

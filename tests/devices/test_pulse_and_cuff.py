@@ -61,6 +61,11 @@ def test_what_is_no_pulse_gives_no_rate_and_no_error(x: NDArray[np.float64]) -> 
     assert CuffDoubt.NO_TRACE in judge_cuff_trace(x, 100).doubts
 
 
+def test_a_wave_of_a_few_samples_a_second_is_not_judged() -> None:
+    assert judge_pulse_wave(pulse_wave(1), 10).doubt is PulseDoubt.FEW_PULSES
+    assert judge_cuff_trace(cuff_trace(1), 1).doubts == (CuffDoubt.NO_TRACE,)
+
+
 @pytest.mark.parametrize("rate_hz", [50.0, 100.0, 250.0])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_clean_cuff_trace_has_no_doubts_and_counts_its_pulses(rate_hz: float, seed: int) -> None:
