@@ -39,7 +39,7 @@ SHAPE_SHARE, SMALL = 0.3, 0.2
 STRANGE = 2.5
 # The word of a lead weighs as this power of how clear it is.
 TRUST = 1.0
-SHAPES_S = 300.0
+SHAPES_S = 600.0
 LEAST_SIZE = 0.05
 NOISE_UNTIL, QUIET_FROM = 1.10, 1.65
 ACCEPT, ACCEPT_IN_NOISE = 0.31, 0.45

@@ -166,20 +166,21 @@ def _moving_mean(values: Singles, width: int, *, edge: bool) -> Singles:
 
     Beyond the ends the first and last value go on (`edge`), or there is nothing.
     """
-    left = width // 2
-    padded = np.zeros(len(values) + width - 1, values.dtype)
-    padded[left : left + len(values)] = values
-    if edge:
-        padded[:left], padded[left + len(values) :] = values[0], values[-1]
-    total = np.zeros_like(values)
+    left, count = width // 2, len(values)
+    padded = np.empty(count + width - 1, values.dtype)
+    padded[:left] = values[0] if edge else 0
+    padded[left : left + count] = values
+    padded[left + count :] = values[-1] if edge else 0
+    total = np.zeros(0, values.dtype)
     span, start = 1, 0
     while True:
         if width & span:
-            total += padded[start : start + len(values)]
+            part = padded[start : start + count]
+            total = np.add(total, part, out=total) if start else part.copy()
             start += span
         if span * 2 > width:
             break
         padded = padded[:-span] + padded[span:]
         span *= 2
-    total *= 1 / width
+    total *= np.float32(1 / width)
     return total

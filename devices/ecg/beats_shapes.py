@@ -53,9 +53,8 @@ def likeness(
     reach = round(REACH_S * rate_hz)
     wide = reach + SLACK
     # Candidates are columns: every step below runs along them.
-    first, last = int(at[0]) - wide, int(at[-1]) + wide + 1
-    padded = np.pad(wave[max(0, first) : last], (max(0, -first), max(0, last - len(wave))))
-    near = np.stack([padded[at - int(at[0]) + offset] for offset in range(2 * wide + 1)])
+    around = at + np.arange(-wide, wide + 1)[:, None]
+    near = wave.take(around, mode="clip")
     squares = near * near
     norm = np.sqrt(squares[SLACK:-SLACK].sum(axis=0)) + 1e-12
     shapes = _shapes((near[SLACK:-SLACK, strong] / norm[strong]).T)
@@ -71,7 +70,7 @@ def likeness(
     dots /= np.sqrt(under @ squares) + 1e-12
     correlation = np.clip(dots.max(axis=0), 0, 1)
     size = correlation * norm
-    return Likeness(correlation, size / (np.median(size[strong]) + 1e-12))
+    return Likeness(correlation, size / (float(np.median(size[strong])) + 1e-12))
 
 
 def _shapes(strong: Singles) -> list[Singles]:
