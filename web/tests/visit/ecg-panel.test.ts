@@ -2,6 +2,8 @@ import { render, screen } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { setLanguage } from '../../src/i18n/language.svelte';
+// The panel asks for it when there is a trace: here it need not be waited for.
+import '../../src/visit/ecg/tools';
 import EcgPanel from '../../src/visit/EcgPanel.svelte';
 import { EcgStreams } from '../../src/visit/ecg/streams.svelte';
 import type { EcgStreamInfo } from '../../src/visit/wire';

@@ -12,7 +12,6 @@ import '../../i18n/files';
 export type EcgSeen = components['schemas']['EcgFilePreview'];
 export type RecordEcgFile = components['schemas']['RecordEcgFile'];
 
-export const ECG_ACCEPT = '.edf,.zip,.dcm,.xml,.scp,.atc,.csv';
 export const SPEEDS = ['12.5', '25', '50'] as const;
 export const GAINS = ['5', '10', '20'] as const;
 export type Speed = (typeof SPEEDS)[number];

@@ -13,6 +13,7 @@ export const MOST_MB = 25;
 /** No HEIC among them: a phone that is offered JPEG makes one. */
 export const ACCEPT =
   'image/jpeg,image/png,image/webp,application/pdf,.docx,.xlsx,.pptx,.odt,.txt,.csv,.m4a,.mp3,.ogg,.oga,.opus';
+export const ECG_ACCEPT = '.edf,.zip,.dcm,.xml,.scp,.atc,.csv';
 const ENDINGS = /\.(jpe?g|jfif|png|webp|pdf|docx|xlsx|pptx|odt|txt|csv|m4a|mp3|ogg|oga|opus)$/i;
 const PICTURES: readonly string[] = ['jpeg', 'png', 'webp'];
 
