@@ -21,7 +21,7 @@ BRIDGE_S = 0.1
 # The R peak lies this close to where the detector puts the beat.
 REFINE_S = 0.08
 # What is remembered of a stream: 6 s of beats at 300 a minute, 4 s of quarters and some more.
-BEATS, CELLS = 32, 32
+BEATS, CELLS = 32, 16
 # Intervals that the rhythm is told by: 33 s at 180 a minute.
 INTERVALS, RHYTHM_S = 100, 33.0
 FLAT_MV = 0.05

@@ -29,14 +29,15 @@ MAINS_SHARE = 0.25
 
 def features(part: NDArray[np.float32], rate_hz: float, factor: int) -> Floats:
     """All but the share of lost samples, for quarters of a second of many streams."""
-    x = part.astype(np.float64)
-    count = x.shape[1]
-    found = np.empty((len(x), FEATURES - 1))
-    low, high = x.min(axis=1), x.max(axis=1)
+    count = part.shape[1]
+    found = np.empty((len(part), FEATURES - 1))
+    low, high = part.min(axis=1), part.max(axis=1)
     found[:, LOW], found[:, HIGH] = low, high
-    still = x[:, 1:] == x[:, :-1]
-    found[:, AT_LOW] = (still & (x[:, 1:] == low[:, None])).sum(axis=1)
-    found[:, AT_HIGH] = (still & (x[:, 1:] == high[:, None])).sum(axis=1)
+    later = part[:, 1:]
+    still = later == part[:, :-1]
+    found[:, AT_LOW] = np.count_nonzero(still & (later == low[:, None]), axis=1)
+    found[:, AT_HIGH] = np.count_nonzero(still & (later == high[:, None]), axis=1)
+    x = part.astype(np.float64)
     mean = x.sum(axis=1) / count
     found[:, MEAN] = mean
     whole = count // factor
