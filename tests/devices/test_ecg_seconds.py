@@ -78,6 +78,14 @@ def test_an_arrhythmia_in_a_clean_trace_stays_usable(rhythm: str) -> None:
     assert usable(said(x, beats), RATE_HZ) == [(0, len(x))]
 
 
+def test_a_very_quiet_pause_is_told_as_hardly_moving_and_counted() -> None:
+    x, beats = trace([at for at in STEADY if not 12 < at < 20])
+    x[round(12.5 * RATE_HZ) : round(19.5 * RATE_HZ)] *= 0.4
+    seconds = said(x, beats)
+    assert set(seconds[14:19]) == {Second(Quality.NOISY, Reason.FLAT_LINE)}
+    assert usable(seconds, RATE_HZ) == [(0, len(x))]
+
+
 def test_an_input_that_hardly_moves_for_long_is_no_pause() -> None:
     x, beats = trace([at for at in STEADY if not 10 < at < 30])
     x[round(10.5 * RATE_HZ) : round(29.5 * RATE_HZ)] *= 0.4

@@ -68,6 +68,12 @@ def test_a_spoilt_lead_makes_it_unacceptable_and_is_named(
     assert LeadDoubt(lead, reason) in judged.doubts
 
 
+def test_a_lead_that_wanders_slowly_is_in_doubt() -> None:
+    x = resting()
+    x[3] += 2.5 * np.sin(2 * np.pi * 0.15 * np.arange(5000) / 500)
+    assert judge_twelve(x, 500.0).doubts == (LeadDoubt(3, Reason.DRIFT),)
+
+
 @pytest.mark.parametrize(
     "x",
     [
