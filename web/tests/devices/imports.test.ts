@@ -45,6 +45,7 @@ const preview = (changes: Partial<Preview> = {}): Preview => ({
       taken_at: '2026-03-02T08:00:00Z',
       values: { systolic: 128, diastolic: 82, pulse: 71 },
       unit: 'mmHg',
+      flags: [],
     },
   ],
   refused: [{ place: 4, code: 'number_unreadable', field: 'values.systolic', params: {} }],
