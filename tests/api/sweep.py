@@ -174,14 +174,14 @@ MATRIX: dict[str, dict[str, set[int]]] = {
         GLASS: {200},
         DOCTOR: {404},
     },
-    # Of who has a file of that kind: it is no ECG, which only who may read it is told.
+    # Of a file that is not there: whose is shown in tests/api/test_api_ecg_files.py.
     **{
         name: {
             NOBODY: {401},
             STRANGER: {404},
-            SELF: {404, 422},
-            GUARDIAN: {404, 422},
-            GLASS: {422},
+            SELF: {404},
+            GUARDIAN: {404},
+            GLASS: {404},
             DOCTOR: {404},
         }
         for name in ("getRecordEcgFile", "printRecordEcgFile")

@@ -195,8 +195,5 @@ def _persons(region: Region, operation: str, person: str) -> Iterator[Target]:
         elif operation in OF_RECORD and one in mine:
             relation = DOCTOR
         ids = {"person_id": one, "child_id": one} if one else {}
-        if operation in {"getRecordEcgFile", "printRecordEcgFile"}:
-            visit = next((v["id"] for v in region.visits if v["patient_id"] == one), "")
-            ids |= {"file_id": region.ecg_files[visit]} if visit else {}
         yield SELF if one == person else relation, ids
     yield STRANGER, {}
