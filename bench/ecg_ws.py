@@ -108,7 +108,11 @@ async def _measured(settings: Settings) -> list[Row]:
     return [
         at_least("live.ws", len(streams) * wall / used, "streams a core of the API", bar=BAR),
         Row("live.ws_postgres", beside / wall, "cores of PostgreSQL beside it"),
-        Row("live.ws_streams", len(streams), f"streams on {STREAMS // A_PATIENT} pages, {frames:,} frames"),
+        Row(
+            "live.ws_streams",
+            len(streams),
+            f"streams on {STREAMS // A_PATIENT} pages, {frames:,} frames",
+        ),
         Row("live.ws_lost", lost, "frames not stored or not acknowledged", None, "0", lost == 0),
         Row("live.ws_unseen", frames - seen.frames, "frames that no page was shown"),
         Row("live.ws_ack_p99", percentile(waits, 0.99), "s, frame to acknowledgement"),
