@@ -78,13 +78,19 @@ def test_a_pause_never_spans_a_gap(how: str) -> None:
 
 def test_early_wide_beats_come_from_the_ventricles() -> None:
     intervals = steady(80)
-    for i in (10, 30, 31, 60):
+    for i in (10, 20, 30, 31):
         intervals[i] *= 0.6
-    intervals[11] = intervals[32] = intervals[61] = 1.15
-    said = found(made(intervals, wide=(10, 30, 31, 60)))
+    intervals[11] = intervals[21] = intervals[32] = 1.15
+    said = found(made(intervals, wide=(10, 20, 30, 31)))
     assert codes(said) == {RhythmCode.VENTRICULAR_ECTOPY}
     assert sum(f.inputs["count"] for f in said) == 4
     assert max(f.inputs["longest_run"] for f in said) == 2
+
+
+def test_a_lone_odd_beat_may_be_noise() -> None:
+    intervals = steady(40)
+    intervals[10:12] = [0.5, 1.1]
+    assert RhythmCode.VENTRICULAR_ECTOPY not in codes(found(made(intervals, wide=(10,))))
 
 
 def test_early_beats_of_the_usual_shape_come_from_above() -> None:
