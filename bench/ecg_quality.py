@@ -118,7 +118,8 @@ def gated_rows() -> list[Row]:
     for _, record, beats in recordings():
         noisy.append(gated(mixed(record, beats, sounds["ma"][:, 0], 6), 0, beats))
         clean.append(gated(record, lead_of(record), beats))
-    before, after = (sum((one[i] for one in noisy), Score(0, 0, 0)) for i in (0, 1))
+    before = sum((one[0] for one in noisy), Score(0, 0, 0))
+    after = sum((one[1] for one in noisy), Score(0, 0, 0))
     kept = [sum(one[2] for one in some) / sum(one[3] for one in some) for some in (noisy, clean)]
     return [
         at_least("noise.gated", 100 * after.predictivity, "% +P", bar=99.0),
