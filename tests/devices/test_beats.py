@@ -157,6 +157,14 @@ def test_a_pause_is_not_filled_with_beats() -> None:
     assert not ((found > first) & (found < last)).any()
 
 
+def test_the_hiss_of_an_electrode_that_is_off_has_no_beats() -> None:
+    first, last = round(40 * RATE), round(70 * RATE)
+    off = ECG.copy()
+    off[first:last] = ECG[first] + np.random.default_rng(3).normal(0, 0.5, last - first)
+    found = find_beats(off, RATE).samples
+    assert not ((found > first + RATE) & (found < last - RATE)).any()
+
+
 def test_a_recording_in_many_blocks_has_the_beats_of_one_in_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
