@@ -48,6 +48,8 @@ def together(
 
 
 SPOILT = ECG[: RATE * 12].copy()
+# Noise has maxima that a bit's difference in the energy would move.
+SPOILT[RATE * 5 : RATE * 8] += np.random.default_rng(5).integers(-300, 300, RATE * 3, np.int16)
 SPOILT[RATE * 4 : RATE * 5] = MISSING
 SPOILT[RATE * 8 : RATE * 8 + 90] = MISSING
 SPOILT[RATE * 10 : RATE * 10 + 20] = MISSING
