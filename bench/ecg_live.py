@@ -70,7 +70,7 @@ def beats_rows() -> list[Row]:
         total += score
         worst = min(worst, (score.f1, name))
         if not beats.flutter:  # the pairs count in what is left of those
-            delays += [(told[j] - beats.samples[i]) / record.rate_hz for i, j in score.pairs]
+            delays += [float(told[j] - beats.samples[i]) / record.rate_hz for i, j in score.pairs]
     return [
         Row("live.records", len(every), data().what),
         at_least("live.f1", 100 * total.f1, "%", bar=99.8, peer=PROTOTYPE_F1),
