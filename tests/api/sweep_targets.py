@@ -29,7 +29,12 @@ from sweep_bodies import ASKS_ABOUT
 from sweep_region import Region
 
 # Opened to a doctor by a share or in an emergency, not by treating somebody.
-OF_RECORD = frozenset({"fhirObservations", "getRecord", "recordChart"})
+OF_RECORD = frozenset(
+    {
+        *("fhirObservations", "getRecord", "recordChart"),
+        *("listRecordEcgFiles", "getRecordEcgFile", "printRecordEcgFile"),
+    }
+)
 Target = tuple[str, dict[str, str]]
 
 
