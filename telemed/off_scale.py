@@ -23,34 +23,36 @@ from telemed.telemedicine import ConsentWithdrawn, require_consent
 from telemed.visits import OVERTIME, READINGS_BEFORE, Visits, VisitState
 
 _KINDS: Final = frozenset({Kind.GLUCOSE, Kind.CGM_GLUCOSE})
-_CODES: Final = {
-    DeviceFlag.ABOVE_SCALE: "glucose_above_scale",
-    DeviceFlag.BELOW_SCALE: "glucose_below_scale",
-}
+_SHOWN: Final = {DeviceFlag.ABOVE_SCALE: "HI", DeviceFlag.BELOW_SCALE: "LO"}
 # What a meter remembers of last month is history; nobody is woken for it.
 RECENT: Final = timedelta(hours=24)
+# Sugar at once is right for a LO of now. Of an earlier one is told that it was, and to measure; nor
+# does that one keep what is shown now from being told.
+OF_NOW: Final = timedelta(minutes=30)
 # A sensor says LO every five minutes: told again after an hour.
 AGAIN: Final = timedelta(hours=1)
 
 
-def code_of(checked: Checked) -> str | None:
-    """The notice that this reading asks for."""
-    word = beyond(checked.sent_values, checked.flags)
-    return None if word is None or checked.kind not in _KINDS else _CODES[word]
+def word_of(checked: Checked) -> DeviceFlag | None:
+    """The end of the scale that this reading asks for a notice by."""
+    return beyond(checked.sent_values, checked.flags) if checked.kind in _KINDS else None
 
 
 async def tell(db: AsyncSession, person_id: UUID, stored: Iterable[Checked], now: datetime) -> None:
     """Tell of readings stored just now: the patient, who answers for a child, and the doctors
     whose visits they are part of."""
-    newest: dict[str, datetime] = {}
+    newest: dict[DeviceFlag, datetime] = {}
     for checked in stored:
-        code = code_of(checked)
-        if code is not None and now - checked.taken_at <= RECENT:
-            newest[code] = max(checked.taken_at, newest.get(code, checked.taken_at))
-    for code, taken_at in sorted(newest.items()):
-        params = {"at": taken_at.isoformat()}
-        for one in (person_id, *await guardians_of(db, person_id, now, Tie.CHILD_HEALTH)):
-            await _tell(db, one, code, params, person_id, now)
+        word = word_of(checked)
+        if word is not None and now - checked.taken_at <= RECENT:
+            newest[word] = max(checked.taken_at, newest.get(word, checked.taken_at))
+    for word, taken_at in sorted(newest.items()):
+        of_now = now - taken_at <= OF_NOW
+        code = f"glucose_{word.value}" if of_now else "glucose_off_scale_before"
+        params = {"at": taken_at.isoformat(), "said": _SHOWN[word]}
+        await _tell(db, person_id, code, params, person_id, now)
+        for one in await guardians_of(db, person_id, now, Tie.CHILD_HEALTH):
+            await _tell(db, one, f"child_{code}", params, person_id, now)
         for visit in await _visits(db, person_id, taken_at):
             with suppress(ConsentWithdrawn):
                 await require_consent(db, person_id, visit.organisation_id, now)
@@ -65,6 +67,7 @@ async def _tell(  # noqa: PLR0917 - whom, what, about what, when
         Notices.person_id == told,
         Notices.at > now - AGAIN,
         Notices.code == code,
+        Notices.params["said"].astext == params["said"],
         Notices.about_id == about,
     )
     if await db.scalar(before.limit(1)) is None:

@@ -15,8 +15,10 @@ from devices.measurement import BadMeasurement, DeviceFlag, Kind, Measurement, c
 from people import facts
 from people.audit import WRITE_PATH, AuditReads
 from people.notices import Notices
-from people.policy import Act
+from people.policy import Act, Right
+from people.policy import Kind as Tie
 from people.refused import Forbidden, NotFound
+from people.relations import grant
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from telemed import readings
@@ -345,6 +347,30 @@ async def test_what_a_meter_calls_lo_is_stored_without_a_number_and_both_sides_a
     later = sugar(3, NOW + 61 * MINUTE)
     await apply(db, incoming(meter, [later], NOW + 61 * MINUTE))
     assert await told(db, house.patient) == ["glucose_below_scale"] * 2
+
+
+async def test_an_earlier_lo_asks_for_no_sugar_now_and_hides_none_of_now(
+    db: AsyncSession, house: House
+) -> None:
+    """Its own sentence for each side, a guardian's too; HI and LO are told apart."""
+    meter, parent = msgspec.structs.replace(house.cuff, kinds=("glucose",)), house.other_patient
+    for kind in (Tie.GUARDIANSHIP, Tie.CHILD_SCHOOL, Tie.CHILD_HEALTH):
+        right = Right(actor_id=parent, kind=kind, subject_id=house.patient, since=NOW)
+        await grant(db, right, "test")
+        if kind is Tie.CHILD_SCHOOL:
+            before = sugar(1, NOW - timedelta(hours=20), flags=(DeviceFlag.ABOVE_SCALE,))
+            await apply(db, incoming(meter, [before], NOW))
+            assert await told(db, parent) == []
+    await apply(db, incoming(meter, [sugar(2, NOW - timedelta(hours=5))], NOW))
+    earlier = "glucose_off_scale_before"
+    assert await told(db, house.patient) == [earlier] * 2
+    assert await told(db, parent) == [f"child_{earlier}"]
+    assert await told(db, house.doctor) == [f"visit_{earlier}"] * 2
+    await apply(db, incoming(meter, [sugar(3)], NOW))
+    now = "glucose_below_scale"
+    assert await told(db, house.patient) == [now, earlier, earlier]
+    assert await told(db, parent) == [f"child_{now}", f"child_{earlier}"]
+    assert await told(db, house.doctor) == [f"visit_{now}", *[f"visit_{earlier}"] * 2]
 
 
 async def test_nobody_is_woken_for_what_a_meter_remembers(db: AsyncSession, house: House) -> None:
