@@ -78,6 +78,17 @@ describe('an ECG buffer', () => {
     expect(buffer.at(24 * 72)).toBe(24 * 72);
   });
 
+  it('keeps two hours, and of a clock that leapt no more than there is room for', () => {
+    const buffer = new EcgBuffer(RATE, START);
+    for (let sequence = 0; sequence < 36_000; sequence += 1) buffer.add(frame(sequence));
+    expect([buffer.begin, buffer.end]).toEqual([0, 36_000 * 72]);
+    expect(buffer.at(17_000 * 72 + 3)).toBe((17_000 * 72 + 3) % 30_000);
+    buffer.add(frame(36_000, { lateUs: 86_400_000_000 }));
+    expect(buffer.end - buffer.begin).toBe(8_000_000);
+    expect(buffer.at(buffer.end - 1)).toBe((36_000 * 72 + 71) % 30_000);
+    expect(buffer.at(buffer.end - 73)).toBe(MISSING);
+  });
+
   it('takes no frame from before what it keeps', () => {
     const buffer = new EcgBuffer(RATE, START, 2);
     for (let sequence = 10; sequence < 30; sequence += 1) buffer.add(frame(sequence));

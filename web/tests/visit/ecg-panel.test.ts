@@ -69,6 +69,7 @@ it('a frozen strip stays when streams are told of again and when a newer one beg
   await ecg.know([info('a', 0)]);
   render(EcgPanel, { visitId: 'v', ecg, doctor: true, past: false, clockAheadMs: 0 });
   await userEvent.click(await screen.findByRole('button', { name: 'Freeze the trace' }));
+  expect(await screen.findByRole('button', { name: 'Go on showing' })).toHaveFocus();
   await ecg.know([info('a', 0)]);
   await ecg.know([info('b', 5)]);
   await vi.waitFor(() => expect(ecg.infos).toHaveLength(2));

@@ -130,6 +130,23 @@ describe('the streams of a visit', () => {
     expect(await streams.older(STREAM)).toBe(false);
   });
 
+  it('can be leafed through from the end of an hour to its beginning', async () => {
+    const hour = 18_000;
+    stored = Array.from({ length: hour }, (_, i) => i);
+    await streams.know([info(hour - 1)]);
+    const buffer = streams.held(STREAM)?.buffer;
+    const begins = [buffer?.begin];
+    while (await streams.older(STREAM)) begins.push(buffer?.begin);
+    expect(begins).toEqual(
+      Array.from({ length: hour / 600 }, (_, i) => (hour - 600 * (i + 1)) * 72),
+    );
+    expect([0, 9_000, hour - 1].map((sequence) => buffer?.at(sequence * 72))).toEqual([
+      0,
+      9_000,
+      hour - 1,
+    ]);
+  });
+
   it('tell the picture of each frame once', async () => {
     const told: [number, boolean][] = [];
     stored = [0];

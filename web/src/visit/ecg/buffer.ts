@@ -1,5 +1,5 @@
 /**
- * The last minutes of one ECG stream, indexed by sample position (0 = the stream's first sample).
+ * What came of one ECG stream, indexed by sample position (0 = the stream's first sample).
  * A frame's place comes from its own time stamp, so a gap in time stays a gap on paper; frames may
  * come late, twice or in any order.
  */
@@ -15,6 +15,12 @@ export function parseMicros(time: string): number {
 
 /** Clock jitter of a recorder, in samples: neighbours this near are drawn as neighbours. */
 const SNAP_SAMPLES = 4;
+/** Room to begin with; it grows with the visit, so that all of it can be leafed through. */
+const FIRST_S = 600;
+/** Sixteen megabytes: nine hours at 250 Hz, two at 1000 Hz. What is older is forgotten. */
+const MOST_SAMPLES = 8_000_000;
+
+const empty = (samples: number): Int16Array => new Int16Array(samples).fill(MISSING);
 
 export interface Added {
   /** First position written and the one after the last. */
@@ -28,17 +34,19 @@ export class EcgBuffer {
   readonly rateHz: number;
   readonly startedAtUs: number;
   readonly sequences = new Ranges();
-  readonly #ring: Int16Array;
+  readonly #most: number;
+  #ring: Int16Array;
   #end = 0;
   #first = Infinity;
   /** End position of recent frames by sequence, to snap the next one to it. */
   readonly #ends = new Map<number, number>();
   readonly #starts = new Map<number, number>();
 
-  constructor(rateHz: number, startedAtUs: number, seconds = 600) {
+  constructor(rateHz: number, startedAtUs: number, seconds = Infinity) {
     this.rateHz = rateHz;
     this.startedAtUs = startedAtUs;
-    this.#ring = new Int16Array(Math.ceil(rateHz * seconds)).fill(MISSING);
+    this.#most = Math.min(MOST_SAMPLES, Math.ceil(rateHz * seconds));
+    this.#ring = empty(Math.min(this.#most, Math.ceil(rateHz * FIRST_S)));
   }
 
   /** One past the newest sample. */
@@ -84,6 +92,7 @@ export class EcgBuffer {
     const to = from + frame.samples.length;
     this.#remember(frame.sequence, from, to);
     const late = from < this.#end;
+    this.#reach(Math.max(to, this.#end) - Math.min(from, this.#first));
     if (to > this.#end) this.#advance(to);
     const oldest = this.#end - this.#ring.length;
     if (to <= oldest) return null;
@@ -117,6 +126,17 @@ export class EcgBuffer {
       return beforeNext;
     }
     return byTime;
+  }
+
+  /** Room for so many samples, as far as there may be. */
+  #reach(count: number): void {
+    const before = this.#ring;
+    if (count <= before.length || before.length === this.#most) return;
+    const ring = empty(Math.min(this.#most, Math.max(count, 2 * before.length)));
+    for (let position = this.begin; position < this.#end; position += 1) {
+      ring[position % ring.length] = before[position % before.length] as number;
+    }
+    this.#ring = ring;
   }
 
   #advance(to: number): void {
