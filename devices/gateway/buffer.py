@@ -381,6 +381,15 @@ class Buffer:
         ).fetchall()
         return [int(row[0]) for row in rows]
 
+    def doubted(self, device_id: int, characteristic: int) -> list[bytes]:
+        """What came of a characteristic and was no reading; the last ones."""
+        rows = self._db.execute(
+            "SELECT data FROM messages WHERE device_id = ? AND characteristic = ? "
+            "AND doubt IS NOT NULL",
+            (device_id, characteristic),
+        )
+        return [row[0] for row in rows.fetchall()]
+
     def prune(self, now: datetime) -> None:
         """Forget readings stored long ago, whose number stays, and the oldest of many refused."""
         limit = text(now - KEEP_STORED)

@@ -98,6 +98,7 @@ class Exchange:
         self._waiting_for_context: Heard | None = None
         self._minutes: dict[int, datetime] = {}
         self._minute_of_session = -1
+        self._session = b""
 
     async def run(self) -> None:
         """Subscribe, download, listen. Raises LinkError; what came before is kept."""
@@ -131,6 +132,7 @@ class Exchange:
         for characteristic in (CGM_FEATURE, CGM_SESSION_START):
             if CGM in has and characteristic in has:
                 self._read[characteristic] = await self._connection.read(characteristic)
+        self._session = self._read.get(CGM_SESSION_START, b"")
         await self._listen([one for one in STREAMS if one in has])
         if CONTROL_POINT in has and (GLUCOSE in has or CGM in has):
             await self._connection.subscribe(CONTROL_POINT, self._hears(CONTROL_POINT))
@@ -197,27 +199,32 @@ class Exchange:
     async def _keep_sessions(self, came: Sequence[_Came]) -> None:
         """Keep what came. A sensor whose minutes go back may have begun another session: minutes
         counted from the old one's start would be days off, so the start is read again first."""
-        kept = 0
+        kept, looked = 0, False
         for at, (characteristic, data, _) in enumerate(came):
             numbers = numbers_in(characteristic, data) if characteristic == CGM else []
             if not numbers or self._tries:
                 continue  # a download tells old minutes
-            if min(numbers) < self._minute_of_session:
+            # One that could not be read is asked for again with every group that comes.
+            lost = self._session and CGM_SESSION_START not in self._read and not looked
+            if lost or min(numbers) < self._minute_of_session:
                 self._keep(came[kept:at])
                 kept = at
                 await self._look_at_session()
+                looked = True
                 self._minute_of_session = -1
             self._minute_of_session = max(self._minute_of_session, *numbers)
         self._keep(came[kept:])
 
     async def _look_at_session(self) -> None:
-        before = self._read.pop(CGM_SESSION_START, None)
-        if before is None:
+        """Read the start again. Should it not be told, records stay without a time until it is;
+        a sensor that has records to ask for tells them again at its next connection."""
+        if not self._session:
             return
-        # Should the start not be told, the records stay without a time, and come again later.
-        with suppress(LinkLost):
+        self._read.pop(CGM_SESSION_START, None)
+        with suppress(LinkError):
             self._read[CGM_SESSION_START] = await self._connection.read(CGM_SESSION_START)
-        if self._racp is not None and self._read.get(CGM_SESSION_START, before) != before:
+        before, self._session = self._session, self._read.get(CGM_SESSION_START, self._session)
+        if self._racp is not None and self._session != before:
             await self._ask_for_records()
 
     def _waiting_ones(self) -> list[_Came | None]:

@@ -13,7 +13,10 @@ from datetime import datetime
 import msgspec
 
 from devices.gateway.buffer import Buffer
-from devices.gateway.missing import missing
+from devices.gateway.kept import Known
+from devices.gateway.missing import missing, numbers_of
+from devices.gatt.models import find
+from devices.gatt.to_measurement import GLUCOSE
 from devices.measurement import Kind
 from devices.order import Gap
 
@@ -69,10 +72,18 @@ def state_of(buffer: Buffer) -> list[DeviceState]:
                 heard_at=known.heard_at,
                 trouble=known.trouble,
                 refused_by_server=known.refused_by_server,
-                missing=missing(buffer.newest_numbers(known.id, Kind.GLUCOSE, _WINDOW))[-_HOLES:],
+                missing=_missing(buffer, known),
             )
         )
     return states
+
+
+def _missing(buffer: Buffer, known: Known) -> tuple[Gap, ...]:
+    came = buffer.newest_numbers(known.id, Kind.GLUCOSE, _WINDOW)
+    if came:
+        quirks = find(known.model).quirks
+        came += numbers_of(buffer.doubted(known.id, GLUCOSE), quirks)
+    return missing(came)[-_HOLES:]
 
 
 def lines(states: Sequence[DeviceState]) -> list[str]:

@@ -284,6 +284,32 @@ async def test_minutes_of_a_sensor_that_go_back_are_never_counted_from_the_old_s
     assert [dict(one.read) for one in shelf.heard] == [{SESSION: b"first"}] * 2 + [read] * 2
 
 
+class Stutterer(Sensor):
+    """Says a minute more whenever the start of its session could not be read."""
+
+    async def subscribe(self, characteristic: int, heard: Callable[[bytes], None]) -> None:
+        self._more = heard
+        await super().subscribe(characteristic, heard)
+
+    async def read(self, characteristic: int) -> bytes:
+        start = await super().read(characteristic)
+        if not start:
+            self._more(minute(15))
+            raise LinkLost("busy")
+        return start
+
+
+async def test_a_start_that_could_not_be_read_is_asked_for_again() -> None:
+    """One busy moment of a sensor that stays for days costs no day."""
+    shelf = Shelf()
+    await run(Stutterer(100, 5, starts=(b"first", b"", b"second")), shelf, quiet_s=0.01)
+    assert [(one.data, dict(one.read)) for one in shelf.heard] == [
+        (minute(100), {SESSION: b"first"}),
+        (minute(5), {}),
+        (minute(15), {SESSION: b"second"}),
+    ]
+
+
 @given(st.sampled_from((GLUCOSE, 0x2AA7, PRESSURE)), st.binary(max_size=64))
 def test_any_bytes_have_numbers_or_none(characteristic: int, data: bytes) -> None:
     numbers = numbers_in(characteristic, data)

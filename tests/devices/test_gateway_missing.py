@@ -10,6 +10,7 @@ from devices.gateway.buffer import Buffer
 from devices.gateway.kept import Heard, Setup
 from devices.gateway.missing import missing
 from devices.gateway.status import lines, state_of
+from devices.gatt.glucose import Glucose, encode
 from devices.measurement import Kind, Measurement
 from devices.order import Gap, number
 
@@ -35,11 +36,11 @@ def test_readings_without_a_number_of_the_devices_have_no_holes() -> None:
     assert missing([number(None, NOW, {"systolic": 120.0}), number(None, None, {})]) == ()
 
 
-def test_the_status_tells_them(tmp_path: Path) -> None:
+def test_the_status_tells_them_and_no_control_solution(tmp_path: Path) -> None:
     new = Setup(address="F0", name="Meter", model="", zone="UTC", server="https://a", token="t")
     with Buffer.at(tmp_path / "buffer.sqlite") as buffer:
         buffer.add_device(new, NOW)
-        for sequence in (1, 2, 5):
+        for sequence in (1, 2, 5, 7):
             buffer.keep(1, [Heard(0x2A18, b"", NOW)])
             (message,) = buffer.unread()
             reading = Measurement(
@@ -50,6 +51,12 @@ def test_the_status_tells_them(tmp_path: Path) -> None:
                 unit="mmol/L",
             )
             buffer.settle(message, [reading], [])
+        at = (NOW + timedelta(hours=6)).replace(tzinfo=None)
+        control = Glucose(sequence=6, base_time=at, sample=10, place=1)
+        for data in (encode(control), encode(control)[:5]):
+            buffer.keep(1, [Heard(0x2A18, data, NOW)])
+            (message,) = buffer.unread()
+            buffer.settle(message, [], ["control_solution"])
         [state] = state_of(buffer)
         assert state.missing == (Gap(3, 4),)
         assert lines([state])[-1] == "Meter: records that never came: 3-4"
