@@ -22,6 +22,9 @@ RATE_HZ = 200.0
 EARLY = 0.87
 # Of another shape, a beat need not be that early: it is enough that a longer interval follows.
 FOLLOWED = 0.95
+# From above, its neighbours' intervals keep the rhythm by so much, and the rhythm is so steady
+# (median step of the mean interval): else it is a heart that speeds up with every breath.
+BESIDE, STEADY = 0.92, 0.06
 # Below this correlation a QRS complex is not of the usual shape; wide is one whose slopes last this
 # much longer than usual.
 SAME, WIDER = 0.9, 1.2
@@ -62,7 +65,16 @@ def kinds(signal: Floats, beats: Indices) -> Kinds:
     hasty = early | (since < FOLLOWED * np.append(since[1:], 1.0))
     ventricular = hasty & other
     ventricular[ventricular] = _repeated(signal, beats[ventricular])
-    return Kinds(ventricular, early & whole & (likeness > SAME), likeness)
+    return Kinds(ventricular, _above(since, beats) & whole & (likeness > SAME), likeness)
+
+
+def _above(since: Floats, beats: Indices) -> Flags:
+    """Early beats between intervals that are not, in a rhythm that is steady else."""
+    intervals = np.diff(beats)
+    if np.median(np.abs(np.diff(intervals))) > STEADY * intervals.mean():
+        return np.zeros(len(beats), np.bool_)
+    before, after = np.append(1.0, since[:-1]), np.append(since[1:], 1.0)
+    return np.asarray((since < EARLY) & (before > BESIDE) & (after > BESIDE))
 
 
 def _repeated(signal: Floats, beats: Indices) -> Flags:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.ecg.af import LEAST_S
 from devices.ecg.live_bank import Bank, Ended, Peaks
 from devices.ecg.live_judge import judge
 from devices.ecg.quality import Quality, Reason
@@ -28,7 +29,7 @@ Ints = NDArray[np.int64]
 BELIEVABLE = 1e9
 # The rhythm is asked for every 5 s. An irregular one costs a hundred times as much to tell: it is
 # asked for every sixth time, once there are intervals enough.
-RHYTHM_EVERY, IRREGULAR_EVERY, ENOUGH_S = 20, 5, 27.0
+RHYTHM_EVERY, IRREGULAR_EVERY = 20, 5
 
 
 class Beat(msgspec.Struct, frozen=True, gc=False):
@@ -253,7 +254,7 @@ class LiveEcg:
         for one in streams:
             one.asked -= 1
         intervals = bank.intervals(rows[due][again], ended[again])
-        enough = np.nansum(intervals, axis=1) >= ENOUGH_S
+        enough = np.nansum(intervals, axis=1) >= LEAST_S
         asked = [one for one, yes in zip(streams, again.tolist(), strict=True) if yes]
         for one, code, whole in zip(asked, live_rhythms(intervals), enough.tolist(), strict=True):
             one.rhythm = code

@@ -1,17 +1,18 @@
 """What the rhythm of a recording gives reason to look at: findings, each by a rule with a source.
 
-A finding is a reason for a physician to look at the trace, never a diagnosis. Only unbroken usable
-stretches are judged: nothing is counted across a gap.
+A finding is a reason for a physician to look at the trace, never a diagnosis. Unbroken usable
+stretches are judged: nothing is counted across a gap. Fibrillation alone is also asked of shorter
+stretches that lie close together and hold 30 s in all: no interval of theirs spans what is between.
 
 | rule | says | source |
 |---|---|---|
-| af.both/1 | suspected atrial fibrillation in at least 30 s: the two rules of devices/ecg/af.py agree in their sum | ESC 2020 and 2024 for the 30 s, which 2024 calls "not clear"; the rules are learnt |
-| pause/1 | more than 3 s between two beats, with nothing as steep as half a beat in between | customary (rules.md: not verified) |
-| rate.slow/1, rate.fast/1 | below 50, above 100 a minute over at least 10 s, at rest | customary; WHO and AHA call 60 and 100 the usual limits |
-| ectopy.ventricular/1 | early or followed by a pause, another and wider shape than usual | textbook signs; measured in bench/ecg_rhythm.py |
-| ectopy.supraventricular/1 | 13 % early, of the usual shape; not asked where it looks like fibrillation, however short | textbook signs |
-| regular/1 | a half minute in which most intervals differ by less than 5 %, at 50 to 100 a minute | ours |
-| enough/1 | no unbroken usable stretch reaches 30 s: fibrillation was not asked | ESC as above |
+| af.both/2 | suspected atrial fibrillation in at least 30 s: the two rules of devices/ecg/af.py agree in their sum | ESC 2020 and 2024 for the 30 s, which 2024 calls "not clear"; the rules are learnt |
+| pause/1 | more than 3 s between two beats, with nothing as steep as half a beat in between | customary, unconfirmed |
+| rate.slow/2, rate.fast/2 | below 50, above 100 a minute over at least 10 s, at rest | customary, unconfirmed |
+| ectopy.ventricular/1 | early or followed by a pause, another and wider shape than usual, twice alike in the window | textbook signs; measured in bench/ecg_rhythm.py |
+| ectopy.supraventricular/2 | 13 % early, of the usual shape, between intervals that are not, twice in a window whose rhythm is steady else; not asked where it looks like fibrillation, however short | textbook signs; measured in bench/ecg_rhythm.py |
+| regular/2 | a half minute in which most intervals differ by less than 5 % from the one before and none by 15 %, at 50 to 100 a minute | ours |
+| enough/2 | usable stretches that lie close together do not reach 30 s: fibrillation was not asked | ESC as above |
 """  # noqa: E501 - a table
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from devices.ecg import ectopy, intervals
 from devices.ecg.af import LEAST_S, judge_intervals, judge_waves
 from devices.ecg.af_waves import RATE_HZ, resampled
+from devices.ecg.rhythm_runs import Run, joined_runs
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -32,14 +34,16 @@ Indices = NDArray[np.int64]
 PAUSE_S = 3.0
 SLOW, FAST = 50.0, 100.0
 # The shortest stretch that has a rate, and the fewest intervals in it.
-RATE_S, RATE_INTERVALS = 10.0, 5
+RATE_S, RATE_INTERVALS = 10.0, 3
 # What is this much of a beat's steepness may be a beat that was not counted.
 HIDDEN = 0.5
 # Steps below STILL of the mean interval are none. A live rhythm whose stillest steps are below
 # STEADY is not asked for fibrillation: no window of MIT-BIH, and one in twenty of the challenge.
 STILL, STEADY = 0.05, 0.03
-# Intervals of half a minute add up to a little less than it.
-LIVE_SHARE = 0.9
+# Nothing is regular with a step as large as this.
+JUMP = 0.15
+# Early beats from above are told by this many: one now and then means nothing to anybody.
+REPEATED = 2
 # Inputs that are added up when windows are joined.
 _COUNTED = ("windows", "count", "beats")
 BELIEVABLE = 1e9
@@ -76,7 +80,8 @@ def find_rhythm(
     at = np.unique(np.asarray(beats, np.int64).reshape(-1))
     found: list[Finding] = []
     longest = 0.0
-    for first, end in _stretches(x, usable):
+    stretches = _stretches(x, usable)
+    for first, end in stretches:
         longest = max(longest, (end - first) / rate_hz)
         inside = at[np.searchsorted(at, first) : np.searchsorted(at, end)]
         found += _pauses(x, rate_hz, inside)
@@ -88,9 +93,12 @@ def find_rhythm(
             going, ended = _joined(going, now)
             found += ended
         found += going
+    for run in joined_runs(x, rate_hz, at, _short(stretches, rate_hz)):
+        longest = max(longest, len(run.x) / rate_hz)
+        found += _across(run, rate_hz)
     if longest < LEAST_S:
         last = max(0, len(x) - 1)
-        found.append(_finding(RhythmCode.NOT_ENOUGH, 0, last, "enough/1", longest_s=longest))
+        found.append(_finding(RhythmCode.NOT_ENOUGH, 0, last, "enough/2", longest_s=longest))
     return tuple(sorted(found, key=lambda finding: (finding.first, finding.code)))
 
 
@@ -102,6 +110,33 @@ def _stretches(x: Floats, usable: Sequence[tuple[int, int]]) -> list[tuple[int, 
     there[:-1][~(np.abs(x) < BELIEVABLE)] = 0
     turns = np.flatnonzero(np.diff(there, prepend=0)).tolist()
     return list(zip(turns[::2], turns[1::2], strict=True))
+
+
+def _short(stretches: list[tuple[int, int]], rate_hz: float) -> list[tuple[int, int]]:
+    """The stretches too short to be asked for fibrillation."""
+    return [(first, end) for first, end in stretches if end - first < LEAST_S * rate_hz]
+
+
+def _across(run: Run, rate_hz: float) -> list[Finding]:
+    """Suspected fibrillation in a run of short stretches."""
+    found: list[Finding] = []
+    going: list[Finding] = []
+    for low, high in _windows(0, len(run.x), rate_hz):
+        inside = slice(*np.searchsorted(run.beats, (low, high)).tolist())
+        beats = run.beats[inside] - low
+        rr = np.diff(beats) / rate_hz
+        now = []
+        if high - low >= int(LEAST_S * rate_hz) and len(rr) > RATE_INTERVALS:
+            odds = _fibrillation(run.x[low:high], rate_hz, beats, rr)
+            if odds > 0:
+                first, last = run.origin[inside][[0, -1]].tolist()
+                rate = 60 / float(rr.mean())
+                inputs = {"rate_bpm": rate, "windows": 1.0, "odds": odds}
+                code = RhythmCode.AF_SUSPECTED
+                now = [_finding(code, first, last, "af.both/2", **inputs)]
+        going, ended = _joined(going, now)
+        found += ended
+    return found + going
 
 
 def _windows(first: int, end: int, rate_hz: float) -> list[tuple[int, int]]:
@@ -140,17 +175,17 @@ def _window(x: Floats, rate_hz: float, beats: Indices, start: int) -> list[Findi
         found.append(_finding(code, first, last, rule, rate_bpm=rate, windows=1, **inputs))
 
     if rate < SLOW:
-        say(RhythmCode.BRADYCARDIA, "rate.slow/1")
+        say(RhythmCode.BRADYCARDIA, "rate.slow/2")
     if rate > FAST:
-        say(RhythmCode.TACHYCARDIA, "rate.fast/1")
+        say(RhythmCode.TACHYCARDIA, "rate.fast/2")
     long_enough = len(x) >= int(LEAST_S * rate_hz)
     odds = _fibrillation(x, rate_hz, beats, rr)
     if odds > 0 and long_enough:
-        say(RhythmCode.AF_SUSPECTED, "af.both/1", odds=odds)
+        say(RhythmCode.AF_SUSPECTED, "af.both/2", odds=odds)
     found += _ectopy(x, rate_hz, beats, start, irregular=odds > 0)
     steps = np.abs(np.diff(rr)) / rr.mean()
-    if not found and long_enough and np.median(steps) < STILL:
-        say(RhythmCode.REGULAR, "regular/1")
+    if not found and long_enough and np.median(steps) < STILL and steps.max() < JUMP:
+        say(RhythmCode.REGULAR, "regular/2")
     return found
 
 
@@ -166,18 +201,22 @@ def _ectopy(
     signal = resampled(x, rate_hz)
     at = np.minimum(np.round(beats * (RATE_HZ / rate_hz)).astype(np.int64), len(signal) - 1)
     kinds = ectopy.kinds(signal, at)
+    above = kinds.supraventricular
+    steady = not irregular and above.sum() >= REPEATED
     found = []
     for code, rule, flags in (
         (RhythmCode.VENTRICULAR_ECTOPY, "ectopy.ventricular/1", kinds.ventricular),
         (
             RhythmCode.SUPRAVENTRICULAR_ECTOPY,
-            "ectopy.supraventricular/1",
-            kinds.supraventricular & (not irregular),
+            "ectopy.supraventricular/2",
+            above & steady,
         ),
     ):
         here = np.flatnonzero(flags)
         if here.size:
-            first, last = start + int(beats[here[0]]), start + int(beats[here[-1]])
+            # From the beat before the first to the one after the last: an early beat is seen there.
+            ends = max(0, here[0] - 1), min(len(beats) - 1, here[-1] + 1)
+            first, last = (start + int(beats[end]) for end in ends)
             run = max(len(part) for part in np.split(here, np.flatnonzero(np.diff(here) > 1) + 1))
             found.append(
                 _finding(
@@ -220,32 +259,47 @@ def live_rhythm(rr_s: Sequence[float]) -> RhythmCode | None:
 def live_rhythms(rr_s: Floats) -> list[RhythmCode | None]:
     """The same for many streams at once: rows of intervals, newest last, NaN where there is none.
 
-    None where there is less than 30 s of intervals, or where nothing may be said. By intervals
-    alone. A steady rhythm, early beats in turns with others included, is told by whole-array work;
-    the rows that are left take af.intervals, about a hundred times as long: a stream that was told
-    AF_SUSPECTED or None need not be asked every time.
+    None where nothing may be said. A pause is told behind RATE_S of intervals, slow and fast from
+    as many, anything else from LEAST_S of them. By intervals alone, so that early beats can feign
+    fibrillation; what has early beats is never regular. A steady rhythm is told by whole-array
+    work; the rows that are left take af.intervals, about a hundred times as long: a stream that was
+    told AF_SUSPECTED or None need not be asked every time.
     """
     rr = np.atleast_2d(rr_s)
     there = np.isfinite(rr)
     count = there.sum(axis=1)
-    total = np.where(there, rr, 0.0).sum(axis=1)
+    each = np.where(there, rr, 0.0)
+    total = each.sum(axis=1)
     mean = total / np.maximum(1, count)
-    enough = (count >= intervals.FEWEST) & (total >= LIVE_SHARE * LEAST_S)
     said = np.full(len(rr), None, object)
-    if not enough.any():
+    if not rr.size:
         return list(said)
-    still = _stillest(rr, count, mean)
-    said[still < STILL] = RhythmCode.REGULAR
+    enough = (count >= intervals.FEWEST) & (total >= LEAST_S)
+    still = np.full(len(rr), np.inf)
+    if enough.any():
+        still = _stillest(rr, count, mean)
+        said[enough & _regular(rr, mean)] = RhythmCode.REGULAR
     for row in np.flatnonzero(enough & ~(still < STEADY)).tolist():
         judged = judge_intervals(rr[row, there[row]])
         if judged is not None and judged.suspected:
             said[row] = RhythmCode.AF_SUSPECTED
-    fibrillates = said == RhythmCode.AF_SUSPECTED
-    said[~fibrillates & (mean > 60 / SLOW)] = RhythmCode.BRADYCARDIA
-    said[~fibrillates & (mean < 60 / FAST)] = RhythmCode.TACHYCARDIA
-    said[np.where(there, rr, 0.0).max(axis=1) > PAUSE_S] = RhythmCode.PAUSE
-    said[~enough] = None
+    rated = (said != RhythmCode.AF_SUSPECTED) & (count >= RATE_INTERVALS) & (total >= RATE_S)
+    said[rated & (mean > 60 / SLOW)] = RhythmCode.BRADYCARDIA
+    said[rated & (mean < 60 / FAST)] = RhythmCode.TACHYCARDIA
+    # The first beats of a stream are the ones that are overlooked.
+    before = each.cumsum(axis=1) - each
+    said[((each > PAUSE_S) & (before >= RATE_S)).any(axis=1)] = RhythmCode.PAUSE
     return list(said)
+
+
+def _regular(rr: Floats, mean: Floats) -> NDArray[np.bool_]:
+    """As regular/2 asks, of the steps between neighbours in the row."""
+    steps = np.sort(np.abs(np.diff(rr, axis=1)), axis=1)  # NaN goes last
+    count = np.isfinite(steps).sum(axis=1)
+    last = np.maximum(0, count - 1)
+    rows = np.arange(len(rr))
+    middle, largest = steps[rows, last // 2], steps[rows, last]
+    return np.asarray((count > 0) & (middle < STILL * mean) & (largest < JUMP * mean))
 
 
 def _stillest(rr: Floats, count: NDArray[np.int64], mean: Floats) -> Floats:
