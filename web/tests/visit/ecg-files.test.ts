@@ -45,20 +45,24 @@ const seen = (more: Partial<EcgSeen> = {}): EcgSeen => ({
 
 let server: Server;
 let urls: string[];
+let lost: number;
 
 // A server of its own: what is kept is sent by XMLHttpRequest, which has no fetch to be replaced.
 beforeEach(async () => {
   setLanguage('en');
   vi.stubGlobal('URL', Object.assign(URL, { createObjectURL: () => 'blob:strip' }));
   Object.assign(URL, { revokeObjectURL: () => undefined });
-  urls = [];
+  [urls, lost] = [[], 0];
   server = createServer((request, response) => {
     response.setHeader('Access-Control-Allow-Origin', '*');
     response.setHeader('Access-Control-Allow-Headers', '*');
     response.setHeader('Access-Control-Allow-Methods', 'PUT');
     if (request.method !== 'OPTIONS') urls.push(request.url!);
     request.resume();
-    request.on('end', () => response.end(JSON.stringify(kept)));
+    request.on('end', () => {
+      if (request.method === 'PUT' && lost-- > 0) response.destroy();
+      else response.end(JSON.stringify(kept));
+    });
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const base = document.createElement('base');
@@ -80,7 +84,8 @@ function shown(files: VisitFile[], more: Record<string, Reply | Reply[]>): Sent[
 
 const choose = async (): Promise<void> => {
   const input = await screen.findByTestId('ecg-file-input');
-  await userEvent.upload(input, new File(['0       '], 'night.edf'), { applyAccept: false });
+  const file = new File(['0       '], 'night.edf', { lastModified: 1 });
+  await userEvent.upload(input, file, { applyAccept: false });
 };
 
 it('an ECG file is shown before anything of it is kept', async () => {
@@ -102,6 +107,20 @@ it('an ECG file is shown before anything of it is kept', async () => {
   const [put] = urls;
   expect(put).toContain(`/visits/${id}/ecg-files/`);
   expect(put).toContain(`name=night.edf&sha256=${'a'.repeat(64)}`);
+});
+
+it('a file kept whose answer was lost is the same one when it is chosen again', async () => {
+  shown([], { [look]: { body: seen() } });
+  lost = 1;
+  await choose();
+  await userEvent.click(await screen.findByRole('button', { name: 'Add to the visit' }));
+  expect(await screen.findByRole('alert')).toBeInTheDocument();
+  await userEvent.click(screen.getByRole('button', { name: 'Close' }));
+  await choose();
+  await userEvent.click(await screen.findByRole('button', { name: 'Add to the visit' }));
+  expect(await screen.findByRole('button', { name: 'Show the ECG: night.edf' })).toBeVisible();
+  expect(urls).toHaveLength(2);
+  expect(new Set(urls).size).toBe(1);
 });
 
 it('a file that is no ECG is told why, and cannot be kept', async () => {
