@@ -26,7 +26,7 @@ from devices.ecg.beats_energy import (
     lead_of,
     together,
 )
-from devices.ecg.beats_shapes import likeness, strong_of
+from devices.ecg.beats_shapes import likeness, pieces_of, strong_of
 from devices.ecg.quality import Reason
 
 Indices = NDArray[np.int64]
@@ -107,18 +107,26 @@ def _block(x: NDArray[np.generic], rate_hz: float) -> Indices:
     search_back = SEARCH_BACK_IN_NOISE + calm * (SEARCH_BACK - SEARCH_BACK_IN_NOISE)
     beats = choose(at, score, accept, search_back, rate)
     clear = [0.0 if lead is None else float(np.median(lead.clarity)) for lead in every]
-    shown = x[:, int(np.argmax(clear))]
-    return _peaks(shown, beats * factor + factor // 2, factor, round(REFINE_S * rate_hz))
+    shown = int(np.argmax(clear))
+    told = leads[sum(lead is not None for lead in every[:shown])]
+    return _peaks(x[:, shown], told, beats, factor, round(REFINE_S * rate))
 
 
 def _candidates(strength: Strength) -> tuple[Indices, Floats]:
     """Local maxima that are not far below the level of beats, and their heights against it."""
-    values, level = strength.values, strength.level
-    inner = values[1:-1]
-    at = np.flatnonzero((inner > values[:-2]) & (inner >= values[2:])) + 1
-    height = values[at] / np.maximum(level[at // strength.window], 1e-30)
-    kept = height > FLOOR
-    return at[kept], height[kept]
+    values, window = strength.values, strength.window
+    level = np.maximum(strength.level, 1e-30)
+    least = (FLOOR * level).astype(np.float32)[:, None]
+    whole = len(values) // window
+    high = np.empty(len(values), bool)
+    rows = values[: whole * window].reshape(-1, window)
+    np.greater(rows, least[:whole], out=high[: rows.size].reshape(-1, window))
+    high[rows.size :] = values[rows.size :] > least[-1]
+    inner = high[1:-1]
+    inner &= values[1:-1] > values[:-2]
+    inner &= values[1:-1] >= values[2:]
+    at = np.flatnonzero(inner) + 1
+    return at, values[at] / level[at // window]
 
 
 def _scores(
@@ -139,9 +147,10 @@ def _scores(
     parts = max(1, round(span / (SHAPES_S * rate)))
     edges = np.searchsorted(at, np.linspace(0, span, parts + 1))
     for number, lead in enumerate(leads):
+        pieces = pieces_of(lead.wave, rate)
         for first, last in pairwise(edges.tolist()):
             part = slice(first, last)
-            like = likeness(lead.wave, at[part], certain[part], rate)
+            like = likeness(pieces, at[part], certain[part])
             if like is None:
                 correlation[part] += share[number, part]
                 size[part] += share[number, part] * tall[part]
@@ -153,33 +162,20 @@ def _scores(
     return np.exp(calm * quiet + (1 - calm) * noise), calm
 
 
-def _peaks(lead: NDArray[np.generic], centre: Indices, factor: int, reach: int) -> Indices:
-    """Sample of the extreme, up or down, near each centre: at every `factor`th, then at each."""
-    if not centre.size:
-        return centre
-    near, shape = _around(lead, centre, reach, factor)
-    middle = shape.mean(axis=0)
-    centre = _furthest(near, shape, middle)
-    peaks = _furthest(*_around(lead, centre, factor - 1, 1), middle)
+def _peaks(
+    samples: NDArray[np.generic], lead: Lead, beats: Indices, factor: int, reach: int
+) -> Indices:
+    """Sample of the extreme, up or down, near each beat: among the sums, then about the sum."""
+    if not beats.size:
+        return beats
+    # A beat is a column.
+    near = lead.sums.take(beats + np.arange(-reach, reach + 1)[:, None], mode="clip")
+    near -= near.mean(axis=0)
+    furthest = np.abs(near).argmax(axis=0)
+    sign = np.sign(near[furthest, np.arange(len(beats))])
+    first = np.maximum(beats + furthest - reach, 0) * factor - factor // 2
+    places = np.clip(first + np.arange(2 * factor)[:, None], 0, len(samples) - 1)
+    shape = samples[places].astype(np.float64)
+    shape = np.where(np.abs(shape) <= BELIEVABLE, shape * sign, -np.inf)
+    peaks: Indices = places[shape.argmax(axis=0), np.arange(len(beats))]
     return peaks[np.diff(peaks, prepend=-1) > 0]
-
-
-def _around(
-    lead: NDArray[np.generic], centre: Indices, reach: int, step: int
-) -> tuple[Indices, Floats]:
-    """Positions and samples about each centre, one column a centre; a missing one is their mean."""
-    offsets = np.arange(-(reach // step), reach // step + 1) * step
-    near = np.clip(centre + offsets[:, None], 0, len(lead) - 1)
-    shape = lead[near].astype(np.float64)
-    missing = ~(np.abs(shape) <= BELIEVABLE)
-    if missing.any():
-        there = np.where(missing, 0.0, shape)
-        mean = there.sum(axis=0) / np.maximum(1, (~missing).sum(axis=0))
-        shape = np.where(missing, mean, shape)
-    return near, shape
-
-
-def _furthest(near: Indices, shape: Floats, middle: Floats) -> Indices:
-    away = np.abs(shape - middle)
-    furthest: Indices = near[away.argmax(axis=0), np.arange(near.shape[1])]
-    return furthest

@@ -54,12 +54,13 @@ def _late(
     if len(kept) < FEWEST:
         return kept[:0]
     intervals = np.diff(at[kept]).astype(np.float64)
-    long = intervals > LATE * median_filter(intervals, RHYTHM, mode="nearest")
-    passed = np.flatnonzero(score > search_back)
-    gap = np.searchsorted(kept, passed, side="right") - 1
-    inside = (gap >= 0) & (gap < len(long))
-    passed, gap = passed[inside], gap[inside]
-    passed, gap = passed[long[gap]], gap[long[gap]]
+    late = intervals > LATE * median_filter(intervals, RHYTHM, mode="nearest")
+    long = np.flatnonzero(late)
+    number = kept[long + 1] - kept[long] - 1
+    gap = np.repeat(long, number)
+    passed = np.arange(len(gap)) + np.repeat(kept[long] + 1 - np.cumsum(number) + number, number)
+    able = score[passed] > search_back[passed]
+    passed, gap = passed[able], gap[able]
     before = kept[gap]
     since, until = at[passed] - at[before], at[kept[gap + 1]] - at[passed]
     free = (since > REFRACTORY_S * rate_hz) & (until > REFRACTORY_S * rate_hz)

@@ -6,7 +6,7 @@ added after a logarithm, each in units of its own quiet: a lead full of noise sa
 moves in one lead only counts less than what moves in all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +27,16 @@ LEAST_LEVEL = 0.05
 KNEE = 3.0
 # No converter gives more: a float beyond it is a missing sample.
 BELIEVABLE = 1e9
-# Signals are worked through in pieces that stay in the cache; beside each, what its means reach.
-PIECE, MARGIN = 1 << 14, 64
+# Signals are worked through in pieces that stay in the cache. So many samples beside a piece are in
+# its first and last number; beyond the ends the first and the last sample go on.
+PIECE = 1 << 14
+BEFORE, AFTER = FINE[0] // 2 + FINE[1] // 2 + COARSE - 1, FINE[1] // 2 + COARSE - 1
 
 
 class Lead(NamedTuple):
-    """One lead: its band-passed wave, the root of its energy, and the two levels by window."""
+    """One lead: its sums, band-passed wave, root of its energy, and the two levels by window."""
 
+    sums: Singles
     wave: Singles
     energy: Singles
     level: Floats
@@ -63,22 +66,25 @@ def lead_of(samples: NDArray[np.generic], factor: int, rate_hz: float) -> Lead |
     x = _filled(_summed(samples, factor))
     if x is None:
         return None
+    smooth = max(1, round(SMOOTH_S * rate_hz))
     wave, energy = np.empty_like(x), np.empty_like(x)
+    # So much of the slope is in the first and in the last mean of it.
+    before, after = smooth // 2, smooth - smooth // 2 - 1
+    padded = np.pad(x, (BEFORE + before + 1, AFTER + after), mode="edge")
+    beside = len(padded) - len(x)
     for start in range(0, len(x), PIECE):
-        first = max(0, start - MARGIN)
-        inside = slice(start - first, start - first + PIECE)
-        part = _band(x[first : start + PIECE + MARGIN])
-        wave[start : start + PIECE] = part[inside]
-        slope = np.diff(part, prepend=part[:1])
+        band = _band(padded[start : start + PIECE + beside])
+        inside = wave[start : start + PIECE]
+        inside[:] = band[before + 1 : before + 1 + len(inside)]
+        slope = band[1:] - band[:-1]
         slope *= slope
-        mean = _moving_mean(slope, max(1, round(SMOOTH_S * rate_hz)), edge=False)
-        np.sqrt(mean[inside], out=energy[start : start + PIECE])
-    by_window = _whole_windows(energy, rate_hz)
-    level = _steady(by_window.max(axis=1))
+        np.sqrt(_moving_sum(slope, smooth), out=energy[start : start + PIECE])
+    level = _steady(_by_window(energy, rate_hz, _largest))
     level = np.maximum(level, LEAST_LEVEL * np.median(level))
-    # Neighbours are alike after the mean over 100 ms: one in sixteen is enough.
-    quiet = _steady(np.median(by_window[:, ::16], axis=1))
-    return Lead(wave, energy, level, np.maximum(quiet, 1e-3 * level)) if level.any() else None
+    quiet = _steady(_by_window(energy, rate_hz, _middle))
+    if not level.any():
+        return None
+    return Lead(x, wave, energy, level, np.maximum(quiet, 1e-3 * level))
 
 
 def together(leads: Sequence[Lead], rate_hz: float) -> Strength:
@@ -93,7 +99,7 @@ def together(leads: Sequence[Lead], rate_hz: float) -> Strength:
         part *= part
         total += np.log1p(part, out=part)
     values = total.reshape(-1)[: len(leads[0].energy)]
-    return Strength(values, _steady(_whole_windows(values, rate_hz).max(axis=1)), window)
+    return Strength(values, _steady(_by_window(values, rate_hz, _largest)), window)
 
 
 def in_windows(values: Singles, rate_hz: float) -> Singles:
@@ -105,12 +111,27 @@ def in_windows(values: Singles, rate_hz: float) -> Singles:
     return values.reshape(rows, window)
 
 
-def _whole_windows(values: Singles, rate_hz: float) -> Singles:
-    """The same, the last one reaching back to be whole: a level is taken from as much as others."""
-    rows = in_windows(values, rate_hz)
-    if rows.size != len(values) and len(rows) > 1:
-        rows[-1] = values[-rows.shape[1] :]
-    return rows
+def _by_window(
+    values: Singles, rate_hz: float, what: Callable[[Singles], Singles]
+) -> NDArray[np.floating]:
+    """`what` of each window; the last one reaches back to be whole: as much as the others."""
+    window = _window(len(values), rate_hz)
+    rest = len(values) % window
+    found = what(values[: len(values) - rest].reshape(-1, window))
+    return np.append(found, what(values[None, -window:])) if rest else found
+
+
+def _largest(rows: Singles) -> Singles:
+    largest: Singles = rows.max(axis=1)
+    return largest
+
+
+def _middle(rows: Singles) -> Singles:
+    """Neighbours are alike after the mean over 100 ms: one in sixteen is enough."""
+    few = np.sort(rows[:, ::16], axis=1)
+    count = few.shape[1]
+    middle: Singles = (few[:, (count - 1) // 2] + few[:, count // 2]) / 2
+    return middle
 
 
 def _window(count: int, rate_hz: float) -> int:
@@ -125,15 +146,15 @@ def _steady(values: Singles) -> Floats:
 def _summed(samples: NDArray[np.generic], factor: int) -> Singles:
     """Sums of `factor` neighbours, less what the first sample would give."""
     count = len(samples) // factor
-    offset = factor * _first(samples)
-    made = np.empty(count, np.float32)
-    for start in range(0, count, PIECE):
-        piece = samples[start * factor : min(start + PIECE, count) * factor]
-        total = piece[::factor].astype(np.float64)
-        for phase in range(1, factor):
-            total += piece[phase::factor]
-        made[start : start + PIECE] = total - offset
-    return made
+    each = samples[: count * factor].reshape(count, factor)
+    if factor == 1:
+        total = each[:, 0].astype(np.float64)
+    else:
+        total = np.add(each[:, 0], each[:, 1], dtype=np.float64)
+    for phase in range(2, factor):
+        total += each[:, phase]
+    total -= factor * _first(samples)
+    return total.astype(np.float32)
 
 
 def _first(samples: NDArray[np.generic]) -> float:
@@ -157,30 +178,24 @@ def _filled(x: Singles) -> Singles | None:
 
 def _band(x: Singles) -> Singles:
     """Without what is slower and what is faster than a QRS complex; nothing is delayed."""
-    smooth = _moving_mean(_moving_mean(x, FINE[0], edge=True), FINE[1], edge=True)
-    return smooth - _moving_mean(_moving_mean(smooth, COARSE, edge=True), COARSE, edge=True)
+    smooth = _moving_sum(_moving_sum(x, FINE[0]), FINE[1])
+    slow = _moving_sum(_moving_sum(smooth, COARSE), COARSE)
+    slow *= np.float32(-1 / COARSE**2)
+    slow += smooth[COARSE - 1 : 1 - COARSE]
+    return slow
 
 
-def _moving_mean(values: Singles, width: int, *, edge: bool) -> Singles:
-    """Mean of `width` neighbours, centred, by doubling: a few whole-array additions.
-
-    Beyond the ends the first and last value go on (`edge`), or there is nothing.
-    """
-    left, count = width // 2, len(values)
-    padded = np.empty(count + width - 1, values.dtype)
-    padded[:left] = values[0] if edge else 0
-    padded[left : left + count] = values
-    padded[left + count :] = values[-1] if edge else 0
-    total = np.zeros(0, values.dtype)
+def _moving_sum(values: Singles, width: int) -> Singles:
+    """Sums of `width` neighbours, by doubling: a few whole-array additions."""
+    count = len(values) - width + 1
+    total = values[:0]
     span, start = 1, 0
     while True:
         if width & span:
-            part = padded[start : start + count]
-            total = np.add(total, part, out=total) if start else part.copy()
+            part = values[start : start + count]
+            total = part if not start else total + part
             start += span
         if span * 2 > width:
-            break
-        padded = padded[:-span] + padded[span:]
+            return total
+        values = values[:-span] + values[span:]
         span *= 2
-    total *= np.float32(1 / width)
-    return total

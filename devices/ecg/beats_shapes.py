@@ -24,6 +24,9 @@ FEWEST, LEAST_SHARE = 8, 0.02
 ALIKE, UNLIKE = 0.6, 0.8
 # Shapes are averaged over at most so many strong candidates.
 ENOUGH = 200
+# Compared together: products as small as these are never split between threads, which costs more
+# than it saves.
+TOGETHER = 400
 
 
 class Likeness(NamedTuple):
@@ -42,33 +45,40 @@ def strong_of(at: Indices, height: Singles, rate_hz: float) -> NDArray[np.bool_]
     return strong
 
 
-def likeness(
-    wave: Singles, at: Indices, certain: NDArray[np.bool_], rate_hz: float
-) -> Likeness | None:
+def pieces_of(wave: Singles, rate_hz: float) -> Singles:
+    """A view of the wave: a row about each of its samples, as long as a shape with its slack."""
+    wide = round(REACH_S * rate_hz) + SLACK
+    rows: Singles = np.lib.stride_tricks.sliding_window_view(
+        np.pad(wave, wide, "edge"), 2 * wide + 1
+    )
+    return rows
+
+
+def likeness(pieces: Singles, at: Indices, certain: NDArray[np.bool_]) -> Likeness | None:
     """Of candidates of one stretch; None where too few are certain to know a shape."""
     strong = np.flatnonzero(certain)
     strong = strong[:: max(1, -(-len(strong) // ENOUGH))]
     if len(strong) < FEWEST:
         return None
-    reach = round(REACH_S * rate_hz)
-    wide = reach + SLACK
-    # Candidates are columns: every step below runs along them.
-    around = at + np.arange(-wide, wide + 1)[:, None]
-    near = wave.take(around, mode="clip")
-    squares = near * near
-    norm = np.sqrt(squares[SLACK:-SLACK].sum(axis=0)) + 1e-12
-    shapes = _shapes((near[SLACK:-SLACK, strong] / norm[strong]).T)
-    # Every shape at every shift as one matrix, and the norm of the piece beneath each.
-    width, shifts = 2 * reach + 1, 2 * SLACK + 1
-    laid = np.zeros((shifts * len(shapes), len(near)), np.float32)
-    under = np.zeros((shifts, len(near)), np.float32)
+    known = pieces[at[strong], SLACK:-SLACK]
+    shapes = _shapes(known / (np.sqrt((known * known).sum(axis=1, keepdims=True)) + 1e-12))
+    # Every shape at every shift as one matrix, and another for the energy beneath each.
+    width, shifts = known.shape[1], 2 * SLACK + 1
+    laid = np.zeros((len(shapes), shifts, pieces.shape[1]), np.float32)
+    under = np.zeros((shifts, pieces.shape[1]), np.float32)
     for shift in range(shifts):
+        laid[:, shift, shift : shift + width] = shapes
         under[shift, shift : shift + width] = 1
-        for number, shape in enumerate(shapes):
-            laid[number * shifts + shift, shift : shift + width] = shape
-    dots = (laid @ near).reshape(len(shapes), shifts, len(at)).max(axis=0)
-    dots /= np.sqrt(under @ squares) + 1e-12
-    correlation = np.clip(dots.max(axis=0), 0, 1)
+    laid = laid.reshape(-1, pieces.shape[1])
+    correlation, norm = np.empty(len(at), np.float32), np.empty(len(at), np.float32)
+    for start in range(0, len(at), TOGETHER):
+        near = pieces[at[start : start + TOGETHER]]
+        norms = np.sqrt(under @ (near * near).T) + np.float32(1e-12)
+        dots = (laid @ near.T).reshape(len(shapes), shifts, len(near)).max(axis=0)
+        dots /= norms
+        dots.max(axis=0, out=correlation[start : start + TOGETHER])
+        norm[start : start + TOGETHER] = norms[SLACK]
+    correlation = np.clip(correlation, 0, 1)
     size = correlation * norm
     return Likeness(correlation, size / (float(np.median(size[strong])) + 1e-12))
 
