@@ -45,6 +45,12 @@ def sentence(language: str, key: str, params: Mapping[str, str | int] | None = N
     return _PARAM.sub(lambda found: str(given.get(found[1], found[0])), message)
 
 
+def decimal(language: str, number: float) -> str:
+    """Write a number as the language does: only English has a point."""
+    written = f"{number:g}"
+    return written if language == "en" else written.replace(".", ",")
+
+
 def plural_form(language: str, count: int) -> str:
     """CLDR's form for a whole number; a Tatar noun stays singular after a numeral."""
     if language == "en":

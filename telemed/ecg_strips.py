@@ -5,29 +5,34 @@ and words it was attached with. It lies sealed under the patient's key and goes 
 """
 
 from datetime import datetime
+from textwrap import wrap
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import ForeignKey, Index, Select, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from people import audit
 from people.facts import EcgStripAttached, emit
+from people.notices import notify
 from people.organisations import Organisations
-from people.persons import Persons
+from people.persons import Persons, full_name
 from people.policy import Act, Actor, require
 from people.refused import NotFound, Refused
-from people.sentences import sentence
+from people.sentences import decimal, sentence
 from storage.data_keys import DataKey, KeyGone, key_of, row
 from storage.engine import Base
 from telemed.ecg_trace import FoundTrace, Lead, Micros, Span, Trace, find_trace, require_span
-from telemed.visits import Visits, get_visit, measured, seen, thing
+from telemed.visits import Visits, measured, seen, thing
 
 MOST_S: Final = 30
 MOST_OF_VISIT: Final = 100
 SPEEDS: Final = (12.5, 25.0, 50.0)
+# Beside the two lines of names a sheet has four for a remark: 500 letters fit in any case.
+_LINE, _LINES = 130, 4
 # The year 2200, as for frames (devices/frames.py).
 _Time = Annotated[int, msgspec.Meta(ge=0, le=7_258_118_400_000_000)]
 
@@ -146,7 +151,7 @@ async def begin(  # noqa: PLR0917 - who, where, what
     require_span(span, MOST_S)
     return Begun(
         await find_trace(db, actor, visit_id, stream, span, now),
-        await _words(db, actor, visit, new, now),
+        await _words(db, actor, visit, new),
         await _there(db, visit, stream, new, now),
     )
 
@@ -172,7 +177,8 @@ async def attach(  # noqa: PLR0917 - who, where, what and what was made of it
     if there is not None:
         return there
     count = select(func.count()).where(EcgStrips.visit_id == visit.id)
-    if (await db.scalar(count, execution_options=audit.WRITE_PATH) or 0) >= MOST_OF_VISIT:
+    before = await db.scalar(count, execution_options=audit.WRITE_PATH) or 0
+    if before >= MOST_OF_VISIT:
         raise StripsFull(most=MOST_OF_VISIT)
     key = await _key(db, visit, now)
     strip = EcgStrips(
@@ -186,10 +192,21 @@ async def attach(  # noqa: PLR0917 - who, where, what and what was made of it
         sealed_pdf=key.seal(pdf, row("ecg_strips", "pdf", new.id)),
     )
     db.add(strip)
-    await db.flush()
+    try:
+        await db.flush()
+    except IntegrityError as taken:  # of another visit, at the same moment
+        raise StripIdUsed from taken
     await audit.acted(db, actor.id, "ecg_strip_attached", thing(visit), now)
     emit(db, EcgStripAttached(at=now, visit_id=visit.id))
+    if not before:
+        await _tell(db, visit, now)
     return _shown(strip, content)
+
+
+async def _tell(db: AsyncSession, visit: Visits, now: datetime) -> None:
+    """Tell the patient, who may have no page open, of a visit's first strip and not of each."""
+    doctor = _name(await db.get_one(Persons, visit.doctor_id))
+    await notify(db, visit.patient_id, "visit_ecg_strip", {"doctor": doctor}, now, about=visit.id)
 
 
 async def visit_strips(
@@ -197,7 +214,9 @@ async def visit_strips(
 ) -> list[EcgStrip]:
     """Give the strips of a visit, the oldest first. Raises NotFound, ConsentWithdrawn."""
     visit = await measured(db, actor, visit_id, now)
-    query = of_visit(visit.id).order_by(EcgStrips.made_at, EcgStrips.id)
+    # A hundred sheets would come along each time a page asks what there is.
+    query = of_visit(visit.id).options(defer(EcgStrips.sealed_pdf, raiseload=True))
+    query = query.order_by(EcgStrips.made_at, EcgStrips.id)
     rows = await _read(db, actor, visit, query, now)
     if not rows:
         return []
@@ -250,23 +269,36 @@ def pdf_of(strip: EcgStrips, key: DataKey) -> bytes:
     return key.open(strip.sealed_pdf, row("ecg_strips", "pdf", strip.id))
 
 
-async def _words(
-    db: AsyncSession, actor: Actor, visit: Visits, new: NewStrip, now: datetime
-) -> Words:
-    shown = await get_visit(db, actor, visit.id, now)
-    person, place = (
-        await db.get(Persons, actor.id),
+async def _words(db: AsyncSession, actor: Actor, visit: Visits, new: NewStrip) -> Words:
+    """Only names: whether the visit may be joined is another question, and not asked."""
+    patient, doctor, place = (
+        await db.get_one(Persons, visit.patient_id),
+        await db.get_one(Persons, visit.doctor_id),
         await db.get_one(Organisations, visit.organisation_id),
     )
-    language = person.language if person else "ru"
-    scale = {"speed": f"{new.speed_mm_s:g}", "gain": new.gain_mm_mv}
-    caption = [shown.patient.name, f"{shown.doctor.name} · {shown.organisation.name}", new.remark]
+    writer = await db.get(Persons, actor.id)
+    language = writer.language if writer else "ru"
+    scale = {"speed": decimal(language, new.speed_mm_s), "gain": new.gain_mm_mv}
+    caption = [_name(patient), f"{_name(doctor)} · {place.name}", *_lines(new.remark)]
     return Words(
         [line for line in caption if line],
         sentence(language, "visit.ecg_no_filter"),
         sentence(language, "visit.ecg_scale", scale),
         place.timezone,
     )
+
+
+def _name(person: Persons) -> str:
+    return full_name(person.given_name, person.family_name)
+
+
+def _lines(remark: str) -> list[str]:
+    """The whole remark in lines that a sheet has the width for, cut within words if it must be."""
+    said = " ".join(remark.split())
+    lines = wrap(said, _LINE)
+    if len(lines) > _LINES:
+        lines = [said[at : at + _LINE] for at in range(0, len(said), _LINE)]
+    return lines
 
 
 async def _there(

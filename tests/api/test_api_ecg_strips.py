@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import numpy as np
+import pypdfium2
 import pytest
 from api_server import FRAME_SAMPLES, Recorder, Server
 from api_world import API, code
@@ -19,6 +20,7 @@ FRAMES = 200
 # Two seconds that never came: ten frames of the forty seconds.
 HOLE = range(100, 110)
 FRAME_US = 200_000
+REMARK = "Перед нагрузкой. " + "ритм ровный, жалоб нет; " * 19 + "Конец записи."
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ async def test_the_doctor_attaches_a_strip_once_and_both_sides_read_it(
     server: Server, recorded: tuple[Recorder, str]
 ) -> None:
     recorder, visit = recorded
-    new = _new(recorder)
+    new = _new(recorder, speed_mm_s=12.5, remark=REMARK)
     url = f"{visit}/ecg/{recorder.stream}/strips"
     async with server.client("doctor") as doctor, server.client("patient") as patient:
         async with server.page("patient") as page:
@@ -106,16 +108,36 @@ async def test_the_doctor_attaches_a_strip_once_and_both_sides_read_it(
         assert code(await patient.post(url, json=_new(recorder))) == (403, "forbidden")
         (listed,) = (await patient.get(f"{visit}/ecg-strips")).json()
         assert listed == made.json()
-        assert (listed["lead"], listed["remark"]) == ("MLII", "Перед нагрузкой")
+        assert (listed["lead"], listed["remark"]) == ("MLII", REMARK)
         one = f"{visit}/ecg-strips/{new['id']}"
         svg, pdf = await patient.get(f"{one}/svg"), await patient.get(f"{one}/pdf")
     assert svg.headers["content-type"].startswith("image/svg+xml")
     assert "Перед нагрузкой" in svg.text
+    assert "Конец записи." in svg.text
+    assert "12,5 мм/с, 10 мм/мВ" in svg.text
     assert svg.headers["content-security-policy"].startswith("sandbox")
     assert pdf.content.startswith(b"%PDF")
+    said = pypdfium2.PdfDocument(pdf.content)[0].get_textpage().get_text_bounded()
+    assert "Конец записи." in said
     async with server.client("doctor2") as stranger:
         for path in ("", f"/{new['id']}/svg", f"/{new['id']}/pdf"):
             assert (await stranger.get(f"{visit}/ecg-strips{path}")).status_code == 404
+
+
+async def test_the_patient_is_told_of_a_visits_first_strip(
+    server: Server, recorded: tuple[Recorder, str]
+) -> None:
+    """Who has no page open would hear of none; who has one hears of each there."""
+    recorder, visit = recorded
+    async with server.client("doctor") as doctor, server.client("patient") as patient:
+        for _ in range(2):
+            made = await doctor.post(f"{visit}/ecg/{recorder.stream}/strips", json=_new(recorder))
+            assert made.status_code == 201, made.text
+        notices = (await patient.get(f"{API}/notices")).json()["notices"]
+        strips = [one for one in notices if one["code"] == "visit_ecg_strip"]
+        assert [one["about_id"] for one in strips] == [str(server.world["visit"])]
+        told = (await doctor.get(f"{API}/notices")).json()["notices"]
+    assert not [one for one in told if one["code"] == "visit_ecg_strip"]
 
 
 async def test_a_strip_of_nothing_and_one_too_long_are_refused(
