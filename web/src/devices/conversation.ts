@@ -79,6 +79,8 @@ export class Conversation {
   #noteTimer: ReturnType<typeof setTimeout> | undefined;
   #work: Promise<void> = Promise.resolve();
   #failed: Error | null = null;
+  /** The start of a sensor's session, as it was told last. */
+  #session: Uint8Array | null = null;
 
   constructor(link: Link, row: KindRow, keeper: Keeper, now: () => number = Date.now) {
     this.#link = link;
@@ -176,14 +178,18 @@ export class Conversation {
     const numbers = numbersIn(CGM, data);
     if (numbers.length === 0 || this.#tries > 0) return;
     const before = this.#read.get(CGM_SESSION_START);
-    if (Math.min(...numbers) < this.#minute && before !== undefined) {
+    this.#session ??= before ?? null;
+    if (this.#session !== null && (before === undefined || Math.min(...numbers) < this.#minute)) {
       this.#minute = -1;
       this.#read.delete(CGM_SESSION_START);
-      // Should it not be told, the records stay without a time, and come again later.
+      // Should it not be told, records stay without a time until it is, and come again later.
       const again = await this.#link.read(CGM_SESSION_START).catch(() => null);
-      if (again !== null) this.#read.set(CGM_SESSION_START, again);
-      const changed = again !== null && hexOf(again) !== hexOf(before);
-      if (changed && this.#racp !== null) await this.#askForRecords();
+      if (again !== null) {
+        const changed = hexOf(again) !== hexOf(this.#session);
+        this.#session = again;
+        this.#read.set(CGM_SESSION_START, again);
+        if (changed && this.#racp !== null) await this.#askForRecords();
+      }
     }
     this.#minute = Math.max(this.#minute, ...numbers);
   }

@@ -1,5 +1,5 @@
 // @vitest-environment node
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Conversation, numbersIn, type Keeper } from '../../src/devices/conversation';
 import type { Outcome } from '../../src/devices/gatt/to-measurement';
 import { CONTROL_POINT, rowOf, type DeviceKind } from '../../src/devices/kinds';
@@ -180,4 +180,28 @@ it('of a sensor minutes that go back are of another session, whose start is read
     (one) => 'reading' in one && one.reading.taken_at.slice(11, 16),
   );
   expect(taken).toEqual(['04:40', '04:45', '09:05', '09:10']);
+});
+
+it('a session’s start that could not be read is asked for again', async () => {
+  const memory = new Memory();
+  const values = new Map([[0x2aaa, bytes('EA 07 03 0A 06 00 00 0C 00')]]);
+  const air = new Air([0x2aa7, 0x2aaa], undefined, values);
+  const talking = talk(air, 'sensor', memory, () => Date.parse('2026-03-10T12:00:00Z'));
+  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+  air.say(0x2aa7, '06 00 6E 00 64 00');
+  const read = air.read.bind(air);
+  air.read = () => Promise.reject(new Error('busy'));
+  air.say(0x2aa7, '06 00 6E 00 05 00');
+  await vi.waitFor(() => {
+    expect(memory.outcomes).toHaveLength(2);
+  });
+  air.read = read;
+  values.set(0x2aaa, bytes('EA 07 03 0A 0C 00 00 0C 00'));
+  air.say(0x2aa7, '06 00 6E 00 0A 00');
+  air.close();
+  await talking;
+  const taken = memory.outcomes.map((one) =>
+    'reading' in one ? one.reading.taken_at.slice(11, 16) : one.reason,
+  );
+  expect(taken).toEqual(['04:40', 'session_unknown', '09:10']);
 });
