@@ -62,6 +62,10 @@ export function serverAway(): Problem {
   return new Problem(0, { code: 'server_away' }, null);
 }
 
+/** Whether the same request may succeed after a while: the server is back, or the person signed in. */
+export const mayPass = ({ passing, status }: Problem): boolean =>
+  passing || status === 401 || status === 429 || status >= 500;
+
 export function toProblem(error: unknown): Problem {
   return error instanceof Problem ? error : serverAway();
 }

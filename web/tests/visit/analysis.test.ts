@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { serverAway } from '../../src/api/problem';
+import { Problem, serverAway } from '../../src/api/problem';
 import { Analyses, type Analysis } from '../../src/visit/ecg/analysis.svelte';
 import type { View } from '../../src/visit/ecg/lanes';
 
@@ -75,6 +75,20 @@ it('says when it was not had, and asks again after a while', async () => {
   expect(fetch).toHaveBeenCalledTimes(1);
   await vi.advanceTimersByTimeAsync(2_000);
   void analyses.want('s', view(100, 110));
+  await vi.advanceTimersByTimeAsync(300);
+  expect(fetch).toHaveBeenCalledTimes(2);
+});
+
+it('what is refused is not asked for again, until another view is', async () => {
+  const fetch = vi.fn(() => Promise.reject(new Problem(422, { code: 'bad_ecg_span' }, null)));
+  const analyses = new Analyses(fetch);
+  for (let i = 0; i < 20; i += 1) {
+    void analyses.want('s', view(100, 110));
+    await vi.advanceTimersByTimeAsync(500);
+  }
+  expect(analyses.problem?.code).toBe('bad_ecg_span');
+  expect(fetch).toHaveBeenCalledTimes(1);
+  void analyses.want('s', view(90, 100));
   await vi.advanceTimersByTimeAsync(300);
   expect(fetch).toHaveBeenCalledTimes(2);
 });

@@ -25,6 +25,12 @@ describe('a span under the trace', () => {
     expect(place(frozen, 50 * S, 60 * S)).toEqual([]);
   });
 
+  it('is a place without a width for a moment, as one early beat is', () => {
+    expect(place(frozen, 42 * S, 42 * S)).toEqual([{ x: 200, width: 0 }]);
+    expect(place(frozen, 39 * S, 39 * S)).toEqual([]);
+    expect(place(frozen, 51 * S, 51 * S)).toEqual([]);
+  });
+
   it('is two pieces where the sweep begins again at the left', () => {
     expect(place(swept, 38 * S, 42 * S)).toEqual([
       { x: 800, width: 200 },

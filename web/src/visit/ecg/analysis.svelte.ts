@@ -1,7 +1,7 @@
 /** What the stored signal says of the part in view: asked once for a stretch, kept while it covers. */
 
 import { api, ask } from '../../api/client';
-import { toProblem, type Problem } from '../../api/problem';
+import { mayPass, toProblem, type Problem } from '../../api/problem';
 import type { components } from '../../api/schema';
 import { runs, type Lanes, type RhythmSpan, type View } from './lanes';
 
@@ -80,7 +80,10 @@ export class Analyses {
     } catch (error) {
       if (signal.aborted) return;
       this.problem = toProblem(error);
-      this.#again = setTimeout(() => (this.#asked = null), AGAIN_MS);
+      // What is refused would be refused again.
+      if (mayPass(this.problem)) {
+        this.#again = setTimeout(() => (this.#asked = null), AGAIN_MS);
+      }
     }
     this.busy = false;
   }

@@ -52,11 +52,12 @@ export function placeOf(view: View, us: number): number | null {
   return ((us - view.originUs) * perUs) % view.width;
 }
 
-/** Where a span stands: nothing out of view, two pieces where the sweep begins again at the left. */
+/** Where a span stands, a moment without a width: nothing out of view, two pieces where the sweep begins again at the left. */
 export function place(view: View, firstUs: number, lastUs: number): Piece[] {
   const first = Math.max(firstUs, view.fromUs);
   const last = Math.min(lastUs, view.untilUs);
-  const x = last > first ? placeOf(view, first) : null;
+  const there = last > first || (last === first && lastUs === firstUs);
+  const x = there ? placeOf(view, first) : null;
   if (x === null) return [];
   const length = ((last - first) * view.width) / view.acrossUs;
   if (view.leftUs !== null || x + length <= view.width) return [{ x, width: length }];
