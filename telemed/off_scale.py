@@ -29,6 +29,8 @@ RECENT: Final = timedelta(hours=24)
 # Sugar at once is right for a LO of now. Of an earlier one is told that it was, and to measure; nor
 # does that one keep what is shown now from being told.
 OF_NOW: Final = timedelta(minutes=30)
+# A meter whose clock is not set dates its whole memory by its arrival.
+_UNDATED: Final = frozenset({DeviceFlag.TIME_OF_ARRIVAL, DeviceFlag.TIME_FAULT})
 # A sensor says LO every five minutes: told again after an hour.
 AGAIN: Final = timedelta(hours=1)
 
@@ -41,18 +43,19 @@ def word_of(checked: Checked) -> DeviceFlag | None:
 async def tell(db: AsyncSession, person_id: UUID, stored: Iterable[Checked], now: datetime) -> None:
     """Tell of readings stored just now: the patient, who answers for a child, and the doctors
     whose visits they are part of."""
-    newest: dict[DeviceFlag, datetime] = {}
+    newest: dict[DeviceFlag, tuple[bool, datetime]] = {}
     for checked in stored:
         word = word_of(checked)
         if word is not None and now - checked.taken_at <= RECENT:
-            newest[word] = max(checked.taken_at, newest.get(word, checked.taken_at))
-    for word, taken_at in sorted(newest.items()):
-        of_now = now - taken_at <= OF_NOW
+            of_now = now - checked.taken_at <= OF_NOW and _UNDATED.isdisjoint(checked.flags)
+            one = of_now, checked.taken_at
+            newest[word] = max(one, newest.get(word, one))
+    for word, (of_now, taken_at) in sorted(newest.items()):
         code = f"glucose_{word.value}" if of_now else "glucose_off_scale_before"
         params = {"at": taken_at.isoformat(), "said": _SHOWN[word]}
         await _tell(db, person_id, code, params, person_id, now)
-        for one in await guardians_of(db, person_id, now, Tie.CHILD_HEALTH):
-            await _tell(db, one, f"child_{code}", params, person_id, now)
+        for guardian in await guardians_of(db, person_id, now, Tie.CHILD_HEALTH):
+            await _tell(db, guardian, f"child_{code}", params, person_id, now)
         for visit in await _visits(db, person_id, taken_at):
             with suppress(ConsentWithdrawn):
                 await require_consent(db, person_id, visit.organisation_id, now)

@@ -352,7 +352,8 @@ async def test_what_a_meter_calls_lo_is_stored_without_a_number_and_both_sides_a
 async def test_an_earlier_lo_asks_for_no_sugar_now_and_hides_none_of_now(
     db: AsyncSession, house: House
 ) -> None:
-    """Its own sentence for each side, a guardian's too; HI and LO are told apart."""
+    """Its own sentence for each side, a guardian's too; HI and LO are told apart. One that nobody
+    dated may be an earlier one."""
     meter, parent = msgspec.structs.replace(house.cuff, kinds=("glucose",)), house.other_patient
     for kind in (Tie.GUARDIANSHIP, Tie.CHILD_SCHOOL, Tie.CHILD_HEALTH):
         right = Right(actor_id=parent, kind=kind, subject_id=house.patient, since=NOW)
@@ -361,7 +362,8 @@ async def test_an_earlier_lo_asks_for_no_sugar_now_and_hides_none_of_now(
             before = sugar(1, NOW - timedelta(hours=20), flags=(DeviceFlag.ABOVE_SCALE,))
             await apply(db, incoming(meter, [before], NOW))
             assert await told(db, parent) == []
-    await apply(db, incoming(meter, [sugar(2, NOW - timedelta(hours=5))], NOW))
+    undated = sugar(2, flags=(DeviceFlag.BELOW_SCALE, DeviceFlag.TIME_OF_ARRIVAL))
+    await apply(db, incoming(meter, [undated], NOW))
     earlier = "glucose_off_scale_before"
     assert await told(db, house.patient) == [earlier] * 2
     assert await told(db, parent) == [f"child_{earlier}"]
