@@ -13,21 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ecg_data import Floats, data, lead_of, mixed, noises, recordings
+from bench.ecg_data import Every, Floats, data, lead_of, mixed, noises, recordings, spread
 from bench.harness import Row, at_least, at_most
 from devices.ecg.beats import find_beats
 from devices.ecg.score import Score, match
 from devices.ecg_files import EcgRecording
-from devices.ecg_files.wfdb_marks import Beats
 
 NOISE_RECORDS = 8
 WORST = 5
 SPEED_RECORDS, TURNS = 6, 5
-# xqrs and NeuroKit2 are slow: their share of a recording, in seconds.
+# xqrs is slow: it gets so much of each recording, in seconds.
 SLOW_S = 120
 LONG_H = 24
-
-Every = list[tuple[str, EcgRecording, Beats]]
 
 
 def beats_rows() -> list[Row]:
@@ -89,7 +86,7 @@ def _noise(every: Every) -> list[Row]:
     if not sounds:
         return [Row("noise.records", 0, "noise/ of the set is absent: not judged")]
     chosen = [row for row in every if not row[2].flutter]
-    chosen = _spread(chosen, NOISE_RECORDS)
+    chosen = spread(chosen, NOISE_RECORDS)
     rows = []
     for ratio_db, bar in ((6, 95.0), (0, None)):
         scores = []
@@ -101,11 +98,6 @@ def _noise(every: Every) -> list[Row]:
         name = f"noise.{ratio_db}db"
         rows.append(Row(name, f1, unit) if bar is None else at_least(name, f1, unit, bar=bar))
     return rows
-
-
-def _spread(every: Every, count: int) -> Every:
-    """So many of them, evenly from the first to the last."""
-    return [every[i] for i in sorted({round(i) for i in np.linspace(0, len(every) - 1, count)})]
 
 
 def _peers() -> dict[str, tuple[float, Callable[[Floats, int], Any]]]:
@@ -130,7 +122,7 @@ def _peers() -> dict[str, tuple[float, Callable[[Floats, int], Any]]]:
 
 
 def _speed(every: Every) -> list[Row]:
-    chosen = _spread(every, SPEED_RECORDS)
+    chosen = spread(every, SPEED_RECORDS)
     one = [_leads(record)[:, 0].astype(np.float64) for _, record, _ in chosen]
     both = [_leads(record).astype(np.float64) for _, record, _ in chosen]
     rate = chosen[0][1].rate_hz

@@ -22,6 +22,7 @@ SAMPLE = Path(devices.__file__).parent / "samples" / "100_2min"
 BESIDE = Path(devices.__file__).parents[2] / "shared" / "data"
 
 Floats = NDArray[np.float64]
+Every = list[tuple[str, EcgRecording, Beats]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ def recordings() -> Iterator[tuple[str, EcgRecording, Beats]]:
     folder = data().part("mitdb")
     for path in [SAMPLE] if folder is None else sorted(folder.glob("*.hea")):
         yield path.stem, read_record(path), read_beats(path)
+
+
+def spread(every: Every, count: int) -> Every:
+    """So many of them, evenly from the first to the last."""
+    return [every[i] for i in sorted({round(i) for i in np.linspace(0, len(every) - 1, count)})]
 
 
 def lead_of(record: EcgRecording) -> int:
