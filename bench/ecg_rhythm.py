@@ -7,6 +7,7 @@ the challenge are weighted back to the natural shares of its labels. Beats are o
 import csv
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 
 from bench.ecg_data import data, lead_of, recordings
 from bench.harness import Row, at_least
-from devices.ecg import ectopy
 from devices.ecg.af import INTERVALS_RULE, WAVE_RULE, judge_intervals, judge_waves, table
-from devices.ecg.af_waves import RATE_HZ, resampled
 from devices.ecg.beats import find_beats
+from devices.ecg.rhythm import Finding, RhythmCode, find_rhythm
 from devices.ecg.score import match
+from devices.ecg.seconds import judge_seconds, usable
 from devices.ecg_files import wfdb_marks
 from devices.ecg_files.wfdb import read_record
 
@@ -26,12 +27,16 @@ Floats = NDArray[np.float64]
 
 # Labels of the whole training set of the challenge: normal, fibrillation, other, too noisy.
 NATURAL = {"N": 5076, "A": 758, "O": 2415, "~": 279}
-CHALLENGE_HZ = 300.0
+CHALLENGE_HZ, CHALLENGE_PER_MV = 300.0, 1000.0
 WINDOW_S = 30.0
 # signals.md: a random forest on 13 numbers, learnt from the same records, judged on others.
 FOREST_F1 = 0.745
 MOST_OF_IT = 0.5
-EARLY_ABOVE = "AaJS"
+# Symbols of what is told; a fusion beat is half a ventricle's.
+EARLY = {
+    RhythmCode.VENTRICULAR_ECTOPY: frozenset("VEF"),
+    RhythmCode.SUPRAVENTRICULAR_ECTOPY: frozenset("AaJSe"),
+}
 
 
 def challenge(folder: Path) -> Iterator[tuple[str, str, Floats, NDArray[np.int64]]]:
@@ -139,30 +144,59 @@ def _episode_rows() -> list[Row]:
 
 
 def _ectopy_rows() -> list[Row]:
-    """Early beats by kind against the annotated ones, over whole records, without a bar."""
-    seen: dict[str, Counter[tuple[bool, bool]]] = {"ventricular": Counter(), "above": Counter()}
+    """Early beats as they are told of usable half minutes: without a bar."""
+    told: dict[RhythmCode, Counter[bool]] = {code: Counter() for code in EARLY}
     for _, record, annotated in recordings():
-        x = record.samples[:, lead_of(record)].astype(np.float64)
+        lead = lead_of(record)
+        scale = record.leads[lead]
+        x = (record.samples[:, lead].astype(np.float64) - scale.baseline) / scale.gain_per_mv
         beats = find_beats(x, record.rate_hz).samples
-        found = _kinds(x, record.rate_hz, beats)
-        for i, j in match(annotated.samples, beats, record.rate_hz, annotated.flutter).pairs:
-            symbol = annotated.symbols[i]
-            seen["ventricular"][symbol == "V", bool(found.ventricular[j])] += 1
-            seen["above"][symbol in EARLY_ABOVE, bool(found.supraventricular[j])] += 1
-    rows = []
-    for kind, count in seen.items():
-        right, missed, false = count[True, True], count[True, False], count[False, True]
-        rows.append(Row(f"ectopy.{kind}_se", 100 * right / max(1, right + missed), "% of them"))
-        rows.append(Row(f"ectopy.{kind}_predictivity", 100 * right / max(1, right + false), "%"))
-    return rows
+        pairs = match(annotated.samples, beats, record.rate_hz, annotated.flutter).pairs
+        symbols = {int(beats[j]): annotated.symbols[i] for i, j in pairs}
+        for finding in _early(x, record.rate_hz, beats):
+            span = (beats >= finding.first) & (beats <= finding.last)
+            right = sum(
+                symbols.get(beat, "") in EARLY[finding.code] for beat in beats[span].tolist()
+            )
+            told[finding.code][2 * right >= finding.inputs["count"]] += 1
+    unit = "half minutes so told have at least half as many such beats annotated"
+    rows = [
+        Row(
+            f"{code}.right",
+            100 * count[True] / max(1, count.total()),
+            f"% of {count.total()} {unit}",
+        )
+        for code, count in told.items()
+    ]
+    return rows + _normal_rows()
 
 
-def _kinds(x: Floats, rate_hz: float, beats: NDArray[np.int64]) -> ectopy.Kinds:
-    """Kinds of all beats, a minute at a time as in a long recording."""
-    signal = resampled(x, rate_hz)
-    at = np.minimum(np.round(beats * RATE_HZ / rate_hz).astype(np.int64), len(signal) - 1)
-    parts = []
-    for first in range(0, len(signal), round(60 * RATE_HZ)):
-        end = first + round(60 * RATE_HZ)
-        parts.append(ectopy.kinds(signal[first:end], at[(at >= first) & (at < end)] - first))
-    return ectopy.Kinds(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+def _normal_rows() -> list[Row]:
+    """In how many normal records of the challenge early beats are told all the same."""
+    folder = data().part("cinc2017")
+    if folder is None:
+        return []
+    said: list[set[RhythmCode]] = []
+    for _, label, x, beats in challenge(folder.parent):
+        if label == "N":
+            found = _early(x / CHALLENGE_PER_MV, CHALLENGE_HZ, beats)
+            said.append({finding.code for finding in found})
+    return [
+        Row(
+            f"{code}.of_normal",
+            100 * sum(code in codes for codes in said) / max(1, len(said)),
+            f"% of {len(said)} hand-held records that readers called normal",
+        )
+        for code in EARLY
+    ]
+
+
+def _early(x: Floats, rate_hz: float, beats: NDArray[np.int64]) -> list[Finding]:
+    """Findings of early beats, half a minute of usable signal at a time."""
+    found = []
+    for first, end in usable(judge_seconds(x, rate_hz, beats), rate_hz):
+        cuts = np.linspace(first, end, max(1, int((end - first) / rate_hz / WINDOW_S)) + 1)
+        for low, high in pairwise(cuts.astype(np.int64).tolist()):
+            said = find_rhythm(x, rate_hz, beats, [(low, high)])
+            found += [finding for finding in said if finding.code in EARLY]
+    return found
