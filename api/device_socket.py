@@ -142,6 +142,7 @@ class _Recorder:
             *(self.house.frames.submit([item]) for item in batch), return_exceptions=True
         )
         recorder.acknowledge([o for a in answers if not isinstance(a, BaseException) for o in a])
+        recorder.tell()
         # The sender ends with this socket's other tasks: what it has not sent is sent here.
         while (message := self.tab.take_message()) is not None:
             await self.socket.send_data(message, mode="text")

@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-FRAMES_KEPT = 50  # ten seconds of trace
+# Ten seconds of trace and vitals; of many leads at once, and after a break, so many messages.
+LIVE_KEPT_S, LIVE_KEPT = 10.0, 1000
 MESSAGES_KEPT = 256
 
 
@@ -52,7 +53,8 @@ class Tab:
         self._hints: set[Hint] = set()
         self._hints_when_sent: set[Hint] = set()
         self._messages: deque[bytes] = deque()
-        self._live: deque[bytes | str] = deque(maxlen=FRAMES_KEPT)
+        self._live: deque[tuple[float, bytes | str]] = deque(maxlen=LIVE_KEPT)
+        self._clock = asyncio.get_running_loop().time
         self._wake = asyncio.Event()
         self._hinted = asyncio.Event()
 
@@ -66,7 +68,10 @@ class Tab:
 
     def show(self, live: bytes | str) -> None:
         """Queue live trace (bytes) or vitals (text); the oldest give way."""
-        self._live.append(live)
+        now = self._clock()
+        self._live.append((now, live))
+        while self._live[0][0] < now - LIVE_KEPT_S:
+            self._live.popleft()
         self._wake.set()
 
     def hint(self, hint: Hint) -> None:
@@ -113,7 +118,7 @@ class Tab:
 
     def take_live(self) -> bytes | str | None:
         """The oldest live item kept."""
-        return self._live.popleft() if self._live else None
+        return self._live.popleft()[1] if self._live else None
 
 
 class Live:

@@ -1,8 +1,8 @@
 """Every recorder's socket of this process: one hand that stores for all, one look at their tokens.
 
 A frame a socket and a task each, and the tasks would cost more than the frames. So a socket puts
-its frames down and goes on reading; a tenth of a second later all that was put down goes to the
-writer at once, which commits it as one group and answers each recorder for itself. What one of them
+its frames down and goes on reading; five times a second all that was put down goes to the writer
+at once, which commits it as one group and answers each recorder for itself. What one of them
 sent wrongly is refused to that one alone, and delays nobody.
 """
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 FRAMES_WAITING = 400
 FRAMES_AT_ONCE = 200
 # Frames of all recorders are stored together so often; who comes alone waits for the least.
-EVERY_S, LEAST_S = 0.1, 0.005
+EVERY_S, LEAST_S = 0.2, 0.005
+# A recorder keeps what it was not told of: who sends frame by frame is told twice a second.
+TELL_EVERY_S = 0.5
 # A revocation elsewhere is not announced in this process: it is looked for this often.
 ALIVE_EVERY_S = 3.0
 
@@ -47,6 +49,10 @@ class Recorder:
         self.storing = False
         self._stored = stored
         self._room = asyncio.Event()
+        self._clock = asyncio.get_running_loop()
+        self._told_s = -TELL_EVERY_S
+        self._untold: int | None = None
+        self._telling: asyncio.TimerHandle | None = None
 
     async def room(self) -> None:
         """Wait until another frame may be put down."""
@@ -66,10 +72,26 @@ class Recorder:
         return frames
 
     def acknowledge(self, applied: list[AppliedFrame]) -> None:
-        """Tell how far everything is stored."""
+        """Tell how far everything is stored: of many frames at once, of single ones together."""
         stored = max((one.last_sequence for one in applied), default=-1)
-        if stored >= 0:
-            self._stored(stored)
+        if stored < 0:
+            return
+        self._untold = stored
+        wait_s = self._told_s + TELL_EVERY_S - self._clock.time()
+        if len(applied) > 1 or wait_s <= 0:
+            self.tell()
+        elif self._telling is None:
+            self._telling = self._clock.call_later(wait_s, self.tell)
+
+    def tell(self) -> None:
+        """Tell what was not told yet."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        if self._untold is not None:
+            self._told_s = self._clock.time()
+            untold, self._untold = self._untold, None
+            self._stored(untold)
 
     def fail(self, batch: Batch, error: Exception) -> None:
         """End the recorder's socket, which looks at what of the batch can be stored."""
@@ -95,8 +117,11 @@ class Recorders:
             self._watching = asyncio.create_task(self._watch())
 
     async def leave(self, recorder: Recorder) -> None:
-        """It is gone. What it had put down is stored, unless it was sent away."""
+        """It is gone. What it had put down for the next group is stored, unless it was sent away;
+        what waits behind a group on its way was not acknowledged, so it is sent again.
+        """
         self._linked.discard(recorder)
+        recorder.tell()
         if recorder in self._due:
             del self._due[recorder]
             if recorder.tab.ended is None:
@@ -148,7 +173,11 @@ class Recorders:
             return
         recorder.storing = False
         recorder.acknowledge(answer.result())
-        if recorder.waiting and recorder in self._linked:
+        if recorder not in self._linked:
+            return
+        if len(recorder.waiting) >= FRAMES_AT_ONCE:
+            self._hand_in(recorder, self._house.clock())
+        elif recorder.waiting:
             self._is_due(recorder)
 
     async def _watch(self) -> None:
@@ -159,12 +188,11 @@ class Recorders:
             try:
                 async with self._house.transaction() as db:
                     alive = await alive_among(db, {one.device_id for one in asked})
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - their sockets tell; the next look is due
                 # While the database is away nothing can be stored either; frames will say so.
                 if not is_away(error):
-                    for one in asked:
+                    for one in self._linked:
                         one.fail([], error)
-                    raise
                 continue
             for one in asked:
                 if one.device_id not in alive:

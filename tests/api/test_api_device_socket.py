@@ -2,17 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
+from uuid import UUID, uuid4
 
+import numpy as np
 import psycopg
 import pytest
 from api_server import Recorder, Server
 from api_world import API
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import recorders
 from api.live import Tab
-from devices.frames import EcgFrame, decode
+from devices.frames import EcgFrame, decode, frame_of
+from telemed.ecg import AppliedFrame
+
+FRAME = frame_of(UUID(int=1), 0, 0, np.zeros(1, np.int16))
 
 
 async def frames(server: Server, recorder: Recorder) -> list[int]:
@@ -177,6 +183,54 @@ async def test_a_device_revoked_elsewhere_is_ended_within_seconds(
         await asyncio.to_thread(_revoke, server)
         assert (await recorder.of("problem"))["code"] == "not_signed_in"
         assert await recorder.closed() == 4401
+
+
+async def test_a_failed_look_at_tokens_ends_who_came_meanwhile_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is left whom no later look would ask about."""
+    came = asyncio.Event()
+
+    async def broken(_db: AsyncSession, _ids: Collection[UUID]) -> set[UUID]:
+        await came.wait()
+        raise RuntimeError
+
+    monkeypatch.setattr(recorders, "ALIVE_EVERY_S", 0.0)
+    monkeypatch.setattr(recorders, "alive_among", broken)
+    async with server.recorder() as first, server.recorder("patient2") as second:
+        await first.announce()
+        await second.announce()
+        came.set()
+        assert (await first.closed(), await second.closed()) == (1011, 1011)
+
+
+async def test_single_frames_are_told_of_together_many_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[int] = []
+    last = asyncio.Event()
+
+    def tell(sequence: int) -> None:
+        told.append(sequence)
+        if sequence == 7:
+            last.set()
+
+    recorder = recorders.Recorder(uuid4(), Tab(), tell)
+
+    def stored(*sequences: int) -> None:
+        recorder.acknowledge([AppliedFrame(FRAME, True, uuid4(), one) for one in sequences])
+
+    for sequences in ((0,), (1,), (2,), (3, 4), (5,)):
+        stored(*sequences)
+    assert told == [0, 4]
+    recorder.tell()
+    recorder.tell()
+    assert told == [0, 4, 5]
+    monkeypatch.setattr(recorders, "TELL_EVERY_S", 0.05)
+    stored(6)
+    stored(7)
+    await asyncio.wait_for(last.wait(), 5)
+    assert len(told) <= 5
 
 
 async def test_a_device_revoked_while_it_says_hello_is_not_let_in(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.ecg_live import FORGOTTEN_S, EcgLive
-from api.live import FRAMES_KEPT, MESSAGES_KEPT, Close, Hint, Live, Tab, patient, visit
+from api.live import LIVE_KEPT, MESSAGES_KEPT, Close, Hint, Live, Tab, patient, visit
 from api.socket_messages import EcgBeats, Vitals
 from devices.ecg_files.wfdb import read_beats, read_record
 from devices.frames import EcgFrame, frame_of
@@ -28,10 +28,23 @@ HEADER = stream_header(RECORD, 0, UUID(int=1))
 
 async def test_a_slow_tab_keeps_the_newest_of_the_trace() -> None:
     tab = Tab()
-    for n in range(FRAMES_KEPT + 30):
-        tab.show(bytes([n]))
+    for n in range(LIVE_KEPT + 30):
+        tab.show(str(n))
     kept = list(iter(tab.take_live, None))
-    assert kept == [bytes([n]) for n in range(30, FRAMES_KEPT + 30)]
+    assert kept == [str(n) for n in range(30, LIVE_KEPT + 30)]
+
+
+async def test_ten_seconds_of_twelve_leads_wait_for_a_slow_tab_and_nothing_older(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tab, now_s = Tab(), 0.0
+    monkeypatch.setattr(tab, "_clock", lambda: now_s)
+    for n in range(100):
+        now_s = n * 0.25
+        for lead in range(12):
+            tab.show(f"{n} {lead}")
+    kept = list(iter(tab.take_live, None))
+    assert (kept[0], kept[-1], len(kept)) == ("59 0", "99 11", 41 * 12)
 
 
 async def test_a_tab_that_takes_no_messages_at_all_ends_as_busy() -> None:
