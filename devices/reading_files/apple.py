@@ -1,7 +1,8 @@
 """Apple's export.xml, streamed: records of the kinds we know, pressures from their pairs.
 
 A pressure is a Correlation with a record of each of its two numbers; the same records come again
-outside of it, and are passed over there. What is of other kinds is counted, a row a kind.
+outside of it, and are passed over there. Those that come only outside have no other number, and are
+counted. What is of other kinds is counted, a row a kind.
 """
 
 import re
@@ -62,6 +63,9 @@ def read(data: Source) -> Iterator[FileRow]:
     yield from found.rows
     if not found.ours:
         raise BadFile(Fault.UNKNOWN_FORMAT, "HealthData")
+    alone = sum(max(0, count) for count in found.alone.values())
+    if alone:
+        yield refused(0, PAIR_MISSING, "values", count=alone)
     for name, count in found.others.items():
         yield refused(0, KIND_UNKNOWN, "type", type=name, count=count)
 
@@ -71,6 +75,8 @@ class _Reader:
         self.rows: list[FileRow] = []
         self.others: dict[str, int] = {}
         self.ours = False
+        # Numbers of pressures outside of pairs, less those inside.
+        self.alone = {_SYSTOLIC: 0, _DIASTOLIC: 0}
         self._place = 0
         self._pair: dict[str, dict[str, str]] | None = None
         self._pair_at = ""
@@ -93,7 +99,8 @@ class _Reader:
         """Nothing that is read is text."""
 
     def _record(self, kind: str, attributes: dict[str, str]) -> None:
-        if kind in (_SYSTOLIC, _DIASTOLIC):
+        if kind in self.alone:
+            self.alone[kind] += 1 if self._pair is None else -1
             if self._pair is not None:
                 self._pair[kind] = attributes
             return

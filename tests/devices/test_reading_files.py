@@ -204,6 +204,20 @@ def test_apples_export_gives_readings_pairs_and_a_count_of_the_rest() -> None:
     ]
 
 
+def test_pressures_of_apples_outside_of_pairs_are_counted_unless_they_are_those_of_a_pair() -> None:
+    lone = EXPORT.split(" <Record")[0] + "".join(
+        f'<Record type="HKQuantityTypeIdentifierBloodPressure{name}" unit="mmHg" value="{value}"/>'
+        for name, value in (("Systolic", 128), ("Systolic", 131), ("Diastolic", 82))
+    )
+    pair = EXPORT[EXPORT.index(" <Correlation") : EXPORT.index("</Correlation>")]
+    for more, told in (
+        ("", [("pair_missing", 3)]),
+        (f"{pair}</Correlation>", [("pair_missing", 1)]),
+    ):
+        found = rows(f"{lone}{more}</HealthData>")
+        assert [(row.code, row.params.get("count")) for row in found if row.code] == told
+
+
 def zipped(parts: dict[str, str]) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
