@@ -1,6 +1,8 @@
 """Suspicion of atrial fibrillation: a reason for a physician to look, never a diagnosis.
 
-Two learnt rules (`scripts/train_af.py` makes their tables from the developers' recordings):
+Two learnt rules (`scripts/train_af.py` makes their tables from the developers' recordings: records
+of the CinC challenge of 2017 and of MIT-BIH, PhysioNet, both ODC-BY 1.0; of the records there are
+the names in them, and what was learnt):
 
 - `af.wave` over one stretch of a single lead: the order of the intervals (devices/ecg/intervals.py)
   and whether one P wave comes before every beat (devices/ecg/af_waves.py);

@@ -57,9 +57,11 @@ class Hrv(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def heart_rate_variability(rr_s: Floats, *, fibrillation: bool = False) -> Hrv | HrvReason:
-    """Numbers of an unbroken run of intervals in seconds, or why there are none."""
-    rr = np.asarray(rr_s, np.float64).reshape(-1)
-    rr = rr[np.isfinite(rr)]
+    """Numbers of an unbroken run of intervals in seconds, or why there are none.
+
+    An interval that is no number breaks the run: the longest piece is taken.
+    """
+    rr = _longest(np.asarray(rr_s, np.float64).reshape(-1))
     if fibrillation:
         return HrvReason.FIBRILLATION
     if len(rr) < RHYTHM or rr.sum() < LEAST_S:
@@ -88,6 +90,14 @@ def heart_rate_variability(rr_s: Floats, *, fibrillation: bool = False) -> Hrv |
         hf_nu=100 * hf / (lf + hf) if lf + hf > 0 else 0.0,
         triangular_index=triangular_index(nn) if rr.sum() >= TRIANGULAR_S else None,
     )
+
+
+def _longest(rr: Floats) -> Floats:
+    """The longest piece in which every interval is a number."""
+    there = np.concatenate(([0], np.isfinite(rr), [0])).astype(np.int8)
+    turns = np.flatnonzero(np.diff(there))
+    pieces = [rr[first:end] for first, end in turns.reshape(-1, 2).tolist()]
+    return max(pieces, key=lambda piece: float(piece.sum()), default=rr[:0])
 
 
 def sdnn(nn: Floats) -> float:

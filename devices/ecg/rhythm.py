@@ -284,7 +284,9 @@ def live_rhythms(rr_s: Floats) -> list[RhythmCode | None]:
         if judged is not None and judged.suspected:
             said[row] = RhythmCode.AF_SUSPECTED
     rated = (said != RhythmCode.AF_SUSPECTED) & (count >= RATE_INTERVALS) & (total >= RATE_S)
-    said[rated & (mean > 60 / SLOW)] = RhythmCode.BRADYCARDIA
+    # Beats that were overlooked make a few long intervals, and a rhythm slow in the mean alone.
+    middle = np.sort(rr, axis=1)[np.arange(len(rr)), np.maximum(0, count - 1) // 2]
+    said[rated & (mean > 60 / SLOW) & (middle > 60 / SLOW)] = RhythmCode.BRADYCARDIA
     said[rated & (mean < 60 / FAST)] = RhythmCode.TACHYCARDIA
     # The first beats of a stream are the ones that are overlooked.
     before = each.cumsum(axis=1) - each

@@ -55,6 +55,15 @@ def test_there_is_a_reason_where_there_are_no_numbers() -> None:
     assert heart_rate_variability(rr) is HrvReason.CORRECTED
 
 
+def test_nothing_is_joined_over_an_interval_that_is_missing() -> None:
+    rr = breathing(500, 0.1)
+    rr[300] = np.nan
+    assert heart_rate_variability(rr) is HrvReason.TOO_SHORT
+    rr[:300] = 0.4
+    rr[300:302] = np.nan
+    assert judged(np.append(rr, breathing(160, 0.1))).mean_rr_ms == pytest.approx(800, rel=0.02)
+
+
 def test_a_few_early_beats_are_left_out() -> None:
     rr = breathing(400, 0.25)
     early = rr.copy()

@@ -198,6 +198,10 @@ def test_a_live_pause_is_told_behind_ten_seconds_of_beats(behind: int) -> None:
     assert live_rhythm([*steady(8), 3.2, *steady(behind)]) is not RhythmCode.PAUSE
 
 
+def test_beats_that_were_overlooked_make_no_slow_rhythm() -> None:
+    assert live_rhythm([2.9, 2.8, 2.9, *steady(10, 0.8)]) is None
+
+
 @pytest.mark.parametrize("early", [[0.55, 1.05] * 20, [*steady(20), 0.55, 1.05, *steady(20)]])
 def test_what_has_early_beats_is_never_regular(early: list[float]) -> None:
     assert live_rhythm(early) is None
