@@ -71,6 +71,9 @@ class House:
         self.door = Door(passwords.AT_ONCE)
         # Analyses of stored traces: one at a time, in a thread; who asks for many waits in line.
         self.analyses = Door(1)
+        # ECG files that are read again: they lie on our own disk meanwhile, and one child reads
+        # them and those that are looked at before they are kept.
+        self.ecg_reads = Door(2, wait_s=60.0)
         self.ecg = EcgLive(self._show)
         self.recorders = Recorders(self)
         self.pages = Pages()
@@ -147,8 +150,9 @@ class House:
         # A fact carries ids only; the trace itself is shown from what was applied.
         new = [one for one in applied if one.new]
         for one in new:
-            frame = one.frame
-            self.live.show(live.patient(one.person_id), encode(frame), frame.started_at)
+            frame, channel = one.frame, live.patient(one.person_id)
+            if self.live.on(channel):
+                self.live.show(channel, encode(frame), frame.started_at)
         self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())
 
     def _came(self, room_id: UUID) -> None:

@@ -135,7 +135,9 @@ class NewVisit(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID = msgspec.field(default_factory=new_id)
 
 
-def visible_to(person_id: UUID, now: datetime) -> Select[Visits, Organisations, Persons, Persons]:
+def visible_to(
+    person_id: UUID | BindParameter[UUID], now: datetime | BindParameter[datetime]
+) -> Select[Visits, Organisations, Persons, Persons]:
     """Visits this person may see, with clinic, patient and doctor."""
     return (
         select(Visits, Organisations, _patient, _doctor)
@@ -159,12 +161,22 @@ def _may_see(
     )
 
 
+_PERSON, _NOW = (
+    bindparam("person_id", type_=Uuid()),
+    bindparam("now", type_=DateTime(timezone=True)),
+)
+
+
 @cache
 def _one_seen() -> Select[Visits]:
     """Made once: every look at a visit asks it, and making it anew costs more than the answer."""
-    person_id = bindparam("person_id", type_=Uuid())
-    now = bindparam("now", type_=DateTime(timezone=True))
-    return select(Visits).where(Visits.id == bindparam("visit_id"), _may_see(person_id, now))
+    return select(Visits).where(Visits.id == bindparam("visit_id"), _may_see(_PERSON, _NOW))
+
+
+@cache
+def _one_whole() -> Select[Visits, Organisations, Persons, Persons]:
+    """Made once, as `_one_seen`."""
+    return visible_to(_PERSON, _NOW).where(Visits.id == bindparam("visit_id"))
 
 
 def thing(visit: Visits) -> Thing:
@@ -252,8 +264,8 @@ async def get_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetim
     """Give a visit to its doctor or patient. Raises NotFound for anybody else."""
     if actor.id is None:
         raise NotFound
-    query = visible_to(actor.id, now).where(Visits.id == visit_id)
-    found = (await db.execute(query)).one_or_none()
+    asked = {"visit_id": visit_id, "person_id": actor.id, "now": now}
+    found = (await db.execute(_one_whole(), asked)).one_or_none()
     if found is None:
         raise NotFound
     row, clinic, patient, doctor = found
