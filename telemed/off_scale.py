@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from devices.measurement import Checked, DeviceFlag, Kind, beyond
+from devices.measurement import BEYOND, Checked, DeviceFlag, Kind
 from people.households import guardians_of
 from people.notices import Notices, notify
 from people.policy import Kind as Tie
@@ -24,6 +24,8 @@ from telemed.visits import OVERTIME, READINGS_BEFORE, Visits, VisitState
 
 _KINDS: Final = frozenset({Kind.GLUCOSE, Kind.CGM_GLUCOSE})
 _SHOWN: Final = {DeviceFlag.ABOVE_SCALE: "HI", DeviceFlag.BELOW_SCALE: "LO"}
+_HIGH_MMOL_L: Final = 13.9
+_LOW_MMOL_L: Final = 3.0
 # What a meter remembers of last month is history; nobody is woken for it.
 RECENT: Final = timedelta(hours=24)
 # Sugar at once is right for a LO of now. Of an earlier one is told that it was, and to measure; nor
@@ -36,8 +38,21 @@ AGAIN: Final = timedelta(hours=1)
 
 
 def word_of(checked: Checked) -> DeviceFlag | None:
-    """The end of the scale that this reading asks for a notice by."""
-    return beyond(checked.sent_values, checked.flags) if checked.kind in _KINDS else None
+    """The end of the scale that this reading asks for a notice by.
+
+    Some devices give the end of their scale as the number, beside the bit: told where the number
+    itself is level 2, so that a stray bit wakes nobody.
+    """
+    said = BEYOND.intersection(checked.flags)
+    if checked.kind not in _KINDS or len(said) != 1:
+        return None
+    word = DeviceFlag(next(iter(said)))
+    glucose_mmol_l = checked.values.get("glucose")
+    if glucose_mmol_l is None:
+        return word
+    above = word is DeviceFlag.ABOVE_SCALE
+    level_2 = glucose_mmol_l > _HIGH_MMOL_L if above else glucose_mmol_l < _LOW_MMOL_L
+    return word if level_2 else None
 
 
 async def tell(db: AsyncSession, person_id: UUID, stored: Iterable[Checked], now: datetime) -> None:

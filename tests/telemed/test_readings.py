@@ -22,6 +22,7 @@ from people.relations import grant
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from telemed import readings
+from telemed.off_scale import word_of
 from telemed.reading_tables import Readings
 from telemed.readings import (
     Applied,
@@ -373,6 +374,22 @@ async def test_an_earlier_lo_asks_for_no_sugar_now_and_hides_none_of_now(
     assert await told(db, house.patient) == [now, earlier, earlier]
     assert await told(db, parent) == [f"child_{now}", f"child_{earlier}"]
     assert await told(db, house.doctor) == [f"visit_{now}", *[f"visit_{earlier}"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "flag", "word"),
+    [
+        ({"glucose": 600.0}, DeviceFlag.ABOVE_SCALE, DeviceFlag.ABOVE_SCALE),
+        ({"glucose": 20.0}, DeviceFlag.BELOW_SCALE, DeviceFlag.BELOW_SCALE),
+        ({"glucose": 110.0}, DeviceFlag.BELOW_SCALE, None),
+        ({"glucose": 20.0}, DeviceFlag.ABOVE_SCALE, None),
+        ({"glucose": 600.0}, DeviceFlag.BATTERY_LOW, None),
+    ],
+)
+def test_the_end_of_a_scale_given_as_a_number_counts_where_it_is_level_2(
+    values: dict[str, float], flag: DeviceFlag, word: DeviceFlag | None
+) -> None:
+    assert word_of(check(sugar(1, values=values, flags=(flag,)), NOW)) is word
 
 
 async def test_nobody_is_woken_for_what_a_meter_remembers(db: AsyncSession, house: House) -> None:
