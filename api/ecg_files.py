@@ -7,47 +7,41 @@ The list, the file itself, its small picture and its removal are those of any fi
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 from uuid import UUID
 
-import anyio
-import msgspec
 from litestar import Request, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import uploads
+from api import ecg_reads, uploads
 from api.db import asked
-from api.files import SANDBOX, LengthNeeded
+from api.ecg_reads import PDF
+from api.files import LengthNeeded
 from api.house import House
 from api.problems import refuses
-from devices.ecg.strip_pdf import to_pdf
 from devices.ecg_files import Format
 from people import files
-from people.files import MAX_NAME, FileLost, FileRefused, FoundFile, NewFile
+from people.files import MAX_NAME, FileRefused, NewFile
 from people.policy import Act
 from people.refused import Refused
 from people.relations import actor_of
 from people.sessions import Caller
 from storage.clamd import infected
 from storage.file_checks import Fault, Kind
-from storage.objects import ObjectMissing
-from storage.sealed_objects import DamagedObject
 from telemed import ecg_files, ecg_records, visit_files
-from telemed.ecg_file_child import MOST_S, Asked, EcgFound, Window
+from telemed.ecg_file_child import MOST_S, Asked, EcgFound
 from telemed.ecg_files import MAX_BYTES, EcgFileChanged, EcgFilePreview, too_large
 from telemed.ecg_records import RecordEcgFile
 from telemed.visit_files import VisitFile
 
 ANY = "application/octet-stream"
-PDF = "application/pdf"
 _FILES = "/visits/{visit_id:uuid}/ecg-files"
 _FILE = f"{_FILES}/{{file_id:uuid}}"
 _RECORD = "/records/{person_id:uuid}/ecg-files"
@@ -57,10 +51,7 @@ _SECONDS = Annotated[float, QueryParameter(ge=1, le=MOST_S)]
 _SPEED = Annotated[str, QueryParameter(pattern=r"^(12\.5|25|50)$")]
 _GAIN = Annotated[str, QueryParameter(pattern="^(5|10|20)$")]
 _REFUSED = refuses(400, 401, 403, 404, 408, 409, 411, 413, 415, 422, 503, 507)
-_READ = refuses(400, 401, 403, 404, 410, 422, 503, 507)
-# Files that are read again lie on our own disk meanwhile: so many at once.
-_AT_ONCE = anyio.Semaphore(4)
-_PIECE = 1 << 18
+_READ = refuses(400, 401, 403, 404, 410, 422, 429, 503, 507)
 
 
 @post(
@@ -156,7 +147,8 @@ async def get_ecg_file(
     """What is in a kept ECG file, with a strip of it."""
     async with house.transaction(asked(request)) as db:
         kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
-    return await _strip(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
+        window = await ecg_reads.window(db, sender, from_s, seconds, speed_mm_s, gain_mm_mv)
+    return await ecg_reads.strip(house, sender, kept, window)
 
 
 @get(
@@ -182,7 +174,8 @@ async def print_ecg_file(
     """A strip of a kept ECG file, true to the millimetre on A4."""
     async with house.transaction(asked(request)) as db:
         kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
-    return await _sheet(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
+        window = await ecg_reads.window(db, sender, from_s, seconds, speed_mm_s, gain_mm_mv)
+    return await ecg_reads.sheet(house, sender, kept, window)
 
 
 @get(
@@ -206,10 +199,10 @@ async def convert_ecg_file(
     async with house.transaction(asked(request)) as db:
         kept = await visit_files.find(db, sender.actor, visit_id, file_id, now, kind=Kind.ECG)
     wanted = Format(form)
-    pieces = _converted(house, kept, wanted)
+    pieces = ecg_reads.converted(house, sender, kept, wanted)
     first = await anext(pieces)  # whatever there is to refuse is refused before an answer began
     name = ecg_files.named(kept.name, wanted)
-    return Stream(_behind(first, pieces), media_type=ANY, headers=_saved_as(name))
+    return Stream(ecg_reads.behind(first, pieces), media_type=ANY, headers=ecg_reads.saved_as(name))
 
 
 @get(
@@ -252,7 +245,8 @@ async def get_record_ecg_file(
     """What is in an ECG file of a record, with a strip of it."""
     async with house.transaction(asked(request)) as db:
         kept = await ecg_records.find(db, sender.actor, person_id, organisation_id, file_id, now)
-    return await _strip(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
+        window = await ecg_reads.window(db, sender, from_s, seconds, speed_mm_s, gain_mm_mv)
+    return await ecg_reads.strip(house, sender, kept, window)
 
 
 @get(
@@ -279,26 +273,8 @@ async def print_record_ecg_file(
     """A strip of an ECG file of a record, true to the millimetre on A4."""
     async with house.transaction(asked(request)) as db:
         kept = await ecg_records.find(db, sender.actor, person_id, organisation_id, file_id, now)
-    return await _sheet(house, kept, _window(from_s, seconds, speed_mm_s, gain_mm_mv))
-
-
-def _window(from_s: float, seconds: float, speed_mm_s: str, gain_mm_mv: str) -> Window:
-    return Window(
-        from_s=from_s, seconds=seconds, speed_mm_s=float(speed_mm_s), gain_mm_mv=float(gain_mm_mv)
-    )
-
-
-async def _strip(house: House, kept: FoundFile, window: Window) -> EcgFilePreview:
-    async with _read(house, kept, Asked(window=window)) as (_, found, sha256):
-        return await ecg_files.preview(found, sha256)
-
-
-async def _sheet(house: House, kept: FoundFile, window: Window) -> Response[bytes]:
-    window = msgspec.structs.replace(window, caption=(kept.name,))
-    async with _read(house, kept, Asked(window=window)) as (_, found, _):
-        pdf = await asyncio.to_thread(to_pdf, ecg_files.drawing_of(found))
-    name = f"{kept.name.rpartition('.')[0]}.pdf"
-    return Response(pdf, media_type=PDF, headers=_saved_as(name))
+        window = await ecg_reads.window(db, sender, from_s, seconds, speed_mm_s, gain_mm_mv)
+    return await ecg_reads.sheet(house, sender, kept, window)
 
 
 @asynccontextmanager
@@ -318,54 +294,6 @@ async def _looked(
             raise FileRefused(Fault.INFECTED)
         sha256 = await asyncio.to_thread(_sha256, body)
         yield body, folder, await ecg_files.look(body, folder, Asked()), sha256
-
-
-@asynccontextmanager
-async def _read(
-    house: House, kept: FoundFile, said: Asked
-) -> AsyncIterator[tuple[Path, EcgFound, str]]:
-    """A kept file, read by the child; what lay on our disk is gone at the end."""
-    async with uploads.place_in(house.settings) as (body, folder):
-        async with _AT_ONCE:
-            sha256 = await _fetched(house, kept, body)
-            found = await ecg_files.look(body, folder, said)
-        yield folder, found, sha256
-
-
-async def _fetched(house: House, kept: FoundFile, body: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        async with await anyio.open_file(body, "wb") as out:
-            async for piece in files.read(house.objects, kept, 0, kept.size):
-                digest.update(piece)
-                await out.write(piece)
-    except (ObjectMissing, DamagedObject) as gone:
-        raise FileLost from gone
-    except OSError as error:
-        raise uploads.no_room(error) from error
-    return digest.hexdigest()
-
-
-async def _converted(house: House, kept: FoundFile, wanted: Format) -> AsyncGenerator[bytes, None]:
-    async with _read(house, kept, Asked(write=wanted)) as (folder, _, _):
-        made = await ecg_files.written(folder)
-        async with await anyio.open_file(made, "rb") as opened:
-            while piece := await opened.read(_PIECE):
-                yield piece
-
-
-async def _behind(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
-
-
-def _saved_as(name: str) -> dict[str, str]:
-    return {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-        "Content-Security-Policy": SANDBOX,
-    }
 
 
 def _sha256(file: Path) -> str:

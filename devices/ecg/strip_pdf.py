@@ -8,6 +8,7 @@ scaled to fit. Print at 100 %.
 import json
 import re
 from typing import Final
+from unicodedata import normalize
 
 import typst
 
@@ -87,4 +88,4 @@ def _pages(drawing: Drawing) -> list[list[Block]]:
 
 def _in_font(said: str) -> str:
     """Only letters the font has: PDF/A refuses a page with a hole in its words."""
-    return _NOT_IN_FONT.sub("?", said)
+    return _NOT_IN_FONT.sub("?", normalize("NFC", said))  # a Mac writes "й" as two letters

@@ -1,5 +1,6 @@
 """ECG files of a visit over HTTP: looked at without a trace, kept whole, shown as strips."""
 
+import asyncio
 import hashlib
 import io
 from datetime import UTC, datetime
@@ -11,8 +12,10 @@ import numpy as np
 import pypdfium2
 import pytest
 from api_world import API, Client, World, code
+from litestar import Litestar
 from sqlalchemy import func, select
 
+from api.door import MOST_OF_ONE, Door
 from devices.ecg_files import EcgRecording, Lead, Mark, edf, wfdb
 from devices.ecg_files import read as read_ecg
 from people.audit import WRITE_PATH
@@ -112,7 +115,7 @@ async def test_a_kept_file_comes_back_as_it_was_and_as_strips(room: Room) -> Non
     told = strip.json()
     assert (told["from_s"], told["sha256"]) == (30.0, hashlib.sha256(data).hexdigest())
     assert len(traces(told["strip"])) == 4  # two rows of five seconds, two leads each
-    assert "50 mm/s · 20 mm/mV" in told["strip"]
+    assert "50 мм/с, 20 мм/мВ" in told["strip"]
     assert "08:30:30" in told["strip"]
 
 
@@ -135,6 +138,38 @@ async def test_a_strip_of_a_file_is_printed_and_the_file_is_written_in_other_for
         400,
         "malformed_body",
     )
+
+
+async def test_who_asks_for_many_files_holds_nobody_else_up(room: Room, app: Litestar) -> None:
+    """Of one reader no more than a line's worth waits; another's turn is the next one."""
+    one = (await room.keep("patient", edf.write(recording(5)))).json()["id"]
+    door: Door = app.state.house.ecg_reads
+
+    async def reads() -> None:
+        async with door.turn_of(str(room.world["patient"])):
+            await asyncio.Event().wait()
+
+    held = door.free
+    flood = [asyncio.create_task(reads()) for _ in range(held + MOST_OF_ONE)]
+    await asyncio.sleep(0)
+    assert (await room.get("patient", f"/ecg-files/{one}")).status_code == 429
+    doctors = asyncio.create_task(room.get("doctor", f"/ecg-files/{one}"))
+    while door.waiting == MOST_OF_ONE:  # noqa: ASYNC110 - no event of ours
+        await asyncio.sleep(0.01)
+    for task in flood[:held]:
+        task.cancel()
+    assert (await doctors).status_code == 200
+    for task in flood:
+        task.cancel()
+
+
+async def test_one_recording_at_a_time_is_written_for_a_reader(room: Room) -> None:
+    """It lies on our disk until it is taken."""
+    one = (await room.keep("patient", edf.write(recording(40)))).json()["id"]
+    path = f"/ecg-files/{one}/recording"
+    both = [room.get("doctor", path, form="wfdb") for _ in range(2)]
+    assert sorted(answer.status_code for answer in await asyncio.gather(*both)) == [200, 503]
+    assert (await room.get("doctor", path, form="wfdb")).status_code == 200
 
 
 async def test_sent_again_it_is_the_same_file(room: Room) -> None:

@@ -157,8 +157,8 @@ def test_a_page_says_whose_it_is_in_tatar_letters_and_at_what_scale() -> None:
 
 
 def test_letters_that_the_font_has_not_do_not_break_a_page() -> None:
-    pdf = to_pdf(draw_strip(strip_of(caption=("Anna 🫀 安娜\x00\ud800",))))
-    assert "Anna ? ??" in pypdfium2.PdfDocument(pdf)[0].get_textpage().get_text_bounded()
+    pdf = to_pdf(draw_strip(strip_of(caption=("Anna 🫀 安娜\x00\ud800 и\u0306е\u0308",))))
+    assert "Anna ? ?? йё" in pypdfium2.PdfDocument(pdf)[0].get_textpage().get_text_bounded()
 
 
 def test_the_same_strip_gives_the_same_bytes() -> None:
