@@ -27,6 +27,7 @@ from devices.ecg import ectopy, intervals
 from devices.ecg.af import LEAST_S, judge_intervals, judge_waves
 from devices.ecg.af_waves import RATE_HZ, resampled
 from devices.ecg.rhythm_runs import Run, joined_runs
+from devices.ecg.seconds import LEAST_HZ
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -80,7 +81,7 @@ def find_rhythm(
     at = np.unique(np.asarray(beats, np.int64).reshape(-1))
     found: list[Finding] = []
     longest = 0.0
-    stretches = _stretches(x, usable)
+    stretches = _stretches(x, usable) if rate_hz >= LEAST_HZ else []
     for first, end in stretches:
         longest = max(longest, (end - first) / rate_hz)
         inside = at[np.searchsorted(at, first) : np.searchsorted(at, end)]
@@ -267,6 +268,9 @@ def live_rhythms(rr_s: Floats) -> list[RhythmCode | None]:
     """
     rr = np.atleast_2d(rr_s)
     there = np.isfinite(rr)
+    if rr.size:  # what no stream has need not be reckoned with
+        first = int(np.argmax(there.any(axis=0)))
+        rr, there = rr[:, first:], there[:, first:]
     count = there.sum(axis=1)
     each = np.where(there, rr, 0.0)
     total = each.sum(axis=1)

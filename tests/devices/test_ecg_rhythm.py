@@ -168,6 +168,13 @@ def test_no_data_raises(signal: np.ndarray, beats: list[int]) -> None:
     assert RhythmCode.AF_SUSPECTED not in codes(said)
 
 
+@pytest.mark.parametrize("rate_hz", [0.5, 2.0, 49.0])
+def test_a_rate_too_low_for_beats_says_not_enough(rate_hz: float) -> None:
+    beats = np.arange(0, 3000, 160, np.int64)
+    said = find_rhythm(np.ones(3000), rate_hz, beats, [(0, 3000)])
+    assert codes(said) == {RhythmCode.NOT_ENOUGH}
+
+
 def test_time_grows_with_the_length_alone() -> None:
     hour = made(steady(160))
     long = Made(np.tile(hour.millivolts, 4), hour.beats, hour.rate_hz)
