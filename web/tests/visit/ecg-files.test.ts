@@ -149,3 +149,12 @@ it('a kept ECG is read row by row, at the speed and gain that are chosen', async
     `${path}/print?from_s=10&seconds=5&speed_mm_s=50&gain_mm_mv=10`,
   );
 });
+
+it('a kept ECG that could not be had is asked for again at a word', async () => {
+  const route = `GET /api/v1/visits/${id}/ecg-files/e1`;
+  shown([kept], { [route]: [problem(503, 'server_away'), { body: seen() }] });
+  await userEvent.click(await screen.findByRole('button', { name: 'Show the ECG: night.edf' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Try again' }));
+  expect(await screen.findByTestId('ecg-strip')).toBeInTheDocument();
+  expect(screen.queryByRole('alert')).toBeNull();
+});
