@@ -45,6 +45,8 @@ class Tuning:
     # What is turned down counts at most for this share of the level.
     turned_down: float = 0.72
     late: float = 1.5
+    # Nor so long after it that its samples are gone.
+    late_s: float = 3.5
     forget: float = 1.05
     forget_s: float = 0.36
 
@@ -264,8 +266,11 @@ class BeatBank:
         t_noise = np.minimum(np.where(few[:, 3], 0.0, t_noise), most)
         floor = tune.floor * level
 
-        best = self._waiting[row].argmax(axis=1)
-        best_at, best_energy = self._waiting_at[row, best], self._waiting[row, best]
+        there = at[:, None] - self._waiting_at[row] <= tune.late_s * rate
+        waiting = np.where(there, self._waiting[row], -1.0)
+        best = waiting.argmax(axis=1)
+        best_at = self._waiting_at[row, best]
+        best_energy = waiting[np.arange(row.size), best]
         overdue = ~few[:, 1] & (at - self._beat_at[row] > tune.late * gap)
         overdue &= best_energy > np.maximum(noise + tune.accept_late * (level - noise), floor)
         if overdue.any():

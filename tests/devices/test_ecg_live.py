@@ -99,6 +99,7 @@ def test_a_row_given_back_leaves_nothing_to_the_next_stream() -> None:
     first = live.open(header())
     live.push(first, ECG[::-1][: RATE * 10].copy())
     live.tick()
+    live.push(first, ECG[:TICK])
     live.close(first)
     second = live.open(header())
     live.push(second, SPOILT)
@@ -130,6 +131,26 @@ def test_beats_are_told_in_time() -> None:
     settled = sorted(delays[2:])
     assert settled[len(settled) // 2] <= 0.3
     assert settled[-1] <= 0.45
+
+
+def test_a_low_beat_before_a_silence_is_told_in_time_or_not_at_all() -> None:
+    """What is told late is looked for among samples that are no longer kept."""
+    quiet = int(ANNOTATED[25]) + 180
+    level = float(ECG[quiet])
+    low = ECG[ANNOTATED[26] - 100 : ANNOTATED[26] + 100] - float(ECG[ANNOTATED[26] - 100])
+    low *= 0.44 * np.interp(np.arange(200), (0, 40, 160, 199), (0, 1, 1, 0))
+    silent = np.full(RATE * 9 // 2, level)
+    rest = ECG[ANNOTATED[30] - 100 : ANNOTATED[30] + RATE * 3]
+    strip = np.round(np.concatenate((ECG[:quiet], low + level, silent, rest))).astype(np.int16)
+    live = LiveEcg()
+    slot = live.open(header())
+    delays = []
+    for start in range(0, len(strip), TICK):
+        live.push(slot, strip[start : start + TICK])
+        for told in live.tick():
+            delays += [(start + TICK - beat.sample) / RATE for beat in told.beats]
+    assert len(delays) > 20
+    assert max(delays[2:]) <= 4
 
 
 def fault(  # noqa: PLR0911 - one answer a fault
