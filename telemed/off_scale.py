@@ -18,7 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from devices.measurement import BEYOND, Checked, DeviceFlag, Kind
 from people.households import guardians_of
 from people.notices import Notices, notify
+from people.policy import Act
 from people.policy import Kind as Tie
+from people.relations import allowed
 from telemed.telemedicine import ConsentWithdrawn, require_consent
 from telemed.visits import OVERTIME, READINGS_BEFORE, Visits, VisitState
 
@@ -71,7 +73,7 @@ async def tell(db: AsyncSession, person_id: UUID, stored: Iterable[Checked], now
         await _tell(db, person_id, code, params, person_id, now)
         for guardian in await guardians_of(db, person_id, now, Tie.CHILD_HEALTH):
             await _tell(db, guardian, f"child_{code}", params, person_id, now)
-        for visit in await _visits(db, person_id, taken_at):
+        for visit in await _visits(db, person_id, taken_at, now):
             with suppress(ConsentWithdrawn):
                 await require_consent(db, person_id, visit.organisation_id, now)
                 await _tell(db, visit.doctor_id, f"visit_{code}", params, visit.id, now)
@@ -92,12 +94,22 @@ async def _tell(  # noqa: PLR0917 - whom, what, about what, when
         await notify(db, told, code, params, now, critical=True, about=about)
 
 
-async def _visits(db: AsyncSession, person_id: UUID, taken_at: datetime) -> list[Visits]:
-    """The visits that are not over and whose readings this is one of."""
+async def _visits(
+    db: AsyncSession, person_id: UUID, taken_at: datetime, now: datetime
+) -> list[Visits]:
+    """The visits that are not over, whose readings this is one of and the doctor may see."""
     query = select(Visits).where(
         Visits.patient_id == person_id,
         Visits.state != VisitState.CLOSED.value,
         Visits.starts_at <= taken_at + READINGS_BEFORE,
         Visits.ends_at >= taken_at - OVERTIME,
+        allowed(
+            Act.SEE_VISIT_READINGS,
+            Visits.doctor_id,
+            now,
+            subject=Visits.patient_id,
+            organisation=Visits.organisation_id,
+            about=(Visits.id,),
+        ),
     )
     return list((await db.scalars(query)).all())

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from devices.measurement import BadMeasurement, DeviceFlag, Kind, Measurement, check
@@ -18,7 +18,7 @@ from people.notices import Notices
 from people.policy import Act, Right
 from people.policy import Kind as Tie
 from people.refused import Forbidden, NotFound
-from people.relations import grant
+from people.relations import Relations, grant
 from storage.engine import make_engine, sessions
 from storage.ingest import IngestWriter
 from telemed import readings
@@ -390,6 +390,18 @@ def test_the_end_of_a_scale_given_as_a_number_counts_where_it_is_level_2(
     values: dict[str, float], flag: DeviceFlag, word: DeviceFlag | None
 ) -> None:
     assert word_of(check(sugar(1, values=values, flags=(flag,)), NOW)) is word
+
+
+async def test_a_doctor_who_left_is_told_of_nobody(db: AsyncSession, house: House) -> None:
+    """Though the visit still bears the name: its readings are closed to who is on no duty."""
+    left = update(Relations).where(
+        Relations.actor_id == house.doctor, Relations.kind == Tie.DUTY.value
+    )
+    await db.execute(left.values(until=NOW))
+    meter = msgspec.structs.replace(house.cuff, kinds=("glucose",))
+    await apply(db, incoming(meter, [sugar(1)], NOW))
+    assert await told(db, house.doctor) == []
+    assert await told(db, house.patient) == ["glucose_below_scale"]
 
 
 async def test_nobody_is_woken_for_what_a_meter_remembers(db: AsyncSession, house: House) -> None:
