@@ -64,16 +64,22 @@ class _Stream:
         "beats",
         "judged",
         "most",
+        "news",
         "pending",
         "rhythm",
         "row",
         "slot",
+        "taken",
+        "turns",
         "vitals",
     )
 
-    def __init__(self, slot: int, bank: Bank, row: int) -> None:
-        self.slot, self.bank, self.row = slot, bank, row
+    def __init__(self, slot: int, bank: Bank, row: int, turns: "_Turns") -> None:
+        self.slot, self.bank, self.row, self.turns = slot, bank, row, turns
         self.most = bank.most
+        self.news = False
+        # The tick that has a piece of this stream in its turns: what comes after it waits.
+        self.taken = -1
         self.rhythm: RhythmCode | None = None
         self.asked = 0
         self.pending: deque[NDArray[np.generic] | None] = deque()
@@ -84,46 +90,72 @@ class _Stream:
 
 # Told by whole-array work, without the features of fibrillation.
 _CHEAP = frozenset(set(RhythmCode) - {RhythmCode.AF_SUSPECTED})
-_Turn = tuple[list[int], list[NDArray[np.generic]]]
+# Rows and their pieces, by the length of the pieces.
+_Turns = dict[int, tuple[list[int], list[NDArray[np.generic]]]]
 
 
 class LiveEcg:
     """Causal analysis of many recorders' streams at 100-1000 Hz."""
 
     def __init__(self) -> None:
-        self._banks: dict[float, Bank] = {}
-        self._rows: dict[tuple[float, int], _Stream] = {}
+        self._banks: dict[float, tuple[Bank, _Turns]] = {}
+        self._rows: dict[float, dict[int, _Stream]] = {}
         self._streams: dict[int, _Stream] = {}
-        self._fed: dict[int, _Stream] = {}
-        self._next = 0
+        self._waiting: dict[int, _Stream] = {}
+        self._news: list[_Stream] = []
+        self._next = self._ticks = 0
 
     def open(self, header: StreamHeader) -> int:
         """A new stream; the number it is called by from now on."""
-        bank = self._banks.get(header.rate_hz)
-        if bank is None:
-            bank = self._banks[header.rate_hz] = Bank(header.rate_hz)
+        if header.rate_hz not in self._banks:
+            self._banks[header.rate_hz] = Bank(header.rate_hz), {}
+            self._rows[header.rate_hz] = {}
+        bank, turns = self._banks[header.rate_hz]
         slot = self._next
         self._next += 1
-        stream = _Stream(slot, bank, bank.add(header.gain_per_mv))
-        self._streams[slot] = self._rows[bank.rate_hz, stream.row] = stream
+        stream = _Stream(slot, bank, bank.add(header.gain_per_mv), turns)
+        self._streams[slot] = self._rows[bank.rate_hz][stream.row] = stream
         return slot
 
     def close(self, slot: int) -> None:
         """Forget the stream."""
         stream = self._streams.pop(slot)
-        self._fed.pop(slot, None)
-        del self._rows[stream.bank.rate_hz, stream.row]
+        self._waiting.pop(slot, None)
+        if stream.taken == self._ticks:
+            for rows, pieces in stream.turns.values():
+                if stream.row in rows:
+                    del pieces[rows.index(stream.row)]
+                    rows.remove(stream.row)
+        rate_hz = stream.bank.rate_hz
+        del self._rows[rate_hz][stream.row]
         stream.bank.drop(stream.row)
-        if not any(rate == stream.bank.rate_hz for rate, _ in self._rows):
-            del self._banks[stream.bank.rate_hz]
+        if not self._rows[rate_hz]:
+            del self._banks[rate_hz], self._rows[rate_hz]
 
     def push(self, slot: int, samples: NDArray[np.generic], *, gap: bool = False) -> None:
         """Samples that came, in ADC units. `gap`: samples were lost just before these."""
         stream = self._streams[slot]
+        if gap or stream.taken == self._ticks or samples.ndim != 1:
+            self._wait(stream, samples, gap=gap)
+            return
+        number = len(samples)
+        if not 0 < number <= stream.most:
+            self._wait(stream, samples, gap=gap)
+            return
+        stream.taken = self._ticks
+        turn = stream.turns.get(number)
+        if turn is None:
+            turn = stream.turns[number] = ([], [])
+        turn[0].append(stream.row)
+        turn[1].append(samples)
+
+    def _wait(self, stream: _Stream, samples: NDArray[np.generic], *, gap: bool) -> None:
+        """What is not one ordinary piece is taken in after those that are."""
+        stream.taken = self._ticks
         if gap:
             stream.pending.append(None)
         stream.pending.append(samples)
-        self._fed[slot] = stream
+        self._waiting[stream.slot] = stream
 
     def vitals(self, slot: int) -> EcgVitals:
         """The latest judgement of a stream, at most half a second old."""
@@ -131,44 +163,44 @@ class LiveEcg:
 
     def tick(self) -> list[Told]:
         """Take in what was pushed since the last tick, and say what is new."""
-        fed = list(self._fed.values())
-        self._fed.clear()
-        due = fed
+        self._ticks += 1
+        self._turn()
+        due = list(self._waiting.values())
+        self._waiting.clear()
         while due:
-            turns: dict[tuple[Bank, int], _Turn] = {}
             left = []
             for stream in due:
-                pending = stream.pending
-                piece = pending.popleft()
-                if piece is None or piece.ndim != 1 or not 0 < len(piece) <= stream.most:
-                    piece = self._piece(stream, piece)
-                    if piece is None:
-                        continue
-                key = (stream.bank, len(piece))
-                turn = turns.get(key)
-                if turn is None:
-                    turn = turns[key] = ([], [])
-                turn[0].append(stream.row)
-                turn[1].append(piece)
-                if pending:
+                piece = self._piece(stream)
+                if piece is None:
+                    continue
+                rows, pieces = stream.turns.setdefault(len(piece), ([], []))
+                rows.append(stream.row)
+                pieces.append(piece)
+                if stream.pending:
                     left.append(stream)
-            for (bank, number), turn in turns.items():
-                self._take(bank, number, *turn)
+            self._turn()
             due = left
         told = []
-        for stream in fed:
-            if stream.beats or stream.judged:
-                vitals = stream.vitals if stream.judged else None
-                told.append(Told(stream.slot, tuple(stream.beats), vitals))
-                stream.beats, stream.judged = [], False
+        for stream in self._news:
+            vitals = stream.vitals if stream.judged else None
+            told.append(Told(stream.slot, tuple(stream.beats), vitals))
+            stream.beats, stream.judged, stream.news = [], False, False
+        self._news = []
         return told
 
-    def _piece(
-        self, stream: _Stream, piece: NDArray[np.generic] | None
-    ) -> NDArray[np.generic] | None:
+    def _turn(self) -> None:
+        """Take in the next piece of every stream that has one."""
+        for bank, turns in self._banks.values():
+            for number, (rows, pieces) in turns.items():
+                if rows:
+                    self._take(bank, number, rows, pieces)
+            turns.clear()
+
+    def _piece(self, stream: _Stream) -> NDArray[np.generic] | None:
         """The next samples to take in, no more than the bank takes at once; None if none are."""
         pending = stream.pending
-        while True:
+        while pending:
+            piece = pending.popleft()
             if piece is None:
                 stream.bank.restart(np.array([stream.row]))
                 self._silence(stream)
@@ -179,9 +211,7 @@ class LiveEcg:
                     return piece[: stream.most]
                 if len(piece):
                     return piece
-            if not pending:
-                return None
-            piece = pending.popleft()
+        return None
 
     def _take(
         self, bank: Bank, number: int, chosen: list[int], pieces: list[NDArray[np.generic]]
@@ -189,10 +219,10 @@ class LiveEcg:
         rows = np.array(chosen)
         stacked = np.concatenate(pieces).reshape(len(rows), number)
         missing = stacked == MISSING
-        samples = stacked.astype(np.float64)
+        samples: NDArray[np.generic] = stacked
         if stacked.dtype.kind == "f":
-            missing |= ~(np.abs(samples) <= BELIEVABLE)
-            samples[missing] = 0.0
+            missing |= ~(np.abs(stacked) <= BELIEVABLE)
+            samples = np.where(missing, 0.0, stacked)
         if not missing.any():
             self._feed(bank, rows, samples, missing[:, 0])
             return
@@ -206,22 +236,28 @@ class LiveEcg:
                 part = samples[place : place + 1, first:last]
                 self._feed(bank, rows[place : place + 1], part, missing[place, first : first + 1])
 
-    def _feed(self, bank: Bank, rows: Ints, samples: Floats, missing: NDArray[np.bool_]) -> None:
+    def _feed(
+        self, bank: Bank, rows: Ints, samples: NDArray[np.generic], missing: NDArray[np.bool_]
+    ) -> None:
         if not rows.size:
             return
         base = bank.base[rows]
         peaks, ended = bank.feed(rows, samples, missing)
         for row in rows[bank.base[rows] != base].tolist():
-            self._silence(self._rows[bank.rate_hz, row])
+            self._silence(self._rows[bank.rate_hz][row])
         self._tell(bank, peaks)
         self._judge(bank, ended)
 
     def _tell(self, bank: Bank, peaks: Peaks) -> None:
+        streams = self._rows[bank.rate_hz]
         for row, sample, rr_s in zip(
             peaks.row.tolist(), peaks.sample.tolist(), peaks.rr_s.tolist(), strict=True
         ):
-            beat = Beat(sample, None if math.isnan(rr_s) else rr_s)
-            self._rows[bank.rate_hz, row].beats.append(beat)
+            stream = streams[row]
+            stream.beats.append(Beat(sample, None if math.isnan(rr_s) else rr_s))
+            if not stream.news:
+                stream.news = True
+                self._news.append(stream)
 
     def _judge(self, bank: Bank, ended: Ended) -> None:
         """Every other quarter of a second."""
@@ -230,10 +266,11 @@ class LiveEcg:
             return
         rows, at = ended.row[due], ended.sample[due]
         self._ask_rhythm(bank, rows, at)
+        streams = self._rows[bank.rate_hz]
         for row, sample, (rate, quality, reason) in zip(
             rows.tolist(), at.tolist(), judge(bank, rows, at), strict=True
         ):
-            stream = self._rows[bank.rate_hz, row]
+            stream = streams[row]
             stream.vitals = EcgVitals(
                 heart_rate_bpm=rate,
                 quality=quality,
@@ -242,12 +279,15 @@ class LiveEcg:
                 rhythm=None if rate is None else stream.rhythm,
             )
             stream.judged = True
+            if not stream.news:
+                stream.news = True
+                self._news.append(stream)
 
     def _ask_rhythm(self, bank: Bank, rows: Ints, at: Ints) -> None:
         due = at // bank.cell % RHYTHM_EVERY == 0
         if not due.any():
             return
-        streams = [self._rows[bank.rate_hz, row] for row in rows[due].tolist()]
+        streams = [self._rows[bank.rate_hz][row] for row in rows[due].tolist()]
         ended = at[due]
         # A steady rhythm is cheap to tell again; any other stays told for a while.
         again = np.array([one.rhythm in _CHEAP or one.asked <= 0 for one in streams])
@@ -264,6 +304,9 @@ class LiveEcg:
         stream.vitals = _silent(int(stream.bank.total[stream.row]))
         stream.judged = True
         stream.rhythm = None
+        if not stream.news:
+            stream.news = True
+            self._news.append(stream)
 
 
 def _silent(at_sample: int) -> EcgVitals:

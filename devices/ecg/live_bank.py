@@ -9,6 +9,7 @@ the stream starts anew.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from devices.ecg.live_beats import NEVER, BeatBank, Floats, Ints
@@ -80,6 +81,8 @@ class Bank:
         self.beats = BeatBank(rate_hz, FIRST_ROOM)
         # So many samples of a stream are taken in at once.
         self.most = min(self.cell, self.beats.most * self.beats.factor)
+        self._more = max(self.cell + self.beats.factor, 2 * self._reach + 1)
+        self._width = self._kept + self._more
         self._grow(FIRST_ROOM)
 
     def add(self, gain_per_mv: float) -> int:
@@ -113,25 +116,52 @@ class Bank:
         self._shapes[rows] = 0.0
         self.interval_s[rows] = np.nan
 
-    def feed(self, rows: Ints, samples: Floats, missing: NDArray[np.bool_]) -> tuple[Peaks, Ended]:
+    def feed(
+        self, rows: Ints, samples: NDArray[np.generic], missing: NDArray[np.bool_]
+    ) -> tuple[Peaks, Ended]:
         """The next samples of these streams, (rows, up to `most`); `missing` rows have none."""
         number = samples.shape[1]
-        self._hole[rows[missing]] += number
-        self._contact(rows[~missing], samples[~missing, 0])
-        relative = (samples - self._origin[rows, None]).astype(np.float32)
-        relative[missing] = self._held[rows[missing], None]
+        lost = bool(missing.any())
+        if lost:
+            self._hole[rows[missing]] += number
+            self._contact(rows[~missing], samples[~missing, 0].astype(np.float64))
+        else:
+            self._contact(rows, samples[:, 0].astype(np.float64))
+        relative = np.empty(samples.shape, np.float32)
+        origin = self._origin[rows, None]
+        np.subtract(samples, origin, out=relative, dtype=np.float64, casting="unsafe")
+        if lost:
+            relative[missing] = self._held[rows[missing], None]
         self._held[rows] = relative[:, -1]
         start = self.total[rows]
-        self.total[rows] += number
-        place = (start[:, None] + np.arange(number)) & (self._kept - 1)
-        self._samples[rows[:, None], place] = relative
+        self.total[rows] = start + number
+        self._write(rows, start, relative)
         peaks = self._beats(rows, start, relative)
         return peaks, self._end_cells(rows, start, number, missing)
 
     def window(self, rows: Ints, first: Ints, number: int) -> NDArray[np.float32]:
         """Samples of the last seconds, from `first` on."""
-        place = (first[:, None] + np.arange(number)) & (self._kept - 1)
-        return self._samples[rows[:, None], place]
+        place = rows * self._width + (first & (self._kept - 1))
+        return self._runs(number)[place]
+
+    def _write(self, rows: Ints, first: Ints, values: NDArray[np.float32]) -> None:
+        """A row of `_samples` is a ring with its beginning repeated behind: a run is one copy."""
+        number = values.shape[1]
+        place = first & (self._kept - 1)
+        self._runs(number)[rows * self._width + place] = values
+        turned = np.flatnonzero((place < self._more) | (place + number > self._kept))
+        if turned.size:
+            row = rows[turned, None]
+            at = (place[turned, None] + np.arange(number)) & (self._kept - 1)
+            self._samples[row, at] = values[turned]
+            which, where = np.nonzero(at < self._more)
+            behind = at[which, where] + self._kept
+            self._samples[row[which, 0], behind] = values[turned[which], where]
+
+    def _runs(self, number: int) -> NDArray[np.float32]:
+        """Every run of so many neighbours in memory, by its first."""
+        flat = self._samples.reshape(-1)
+        return as_strided(flat, (flat.size - number + 1, number), 2 * flat.strides)
 
     def _contact(self, rows: Ints, first: Floats) -> None:
         """Samples come: for the first time, after a hole, or as ever."""
@@ -283,7 +313,7 @@ class Bank:
             "_broken": np.ones(size, bool),
             "_heard": np.zeros(size, bool),
             "_shapes": np.zeros((size, ALIKE, SHAPE), np.float32),
-            "_samples": np.zeros((size, self._kept), np.float32),
+            "_samples": np.zeros((size, self._width), np.float32),
         }
         for name, value in fresh.items():
             if self._size:
