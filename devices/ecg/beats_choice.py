@@ -69,4 +69,5 @@ def _late(
     # By gap and score: the last of each gap is its best.
     order = np.lexsort((score[passed], gap))
     best = np.flatnonzero(np.diff(gap[order], append=-1))
-    return passed[order[best]]
+    found: Indices = passed[order[best]]
+    return found

@@ -152,7 +152,7 @@ def _summed(samples: NDArray[np.generic], factor: int) -> Singles:
     else:
         total = np.add(each[:, 0], each[:, 1], dtype=np.float64)
     for phase in range(2, factor):
-        total += each[:, phase]
+        np.add(total, each[:, phase], out=total)
     total -= factor * _first(samples)
     return total.astype(np.float32)
 

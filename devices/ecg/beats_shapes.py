@@ -69,12 +69,12 @@ def likeness(pieces: Singles, at: Indices, certain: NDArray[np.bool_]) -> Likene
     for shift in range(shifts):
         laid[:, shift, shift : shift + width] = shapes
         under[shift, shift : shift + width] = 1
-    laid = laid.reshape(-1, pieces.shape[1])
+    every = laid.reshape(-1, pieces.shape[1])
     correlation, norm = np.empty(len(at), np.float32), np.empty(len(at), np.float32)
     for start in range(0, len(at), TOGETHER):
         near = pieces[at[start : start + TOGETHER]]
         norms = np.sqrt(under @ (near * near).T) + np.float32(1e-12)
-        dots = (laid @ near.T).reshape(len(shapes), shifts, len(near)).max(axis=0)
+        dots = (every @ near.T).reshape(len(shapes), shifts, len(near)).max(axis=0)
         dots /= norms
         dots.max(axis=0, out=correlation[start : start + TOGETHER])
         norm[start : start + TOGETHER] = norms[SLACK]
