@@ -124,9 +124,8 @@ def table(lesson: Lesson, way: Way, folds: dict[str, int]) -> tuple[Trees, Float
     made = []
     for i in range(FOLDS):
         left = fold != i
-        made.append(
-            learn(Lesson(lesson.numbers[left], lesson.yes[left], lesson.weight[left], fold), way)
-        )
+        seen = Lesson(*(column[left] for column in lesson))
+        made.append(learn(seen, way))
     names = tuple(sorted(folds))
     trees = Trees(
         **{key: np.stack([one[key] for one in made]) for key in made[0]},  # type: ignore[arg-type]

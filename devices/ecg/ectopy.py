@@ -42,7 +42,6 @@ class Kinds(NamedTuple):
 
     ventricular: Flags
     supraventricular: Flags
-    likeness: Floats  # correlation with the usual beat, 0 at the very ends
 
 
 def kinds(signal: Floats, beats: Indices) -> Kinds:
@@ -50,7 +49,7 @@ def kinds(signal: Floats, beats: Indices) -> Kinds:
     none = np.zeros(len(beats), np.bool_)
     whole = (beats >= _REACH + _SLIDE) & (beats < len(signal) - _REACH - _SLIDE)
     if whole.sum() < FEWEST:
-        return Kinds(none, none.copy(), np.zeros(len(beats)))
+        return Kinds(none, none.copy())
     reach = np.arange(-_REACH - _SLIDE, _REACH + _SLIDE + 1)
     rows = signal[beats[whole][:, None] + reach]
     since = _since(beats)
@@ -65,7 +64,7 @@ def kinds(signal: Floats, beats: Indices) -> Kinds:
     hasty = early | (since < FOLLOWED * np.append(since[1:], 1.0))
     ventricular = hasty & other
     ventricular[ventricular] = _repeated(signal, beats[ventricular])
-    return Kinds(ventricular, _above(since, beats) & whole & (likeness > SAME), likeness)
+    return Kinds(ventricular, _above(since, beats) & whole & (likeness > SAME))
 
 
 def _above(since: Floats, beats: Indices) -> Flags:
