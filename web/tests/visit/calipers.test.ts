@@ -7,6 +7,7 @@ import {
   keyStep,
   nearest,
   put,
+  shift,
   stepMv,
   type Calipers,
 } from '../../src/visit/ecg/calipers';
@@ -69,6 +70,19 @@ describe('the markers', () => {
     });
     const third = begin(room, [400]);
     expect(third.second - third.first).toBeCloseTo(10_000 / 3);
+  });
+
+  it('stay on their waves at another speed, and begin anew where these are out of view', () => {
+    const half = { ...room, ms: 5_000 };
+    const late = { ...calipers, first: 7_000, second: 7_800 };
+    const faster = shift(late, -5_000, half, []);
+    expect(faster).toEqual({ ...late, first: 2_000, second: 2_800 });
+    expect(shift(faster, 5_000, room, [])).toEqual(late);
+    expect(shift(calipers, -5_000, half, [3_000, 4_000])).toEqual({
+      ...calipers,
+      first: 3_000,
+      second: 4_000,
+    });
   });
 
   it('are taken by the nearest finger, a moment when it is far from all', () => {

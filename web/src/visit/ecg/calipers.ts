@@ -76,6 +76,22 @@ export function begin(room: Room, beatsMs: readonly number[]): Calipers {
   return { ...moments, upper: Math.min(0.5, room.mv), lower: 0 };
 }
 
+/**
+ * The paper runs at another speed and its left edge is `byMs` earlier: the moments stay on their
+ * waves. Where neither is in view any more they begin anew.
+ */
+export function shift(
+  calipers: Calipers,
+  byMs: number,
+  room: Room,
+  beatsMs: readonly number[],
+): Calipers {
+  const moved = { first: calipers.first + byMs, second: calipers.second + byMs };
+  const seen = [moved.first, moved.second].some((ms) => ms >= 0 && ms <= room.ms);
+  const { first, second } = seen ? moved : begin(room, beatsMs);
+  return { ...calipers, first, second };
+}
+
 /** How far a key moves a marker (ms or mV); null for a key that moves nothing. */
 export function keyStep(marker: Marker, key: string, shift: boolean, gain: Gain): number | null {
   const times = shift ? LARGE : 1;
