@@ -6,7 +6,7 @@ a second the signal goes on at the level it had, whatever level it comes back to
 the stream starts anew.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -190,7 +190,7 @@ class Bank:
             some = rows[chosen]
             first = self.base[some] + done[chosen] * factor
             if relative.shape[1] == number * factor and (first == start[chosen]).all():
-                part = relative[chosen]
+                part = relative if len(some) == len(rows) else relative[chosen]
             else:
                 part = self.window(some, first, number * factor)
             sums = part[:, ::factor].astype(np.float64)
@@ -216,7 +216,7 @@ class Bank:
         first = np.maximum(about - reach, self.base[row])
         near = self.window(row, first, 2 * reach + 1).astype(np.float64)
         size = near.max(axis=1) - near.min(axis=1)
-        level = np.sort(near, axis=1)[:, reach]
+        level = np.partition(near, reach, axis=1)[:, reach]
         sample = first + np.abs(near - level[:, None]).argmax(axis=1)
         moves = size >= FLAT_MV * self.gain[row]
         row, sample, size = row[moves], sample[moves], size[moves]
@@ -235,23 +235,16 @@ class Bank:
 
     def _remember(self, row: Ints, sample: Ints, known: Ints, size: Floats) -> None:
         shape = self._shape(row, sample)
-        alike = np.zeros(row.size, np.float32)
-        for other in range(ALIKE):
-            np.maximum(alike, (shape * self._shapes[row, other]).sum(axis=1), out=alike)
-        for held, new in (
-            (self.beat_at, sample),
-            (self.beat_known, known),
-            (self.beat_size, size),
-            (self.beat_like, alike),
-            (self._shapes, shape),
-        ):
-            held[row, :-1] = held[row, 1:]  # type: ignore[index]
-            held[row, -1] = new  # type: ignore[index]
+        alike = np.maximum((shape[:, None] * self._shapes[row]).sum(axis=2).max(axis=1), 0)
+        _append(self.beat_at, row, sample)
+        _append(self.beat_known, row, known)
+        _append(self.beat_size, row, size)
+        _append(self.beat_like, row, alike)
+        _append(self._shapes, row, shape)
 
     def _interval(self, row: Ints, sample: Ints, rr_s: Floats) -> None:
-        for held, new in ((self.interval_s, rr_s), (self.interval_at, sample)):
-            held[row, :-1] = held[row, 1:]  # type: ignore[index]
-            held[row, -1] = new  # type: ignore[index]
+        _append(self.interval_s, row, rr_s)
+        _append(self.interval_at, row, sample)
 
     def intervals(self, rows: Ints, at: Ints) -> Floats:
         """Intervals of the last 33 s before `at`, newest last; NaN where there is none."""
@@ -291,7 +284,7 @@ class Bank:
     def last_cells(self, rows: Ints, ended: Ints, number: int) -> Floats:
         """The last quarters of a second up to `ended`, oldest first: (rows, number, features)."""
         place = (ended[:, None] // self.cell - np.arange(number - 1, -1, -1)) % CELLS
-        return self.cells[rows[:, None], place]
+        return np.asarray(self.cells[rows[:, None], place])
 
     def _grow(self, size: int) -> None:
         fresh: dict[str, NDArray[np.generic]] = {
@@ -321,6 +314,12 @@ class Bank:
             setattr(self, name, value)
         self._free.extend(range(size - 1, self._size - 1, -1))
         self._size = size
+
+
+def _append(held: NDArray[Any], row: Ints, new: NDArray[Any]) -> None:
+    """The newest last; the oldest is forgotten."""
+    held[row, :-1] = held[row, 1:]
+    held[row, -1] = new
 
 
 def _turns(row: Ints) -> list[Ints]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
@@ -171,10 +172,13 @@ class BeatBank:
         known = np.concatenate((self._tail[rows], energy), axis=1)
         self._tail[rows] = known[:, number:]
         middle = known[:, hold : hold + number]
-        largest = _moving_max(known, 2 * hold + 1)
         # Of two equal ones within reach the first is the maximum; nothing is one in flat energy.
-        is_peak = (middle == largest) & (middle > known[:, hold - 1 : hold - 1 + number])
+        is_peak = middle > known[:, hold - 1 : hold - 1 + number]
+        is_peak &= middle >= known[:, hold + 1 : hold + 1 + number]
         row, place = np.nonzero(is_peak)
+        around = sliding_window_view(known, 2 * hold + 1, axis=1)[row, place]
+        largest = around[:, hold] == around.max(axis=1)
+        row, place = row[largest], place[largest]
         at = before[row] - hold + place
         events = (rows[row], at, middle[row, place])
         return self._decide(*self._in_time(rows, before, *events))
@@ -367,13 +371,3 @@ def _moving_sum(values: Floats, width: int) -> Floats:
             return total
         values = values[:, :-span] + values[:, span:]
         span *= 2
-
-
-def _moving_max(values: Floats, width: int) -> Floats:
-    """Largest of `width` neighbours, by doubling."""
-    count = values.shape[1] - width + 1
-    span = 1
-    while span * 2 <= width:
-        values = np.maximum(values[:, :-span], values[:, span:])
-        span *= 2
-    return np.maximum(values[:, :count], values[:, width - span : width - span + count])

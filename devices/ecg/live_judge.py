@@ -77,21 +77,17 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
     unusable |= (answer > _MAINS) & (noise.doubt > UNSURE_ODDS)
     bank.doubt(rows[unusable], at[unusable])
     counts, rates = _rate(bank, rows, at, held)
-    said: list[Said] = []
-    for which, count, rate, known_s, doubt, muscle, drift in zip(
-        answer.tolist(),
-        counts.tolist(),
-        rates.tolist(),
-        (known * CELL_S).tolist(),
-        noise.doubt.tolist(),
-        noise.muscle.tolist(),
-        noise.drift.tolist(),
-        strict=True,
-    ):
+    # Most streams are good and have a rate: only the others are looked at one by one.
+    plain = (counts >= MIN_BEATS) & (answer > _MAINS) & ~noise.drift & (noise.doubt <= NOISY_ODDS)
+    said: list[Said] = [(rate, Quality.GOOD, None) for rate in rates.tolist()]
+    for place in np.flatnonzero(~plain).tolist():
+        which, doubt, drift = int(answer[place]), float(noise.doubt[place]), noise.drift[place]
         if which < len(_WITHOUT_BEATS):
-            said.append((None, *_WITHOUT_BEATS[which]))
+            said[place] = (None, *_WITHOUT_BEATS[which])
             continue
-        reason = Reason.DRIFT if drift else Reason.MUSCLE if muscle else Reason.MOVEMENT
+        reason = (
+            Reason.DRIFT if drift else Reason.MUSCLE if noise.muscle[place] else Reason.MOVEMENT
+        )
         found: tuple[Quality, Reason | None] = (Quality.GOOD, None)
         if which == _MAINS:  # the detector does not hear it
             found = (Quality.NOISY, Reason.MAINS)
@@ -99,7 +95,8 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
             found = (Quality.UNUSABLE, reason)
         elif drift or doubt > NOISY_ODDS:
             found = (Quality.NOISY, reason)
-        said.append(_with_rate(*found, count, rate, known_s))
+        known_s = float(known[place]) * CELL_S
+        said[place] = _with_rate(*found, int(counts[place]), float(rates[place]), known_s)
     return said
 
 

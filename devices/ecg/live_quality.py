@@ -47,8 +47,10 @@ def features(part: NDArray[np.float32], rate_hz: float, factor: int) -> Floats:
     bends = np.abs(sums[:, 2:] - 2 * sums[:, 1:-1] + sums[:, :-2])
     found[:, ROUGH] = bends.sum(axis=1) / ((whole - 2) * factor)
     x -= mean[:, None]
+    product = np.empty_like(x)
     for place, tone in enumerate(_tones(count, rate_hz), TONES):
-        found[:, place] = (x * tone).sum(axis=1)
+        np.multiply(x, tone, out=product)
+        product.sum(axis=1, out=found[:, place])
     return found
 
 
@@ -67,4 +69,4 @@ def hum(cells: Floats, count: int, rate_hz: float) -> Floats:
         turn = np.exp(-2j * np.pi * hertz * count / rate_hz * np.arange(number))
         parts = cells[:, :, TONES + 2 * which] - 1j * cells[:, :, TONES + 2 * which + 1]
         heights.append(np.abs((parts * turn).sum(axis=1)) * 4 / (count * number))
-    return np.maximum(*heights)
+    return np.asarray(np.maximum(*heights))
