@@ -303,7 +303,7 @@ class LiveEcg:
     def _silence(self, stream: _Stream) -> None:
         stream.vitals = _silent(int(stream.bank.total[stream.row]))
         stream.judged = True
-        stream.rhythm = None
+        stream.rhythm, stream.asked = None, 0
         if not stream.news:
             stream.news = True
             self._news.append(stream)

@@ -271,3 +271,12 @@ def test_the_rhythm_is_told_with_the_vitals_after_half_a_minute() -> None:
     assert vitals[10].rhythm is None
     assert vitals[-1].rhythm is not None
     assert vitals[-1].rhythm.value == "tachycardia"
+
+
+def test_what_comes_behind_a_gap_is_judged_anew() -> None:
+    lost = np.full(RATE, MISSING, np.int16)
+    strip = np.concatenate([rhythm("fibrillation"), lost, rhythm("tachycardia")[: RATE * 17]])
+    ((_, vitals),) = together([strip])
+    told = [v.rhythm and v.rhythm.value for v in vitals]
+    assert "af_suspected" in told
+    assert told[-1] == "tachycardia"
