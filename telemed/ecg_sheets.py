@@ -10,15 +10,16 @@ from devices.ecg.strip import Drawing, Strip, StripLead, draw_strip, to_svg
 from devices.ecg.strip_pdf import to_pdf
 from devices.frames import MISSING
 from telemed.ecg_analysis import beats_of
-from telemed.ecg_strips import Begun, Content, NewStrip, content
+from telemed.ecg_strips import Begun, Content, NewStrip, content, require_drawable
 from telemed.ecg_trace import Span, join
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def made(begun: Begun, frames: Sequence[bytes], new: NewStrip) -> tuple[Content, bytes]:
-    """Make what is kept of a stretch, and its sheet. Raises StripEmpty."""
+    """Make what is kept of a stretch, and its sheet. Raises StripEmpty, BadSpan."""
     trace = join(begun.found.lead, frames, Span(new.from_us, new.until_us))
+    require_drawable(trace)
     kept = content(trace, new, beats_of(trace), begun.words)
     return kept, to_pdf(drawn(kept))
 

@@ -25,7 +25,16 @@ from people.refused import NotFound, Refused
 from people.sentences import decimal, sentence
 from storage.data_keys import DataKey, KeyGone, key_of, row
 from storage.engine import Base
-from telemed.ecg_trace import FoundTrace, Lead, Micros, Span, Trace, find_trace, require_span
+from telemed.ecg_trace import (
+    BadSpan,
+    FoundTrace,
+    Lead,
+    Micros,
+    Span,
+    Trace,
+    find_trace,
+    require_span,
+)
 from telemed.visits import Visits, measured, seen, thing
 
 MOST_S: Final = 30
@@ -237,10 +246,19 @@ async def get_strip(
     return content_of(rows[0], key), pdf_of(rows[0], key)
 
 
-def content(trace: Trace, new: NewStrip, beats: list[int], words: Words) -> Content:
-    """Make what is kept of a stretch. Raises StripEmpty."""
+def require_drawable(trace: Trace) -> None:
+    """Refuse a stretch that no strip can be made of. Raises StripEmpty, BadSpan.
+
+    A recorder whose clock stands still sends more signal than there was time for.
+    """
     if not len(trace.samples):
         raise StripEmpty
+    if len(trace.samples) > 2 * MOST_S * trace.lead.rate_hz:
+        raise BadSpan("too_long", most_s=MOST_S)
+
+
+def content(trace: Trace, new: NewStrip, beats: list[int], words: Words) -> Content:
+    """Make what is kept of a stretch."""
     return Content(
         asked=new,
         lead=trace.lead,
