@@ -3,10 +3,11 @@
 Recorders and pages are processes of their own over loopback, with real tokens and tickets; every
 stream has a page that is shown it, and ten of one patient have the same one. A frame
 carries 200 ms of the recording that comes with the product, by the clock of this machine. The
-figure is streams per core of the API process: seconds of trace / its processor time, from the first
-frame until the last one is acknowledged and shown, so a server that falls behind is not flattered.
+figure is streams per core of the API process: seconds of trace stored, acknowledged and shown / its
+processor time from the first frame to the last, so a server that falls behind is not flattered.
 What PostgreSQL uses beside it is a row of its own. Of all frames sent none may be lost: what the
-store holds is counted, the acknowledgements, and what the pages were shown.
+store holds is counted, the acknowledgements, and what the pages were shown. On a machine without
+processor time to spare frames are late, which is a row of its own: real recorders send them again.
 """
 
 import asyncio
@@ -49,8 +50,8 @@ from telemed.visits import NewVisit, book
 STREAMS, A_PATIENT, SENDERS = 300, 10, 2
 FRAME_S = 0.2
 RUN_S = 12.0
-# What is on its way has arrived when nothing came for so long.
-QUIET_S = 5.0
+# What is on its way has arrived when nothing came for so long: longer than a stalled writer has.
+QUIET_S = 15.0
 BAR = 1000
 SAMPLE = Path(devices.__file__).parent / "samples" / "100_2min"
 
@@ -109,18 +110,24 @@ async def _measured(settings: Settings) -> list[Row]:
     acknowledged = sum(one.acknowledged for one in senders)
     stored = await _stored(settings)
     waits = [wait for one in senders for wait in one.waits]
-    unseen = frames - seen.frames
-    lost = (frames - stored) + (frames - acknowledged)
+    done = min(stored, acknowledged, seen.frames)
+    ends = {
+        "lost": (acknowledged - stored, "frames acknowledged but not stored"),
+        "late": (frames - acknowledged, "frames not acknowledged when all was quiet"),
+        "unseen": (frames - seen.frames, "frames that no page was shown"),
+    }
     return [
-        at_least("live.ws", frames * FRAME_S / used, "streams a core of the API", bar=BAR),
+        at_least("live.ws", done * FRAME_S / used, "streams a core of the API", bar=BAR),
         Row("live.ws_postgres", beside / wall, "cores of PostgreSQL beside it"),
         Row(
             "live.ws_streams",
             len(streams),
             f"streams on {STREAMS // A_PATIENT} pages, {frames:,} frames",
         ),
-        Row("live.ws_lost", lost, "frames not stored or not acknowledged", None, "0", lost == 0),
-        Row("live.ws_unseen", unseen, "frames that no page was shown", None, "0", unseen == 0),
+        *(
+            Row(f"live.ws_{name}", max(0, count), what, None, "0", count <= 0)
+            for name, (count, what) in ends.items()
+        ),
         Row("live.ws_ack_p99", percentile(waits, 0.99), "s, frame to acknowledgement"),
         Row("live.ws_seen_p99", percentile(seen.waits, 0.99), "s, frame to page"),
     ]
