@@ -37,8 +37,9 @@ TICK_S = 0.2
 IN_THE_LOOP = 64
 _EVERY_S = 1.0
 _JUMP_US = 500_000
-# Beats are told a second or so after they were: times are kept of as many pieces.
-_MARKS = 64
+# Beats are told a second or so after they were, after a break many at once: times are kept of so
+# many stretches of a steady clock.
+_MARKS, _STEADY_US = 64, 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STOPPED = (Quality.NO_SIGNAL, None)
@@ -54,7 +55,7 @@ class _Trace:
     ends_at_us: int = 0
     ahead: dict[int, EcgFrame] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
-    # Samples taken so far, and of the newest pieces the first sample with its time.
+    # Samples taken so far, and of the newest stretches the first sample with its time.
     total: int = 0
     marks: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MARKS))
     heard_s: float = 0.0
@@ -217,7 +218,9 @@ class EcgLive:
             run.append(frame)
         for frame in run:
             del trace.ahead[frame.sequence]
-            trace.marks.append((trace.total, frame.started_at_us))
+            at_us = frame.started_at_us
+            if not trace.marks or abs(trace.at_us(trace.total) - at_us) > _STEADY_US:
+                trace.marks.append((trace.total, at_us))
             trace.total += len(frame.payload) // 2
         trace.next = run[-1].sequence + 1
         trace.ends_at_us = _ends_at_us(trace, run[-1])

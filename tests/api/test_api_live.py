@@ -198,3 +198,19 @@ def test_beats_are_told_by_the_recorders_clock_whatever_the_order_of_frames() ->
     assert len(near) > 20
     assert max(near) < 50_000
     assert told[0] == sorted(set(told[0]))
+
+
+def test_beats_from_before_a_gap_keep_their_times_when_minutes_come_at_once() -> None:
+    """A break's frames are put down between two ticks: more than a few seconds of them."""
+    frames = _frames(200)
+    later = [
+        EcgFrame(one.stream, one.sequence, one.started_at_us + 60_000_000, one.payload)
+        for one in frames[100:]
+    ]
+    said = _said([[*frames[:100], *later], []])
+    beats = [at for one in said if one["type"] == "ecg_beats" for at in one["beats"]]
+    gap = range(frames[100].started_at_us, later[0].started_at_us)
+    before = [at for at in beats if at < gap.start]
+    assert len(before) > 15
+    assert min(before) >= frames[0].started_at_us
+    assert not [at for at in beats if at in gap]
