@@ -82,14 +82,14 @@ describe('history joined with live frames', () => {
     expect(server.asked.map(([, limit]) => limit)).toEqual([600, 600, 599]);
   });
 
-  it('asks for no more than the buffer keeps', async () => {
+  it('asks for no more than two hours', async () => {
     const buffer = new EcgBuffer(360, 0);
     buffer.add(frame(0));
-    const server = stored(upTo(9_999));
-    await join(buffer, server, 9_999);
+    const server = stored(upTo(39_999));
+    await join(buffer, server, 39_999);
     expect(buffer.sequences.all).toEqual([
       [0, 0],
-      [7_000, 9_999],
+      [4_000, 39_999],
     ]);
   });
 

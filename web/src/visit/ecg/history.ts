@@ -7,8 +7,8 @@ import type { Ranges } from './ranges';
 export type FetchFrames = (stream: string, after: number, limit: number) => Promise<EcgFrame[]>;
 
 export const PAGE_FRAMES = 600;
-/** As many 200 ms frames as the buffer's ten minutes hold. */
-export const KEPT_FRAMES = 3_000;
+/** Two hours of 200 ms frames: a hole that is stored must not look like a gap when leafed to. */
+export const KEPT_FRAMES = 36_000;
 
 export interface Catching {
   stream: string;
@@ -22,7 +22,7 @@ export interface Catching {
 
 /**
  * Fetch what is stored and not here: the newest `PAGE_FRAMES` (two minutes of 200 ms frames), and
- * every hole behind the oldest frame here, however long the link was away, as far as the buffer keeps.
+ * every hole behind the oldest frame here, however long the link was away, as far as two hours.
  * Live frames may come meanwhile: the buffer knows a double by its number.
  */
 export async function catchUp({ stream, lastStored, have, add, fetch }: Catching): Promise<number> {

@@ -41,7 +41,7 @@ export interface Lanes {
 const SECOND_US = 1_000_000;
 /** What is told about once a second holds since it was last told; after a longer silence it does not. */
 const HOLDS_US = 2_500_000;
-/** Ten minutes, as the buffer: told anew each second at worst. */
+/** Ten minutes, told anew each second at worst: what is older is analysed when it is leafed to. */
 const KEPT = 600;
 
 /** Where a moment stands; null when it is not in view. */
