@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 def is_drawn(picture: Locator) -> None:
     """The browser has decoded it: it is no broken frame."""
     # A confined interpreter is loaded for the first file, and makes way for everything else.
-    expect(picture).to_be_visible(timeout=30_000)
+    expect(picture).to_be_visible(timeout=90_000)
     picture.evaluate("image => image.decode()")
     assert picture.evaluate("image => image.naturalWidth") > 0
 
