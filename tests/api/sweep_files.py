@@ -1,9 +1,13 @@
-"""Files and strips of visits, planted so that the sweep can ask for them; the words in them are their sides'."""
+"""Files and strips of visits, planted so that the sweep can ask for them.
 
-from collections.abc import Callable, Iterable
+The words in them are their sides'; whoever a record is open to knows names of ECG files.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,14 +33,18 @@ async def plant_files(
     now: datetime,
     *,
     kind: Kind = Kind.TEXT,
+    record: Mapping[str, set[str]] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """A file that the patient of each visit handed in, with a small picture; visit → file."""
+    """A file that the patient of each visit handed in, with a small picture; visit → file.
+
+    `record`: patient → to whom the record is open, which names this kind of file.
+    """
     made = {}
     for visit in visits:
         sides = {visit["doctor_id"], visit["patient_id"]}
-        name, inside = (
-            plant(f"{what} of a {kind} of {visit['id']}", sides) for what in ("name", "x")
-        )
+        named_to = sides | record.get(visit["patient_id"], set())
+        name = plant(f"name of a {kind} of {visit['id']}", named_to)
+        inside = plant(f"x of a {kind} of {visit['id']}", sides)
         patient, key = UUID(visit["patient_id"]), await key_of(db, UUID(visit["patient_id"]), now)
         new = NewFile(new_id(), f"{name}.txt", len(inside))
         place = Place("visit", UUID(visit["id"]), patient, UUID(visit["organisation_id"]))

@@ -97,6 +97,11 @@ class Region:
     strips: dict[str, str] = field(default_factory=dict)  # visit → a strip of its ECG
     canaries: Canaries = field(default_factory=Canaries)
 
+    def record_readers(self) -> dict[str, set[str]]:
+        """To whom a record is open that is not theirs: patient → doctors, guardians."""
+        whose = self.glass.keys() | self.health.keys()
+        return {one: self.glass.get(one, set()) | self.health.get(one, set()) for one in whose}
+
 
 async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
     """The demo, a session for everybody, an ECG of every patient, media of every lesson."""
@@ -164,7 +169,9 @@ async def make_region(engine: AsyncEngine, objects: Objects) -> Region:
         planted = region.canaries.plant
         region.own |= await plant_documents(db, visits, places, region.kinds, health, planted, now)
         region.files = await plant_files(db, objects, visits, planted, now)
-        region.ecg_files = await plant_files(db, objects, visits, planted, now, kind=Kinds.ECG)
+        region.ecg_files = await plant_files(
+            db, objects, visits, planted, now, kind=Kinds.ECG, record=region.record_readers()
+        )
         region.strips = await plant_strips(db, visits, region.canaries.plant, now)
         return region
 
