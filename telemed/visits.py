@@ -33,7 +33,7 @@ from people.facts import VisitBooked, VisitClosed, VisitOpened, emit
 from people.notices import notify
 from people.organisations import Organisations, Ref, on_local_day
 from people.persons import Persons, full_name
-from people.policy import Act, Actor, Kind, Right, Thing, may, require
+from people.policy import ACTS, Act, Actor, Kind, Right, Rule, Thing, may, require
 from people.refused import Forbidden, NotFound
 from people.relations import actor_of, allowed, end, grant
 from storage.engine import Base, new_id
@@ -168,14 +168,14 @@ _PERSON, _NOW = (
 
 
 @cache
-def _one_seen() -> Select[Visits]:
+def _one_seen(_: tuple[Rule, ...]) -> Select[Visits]:
     """Made once: every look at a visit asks it, and making it anew costs more than the answer."""
     return select(Visits).where(Visits.id == bindparam("visit_id"), _may_see(_PERSON, _NOW))
 
 
 @cache
-def _one_whole() -> Select[Visits, Organisations, Persons, Persons]:
-    """Made once, as `_one_seen`."""
+def _one_whole(_: tuple[Rule, ...]) -> Select[Visits, Organisations, Persons, Persons]:
+    """Made once for the rules that it asks by, as `_one_seen`."""
     return visible_to(_PERSON, _NOW).where(Visits.id == bindparam("visit_id"))
 
 
@@ -265,7 +265,7 @@ async def get_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetim
     if actor.id is None:
         raise NotFound
     asked = {"visit_id": visit_id, "person_id": actor.id, "now": now}
-    found = (await db.execute(_one_whole(), asked)).one_or_none()
+    found = (await db.execute(_one_whole(ACTS[Act.SEE_VISIT]), asked)).one_or_none()
     if found is None:
         raise NotFound
     row, clinic, patient, doctor = found
@@ -316,7 +316,7 @@ async def seen(
     """Give the row of a visit the actor may see. Raises NotFound."""
     if actor.id is None:
         raise NotFound
-    query = _one_seen()
+    query = _one_seen(ACTS[Act.SEE_VISIT])
     if lock:
         query = query.with_for_update(of=Visits).execution_options(populate_existing=True)
     row = await db.scalar(query, {"visit_id": visit_id, "person_id": actor.id, "now": now})
