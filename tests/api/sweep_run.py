@@ -51,7 +51,8 @@ class Law(dict[Act, tuple[Rule, ...]]):
 
 def made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make standing questions each time they are asked: by the law as it is at that moment."""
-    monkeypatch.setattr(visits, "_one_seen", visits._one_seen.__wrapped__)
+    for name in ("_one_seen", "_one_whole"):
+        monkeypatch.setattr(visits, name, getattr(visits, name).__wrapped__)
 
 
 @dataclass(frozen=True)
