@@ -135,7 +135,7 @@ def test_a_photo_of_the_patient_is_seen_by_the_doctor(
 ) -> None:
     """Without a reload, with a preview; the whole picture opens."""
     beside = opened(doctor, "visits", visit["id"]).get_by_test_id("files")
-    expect(beside.get_by_role("button")).to_be_visible()
+    expect(beside.get_by_role("button").first).to_be_visible()
     own = opened(patient, "visits", visit["id"]).get_by_test_id("files")
     photo = io.BytesIO()
     Image.linear_gradient("L").resize((640, 480)).save(photo, "PNG")
