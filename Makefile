@@ -101,19 +101,21 @@ types: dev
 
 # In two halves at once, each with stores of its own: a test mostly waits for something. Long ones that
 # have no time to keep run beside, also while browsers wait.
-LONG = tests/api/test_api_schemathesis.py tests/api/test_sweep.py tests/api/test_sweep_sockets.py
+LONG = tests/api/test_api_schemathesis.py tests/api/test_sweep.py tests/api/test_sweep_sockets.py \
+	tests/people/test_policy_and_sql.py tests/devices/test_beats.py $(wildcard tests/devices/test_ecg_*.py)
 HALF = tests/people tests/storage tests/devices tests/rtc tests/ops tests/telemed
 PYTEST = $(BIN)/pytest -q -m "not browser"
-REST = $(PYTEST) --ignore=tests/e2e --ignore=tests/setup $(HALF:%=--ignore=%) $(LONG:%=--ignore=%)
+SHORT = $(PYTEST) $(LONG:%=--ignore=%)
+REST = $(SHORT) --ignore=tests/e2e --ignore=tests/setup $(HALF:%=--ignore=%)
 
 unit: dev
 	@failed=0; \
-	$(SUITE) "unit and integration tests, one half" 900 $(PYTEST) $(HALF) >$(VENV)/half.log 2>&1 & half=$$!; \
+	$(SUITE) "unit and integration tests, one half" 900 $(SHORT) $(HALF) >$(VENV)/half.log 2>&1 & half=$$!; \
 	$(SUITE) "unit and integration tests, the other half" 900 $(REST) || failed=1; \
 	wait $$half || failed=1; cat $(VENV)/half.log; exit $$failed
 
 long: dev
-	@$(SUITE) $(BESIDE) "every operation, asked by everybody and with anything" 240 $(PYTEST) $(LONG)
+	@$(SUITE) $(BESIDE) "every operation by everybody and with anything, policy and SQL, ECG" 300 $(PYTEST) $(LONG)
 
 # Every line under watch takes about twice as long: apart from `make test`.
 coverage: dev
