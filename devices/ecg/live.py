@@ -15,11 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.ecg.af import LEAST_S
 from devices.ecg.live_bank import Bank, Ended, Peaks
 from devices.ecg.live_judge import judge
 from devices.ecg.quality import Quality, Reason
-from devices.ecg.rhythm import RhythmCode, live_rhythms
+from devices.ecg.rhythm import RhythmCode, live_fibrillation, live_rhythms, live_steady
 from devices.frames import MISSING, StreamHeader
 
 Floats = NDArray[np.float64]
@@ -27,8 +26,8 @@ Ints = NDArray[np.int64]
 
 # No converter gives more; a float beyond it (or NaN) is a missing sample.
 BELIEVABLE = 1e9
-# The rhythm is asked for every 5 s. An irregular one costs a hundred times as much to tell: it is
-# asked for every sixth time, once there are intervals enough.
+# The rhythm is asked for every 5 s, of an unsteady one whether it is fibrillation every 25 s: that
+# costs a hundred times as much.
 RHYTHM_EVERY, IRREGULAR_EVERY = 20, 5
 
 
@@ -62,6 +61,7 @@ class _Stream:
         "asked",
         "bank",
         "beats",
+        "fibrillating",
         "judged",
         "most",
         "news",
@@ -69,6 +69,7 @@ class _Stream:
         "rhythm",
         "row",
         "slot",
+        "steady",
         "taken",
         "turns",
         "vitals",
@@ -81,6 +82,8 @@ class _Stream:
         # The tick that has a piece of this stream in its turns: what comes after it waits.
         self.taken = -1
         self.rhythm: RhythmCode | None = None
+        # The last answer about fibrillation, whether it had to be asked, and how soon it is again.
+        self.fibrillating, self.steady = False, True
         self.asked = 0
         self.pending: deque[NDArray[np.generic] | None] = deque()
         self.beats: list[Beat] = []
@@ -88,8 +91,6 @@ class _Stream:
         self.vitals = _silent(0)
 
 
-# Told by whole-array work, without the features of fibrillation.
-_CHEAP = frozenset(set(RhythmCode) - {RhythmCode.AF_SUSPECTED})
 # Rows and their pieces, by the length of the pieces.
 _Turns = dict[int, tuple[list[int], list[NDArray[np.generic]]]]
 
@@ -288,22 +289,25 @@ class LiveEcg:
         if not due.any():
             return
         streams = [self._rows[bank.rate_hz][row] for row in rows[due].tolist()]
-        ended = at[due]
-        # A steady rhythm is cheap to tell again; any other stays told for a while.
-        again = np.array([one.rhythm in _CHEAP or one.asked <= 0 for one in streams])
-        for one in streams:
+        intervals = bank.intervals(rows[due], at[due])
+        for number, (one, steady) in enumerate(
+            zip(streams, live_steady(intervals).tolist(), strict=True)
+        ):
             one.asked -= 1
-        intervals = bank.intervals(rows[due][again], ended[again])
-        enough = np.nansum(intervals, axis=1) >= LEAST_S
-        asked = [one for one, yes in zip(streams, again.tolist(), strict=True) if yes]
-        for one, code, whole in zip(asked, live_rhythms(intervals), enough.tolist(), strict=True):
+            if steady:
+                one.fibrillating = False
+            elif one.steady or one.asked <= 0:
+                one.fibrillating = live_fibrillation(intervals[number])
+                one.asked = IRREGULAR_EVERY
+            one.steady = steady
+        fibrillating = np.array([one.fibrillating for one in streams])
+        for one, code in zip(streams, live_rhythms(intervals, fibrillating), strict=True):
             one.rhythm = code
-            one.asked = IRREGULAR_EVERY if whole else 0
 
     def _silence(self, stream: _Stream) -> None:
         stream.vitals = _silent(int(stream.bank.total[stream.row]))
         stream.judged = True
-        stream.rhythm, stream.asked = None, 0
+        stream.rhythm, stream.fibrillating, stream.steady = None, False, True
         if not stream.news:
             stream.news = True
             self._news.append(stream)

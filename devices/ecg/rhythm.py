@@ -18,6 +18,7 @@ stretches that lie close together and hold 30 s in all: no interval of theirs sp
 from collections.abc import Sequence
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -257,15 +258,22 @@ def live_rhythm(rr_s: Sequence[float]) -> RhythmCode | None:
     return live_rhythms(np.array([rr_s], np.float64))[0]
 
 
-def live_rhythms(rr_s: Floats) -> list[RhythmCode | None]:
-    """The same for many streams at once: rows of intervals, newest last, NaN where there is none.
+class _Rows(NamedTuple):
+    """Intervals of many streams, newest last, and what each question begins with."""
 
-    None where nothing may be said. A pause is told behind RATE_S of intervals, slow and fast from
-    as many, anything else from LEAST_S of them. By intervals alone, so that early beats can feign
-    fibrillation; what has early beats is never regular. A steady rhythm is told by whole-array
-    work; the rows that are left take af.intervals, about a hundred times as long: a stream that was
-    told AF_SUSPECTED or None need not be asked every time.
-    """
+    rr: Floats  # NaN where there is none
+    there: NDArray[np.bool_]
+    each: Floats  # 0 where there is none
+    count: NDArray[np.int64]
+    total: Floats
+    mean: Floats
+
+    @property
+    def enough(self) -> NDArray[np.bool_]:
+        return np.asarray((self.count >= intervals.FEWEST) & (self.total >= LEAST_S))
+
+
+def _rows(rr_s: Floats) -> _Rows:
     rr = np.atleast_2d(rr_s)
     there = np.isfinite(rr)
     if rr.size:  # what no stream has need not be reckoned with
@@ -274,19 +282,48 @@ def live_rhythms(rr_s: Floats) -> list[RhythmCode | None]:
     count = there.sum(axis=1)
     each = np.where(there, rr, 0.0)
     total = each.sum(axis=1)
-    mean = total / np.maximum(1, count)
+    return _Rows(rr, there, each, count, total, total / np.maximum(1, count))
+
+
+def live_steady(rr_s: Floats) -> NDArray[np.bool_]:
+    """Which rows need not be asked about fibrillation: steady, or not enough to ask yet."""
+    rows = _rows(rr_s)
+    if not rows.rr.size:
+        return np.ones(len(rows.rr), bool)
+    return ~rows.enough | (_stillest(rows.rr, rows.count, rows.mean) < STEADY)
+
+
+def live_fibrillation(rr_s: Floats) -> bool:
+    """Whether the intervals of an unsteady row look like fibrillation; about a millisecond.
+
+    By intervals alone, so that early beats can feign it.
+    """
+    judged = judge_intervals(rr_s[np.isfinite(rr_s)])
+    return judged is not None and judged.suspected
+
+
+def live_rhythms(
+    rr_s: Floats, fibrillating: NDArray[np.bool_] | None = None
+) -> list[RhythmCode | None]:
+    """The same for many streams at once: rows of intervals, newest last, NaN where there is none.
+
+    None where nothing may be said. A pause is told behind RATE_S of intervals, slow and fast from
+    as many, anything else from LEAST_S of them; what has early beats is never regular. All but
+    fibrillation is whole-array work: who asks often gives what he knows of it.
+    """
+    rows = _rows(rr_s)
+    rr, each, count, total, mean = rows.rr, rows.each, rows.count, rows.total, rows.mean
     said = np.full(len(rr), None, object)
     if not rr.size:
         return list(said)
-    enough = (count >= intervals.FEWEST) & (total >= LEAST_S)
-    still = np.full(len(rr), np.inf)
+    if fibrillating is None:
+        fibrillating = ~live_steady(rr)
+        for row in np.flatnonzero(fibrillating).tolist():
+            fibrillating[row] = live_fibrillation(rr[row])
+    enough = rows.enough
     if enough.any():
-        still = _stillest(rr, count, mean)
         said[enough & _regular(rr, mean)] = RhythmCode.REGULAR
-    for row in np.flatnonzero(enough & ~(still < STEADY)).tolist():
-        judged = judge_intervals(rr[row, there[row]])
-        if judged is not None and judged.suspected:
-            said[row] = RhythmCode.AF_SUSPECTED
+    said[enough & fibrillating] = RhythmCode.AF_SUSPECTED
     rated = (said != RhythmCode.AF_SUSPECTED) & (count >= RATE_INTERVALS) & (total >= RATE_S)
     # Beats that were overlooked make a few long intervals, and a rhythm slow in the mean alone.
     middle = np.sort(rr, axis=1)[np.arange(len(rr)), np.maximum(0, count - 1) // 2]
