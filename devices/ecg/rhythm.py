@@ -264,13 +264,13 @@ class _Rows(NamedTuple):
     rr: Floats  # NaN where there is none
     there: NDArray[np.bool_]
     each: Floats  # 0 where there is none
-    count: NDArray[np.int64]
+    counts: NDArray[np.int64]
     total: Floats
     mean: Floats
 
     @property
     def enough(self) -> NDArray[np.bool_]:
-        return np.asarray((self.count >= intervals.FEWEST) & (self.total >= LEAST_S))
+        return np.asarray((self.counts >= intervals.FEWEST) & (self.total >= LEAST_S))
 
 
 def _rows(rr_s: Floats) -> _Rows:
@@ -290,7 +290,7 @@ def live_steady(rr_s: Floats) -> NDArray[np.bool_]:
     rows = _rows(rr_s)
     if not rows.rr.size:
         return np.ones(len(rows.rr), bool)
-    return ~rows.enough | (_stillest(rows.rr, rows.count, rows.mean) < STEADY)
+    return ~rows.enough | (_stillest(rows.rr, rows.counts, rows.mean) < STEADY)
 
 
 def live_fibrillation(rr_s: Floats) -> bool:
@@ -312,7 +312,7 @@ def live_rhythms(
     fibrillation is whole-array work: who asks often gives what he knows of it.
     """
     rows = _rows(rr_s)
-    rr, each, count, total, mean = rows.rr, rows.each, rows.count, rows.total, rows.mean
+    rr, each, count, total, mean = rows.rr, rows.each, rows.counts, rows.total, rows.mean
     said = np.full(len(rr), None, object)
     if not rr.size:
         return list(said)
