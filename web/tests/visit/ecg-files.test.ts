@@ -102,7 +102,7 @@ it('an ECG file is shown before anything of it is kept', async () => {
   expect(await screen.findByTestId('ecg-strip')).toHaveAttribute('src', 'blob:strip');
   expect(urls).toEqual([]);
   await userEvent.click(screen.getByRole('button', { name: 'Add to the visit' }));
-  expect(await screen.findByRole('button', { name: 'Show the ECG: night.edf' })).toBeVisible();
+  expect(await screen.findByRole('button', { name: 'Open the ECG: night.edf' })).toBeVisible();
   expect(screen.queryByTestId('ecg-file')).toBeNull();
   const [put] = urls;
   expect(put).toContain(`/visits/${id}/ecg-files/`);
@@ -118,7 +118,7 @@ it('a file kept whose answer was lost is the same one when it is chosen again', 
   await userEvent.click(screen.getByRole('button', { name: 'Close' }));
   await choose();
   await userEvent.click(await screen.findByRole('button', { name: 'Add to the visit' }));
-  expect(await screen.findByRole('button', { name: 'Show the ECG: night.edf' })).toBeVisible();
+  expect(await screen.findByRole('button', { name: 'Open the ECG: night.edf' })).toBeVisible();
   expect(urls).toHaveLength(2);
   expect(new Set(urls).size).toBe(1);
 });
@@ -133,7 +133,7 @@ it('a file that is no ECG is told why, and cannot be kept', async () => {
 it('a kept ECG is read row by row, at the speed and gain that are chosen', async () => {
   const path = `/api/v1/visits/${id}/ecg-files/e1`;
   const sent = shown([kept], { [`GET ${path}`]: { body: seen() } });
-  await userEvent.click(await screen.findByRole('button', { name: 'Show the ECG: night.edf' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Open the ECG: night.edf' }));
   await userEvent.click(await screen.findByRole('button', { name: 'Later' }));
   await userEvent.click(await screen.findByRole('radio', { name: '50' }));
   await vi.waitFor(() => {
@@ -153,7 +153,7 @@ it('a kept ECG is read row by row, at the speed and gain that are chosen', async
 it('a kept ECG that could not be had is asked for again at a word', async () => {
   const route = `GET /api/v1/visits/${id}/ecg-files/e1`;
   shown([kept], { [route]: [problem(503, 'server_away'), { body: seen() }] });
-  await userEvent.click(await screen.findByRole('button', { name: 'Show the ECG: night.edf' }));
+  await userEvent.click(await screen.findByRole('button', { name: 'Open the ECG: night.edf' }));
   await userEvent.click(await screen.findByRole('button', { name: 'Try again' }));
   expect(await screen.findByTestId('ecg-strip')).toBeInTheDocument();
   expect(screen.queryByRole('alert')).toBeNull();
