@@ -5,14 +5,15 @@ python -m bench.device_files
 
 import io
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from multiprocessing import get_context
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 import devices
@@ -111,8 +112,12 @@ class Export(io.RawIOBase):
 
 def export_rows() -> list[Row]:
     """A gigabyte read through by a process of its own, so that only what it needs is counted."""
-    with get_context("spawn").Pool(1) as alone:
-        return alone.apply(read_export)
+    words = (
+        "import sys, msgspec; from bench.device_files import read_export; "
+        "sys.stdout.buffer.write(msgspec.json.encode(read_export()))"
+    )
+    told = subprocess.run([sys.executable, "-c", words], check=True, stdout=subprocess.PIPE).stdout
+    return msgspec.json.decode(told, type=list[Row])
 
 
 def read_export() -> list[Row]:
