@@ -179,10 +179,9 @@ def test_a_lid_closed_for_30_s_brings_everything_back_by_itself(
         for pid in reversed(pids):
             os.kill(pid, signal.SIGCONT)
     expect(patient.trouble).to_have_attribute("data-state", "none", timeout=20_000)
-    # The worker gives a silent connection up after 30 s too: then both are made anew. A browser may
-    # take as long to see that a path is dead.
+    # The worker gives a silent connection up after 30 s too: then both are made anew.
     for room in (doctor, patient):
-        room.sees_the_other(45)
+        room.sees_the_other(20)
 
 
 def test_a_killed_supervisor_takes_all_with_it_and_the_next_start_goes_on(
