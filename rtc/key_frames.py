@@ -12,6 +12,7 @@ HEADER_BYTES = 12
 # NAL unit types (H.264 table 7-1 and RFC 6184 section 5.4).
 _IDR, _SPS = 5, 7
 _STAP_A, _FU_A = 24, 28
+_KEY, _SETS = frozenset({_IDR, _SPS}), frozenset({_SPS})
 
 
 def payload_at(packet: memoryview) -> int:
@@ -44,17 +45,29 @@ def is_vp8_key_frame(packet: memoryview) -> bool:
 
 def is_h264_key_frame(packet: memoryview) -> bool:
     """Whether a packet begins an IDR picture or the parameter sets before it (RFC 6184)."""
+    return _begins(packet, _KEY)
+
+
+def begins_h264_sets(packet: memoryview) -> bool:
+    """Whether a packet begins a key frame with its parameter sets.
+
+    A decoder that comes from another size needs them: an IDR picture without is read by the old.
+    """
+    return _begins(packet, _SETS)
+
+
+def _begins(packet: memoryview, kinds: frozenset[int]) -> bool:
     at = payload_at(packet)
     if len(packet) < at + 2:
         return False
     nal = packet[at] & 0x1F
     if nal == _FU_A:
-        return bool(packet[at + 1] & 0x80) and packet[at + 1] & 0x1F in {_IDR, _SPS}
+        return bool(packet[at + 1] & 0x80) and packet[at + 1] & 0x1F in kinds
     if nal != _STAP_A:
-        return nal in {_IDR, _SPS}
+        return nal in kinds
     at += 1
     while len(packet) > at + 2:
-        if packet[at + 2] & 0x1F in {_IDR, _SPS}:
+        if packet[at + 2] & 0x1F in kinds:
             return True
         at += 2 + (packet[at] << 8 | packet[at + 1])
     return False
@@ -63,4 +76,10 @@ def is_h264_key_frame(packet: memoryview) -> bool:
 BEGINS_KEY_FRAME: dict[Codec, Callable[[memoryview], bool]] = {
     "vp8": is_vp8_key_frame,
     "h264": is_h264_key_frame,
+}
+
+# Where a viewer may be moved to the stream.
+BEGINS_WHOLE_PICTURE: dict[Codec, Callable[[memoryview], bool]] = {
+    "vp8": is_vp8_key_frame,
+    "h264": begins_h264_sets,
 }

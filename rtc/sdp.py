@@ -1,14 +1,18 @@
 """The offers we write and what we need of a browser's answer (RFC 8866, RFC 8829).
 
 Payload types and extension ids are the same in every offer, so a packet is forwarded as it came.
-The mid and rid extensions are never offered: a viewer who negotiated mid, with mids in other order
-than the publisher's, throws every packet away.
+The mid extension is never offered: a viewer who negotiated it, with mids in other order than the
+publisher's, throws every packet away. The rid extensions are offered to publishers only.
+
+A lesson's presenter is asked for his camera in three sizes (RFC 8853), each a stream of its own
+that names its layer in the rid extension; whoever answers without them sends one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from rtc.extensions import REPAIRED_RID, RID
 from rtc.messages import Codec, Kind
 from rtc.stun import Address
 
@@ -35,6 +39,10 @@ _VOICE = (
     "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
     _ABS_SEND_TIME,
 )
+_RID = (
+    f"a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    f"a=extmap:{REPAIRED_RID} urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+)
 # Constrained baseline: 3.1 carries a camera's 720p, 4.0 a screen's 1080p.
 _PROFILE = {H264_CAMERA: "42e01f", H264_SCREEN: "42e028"}
 
@@ -60,7 +68,10 @@ OfferedDirection = Literal["recvonly", "sendonly", "inactive"]
 
 @dataclass(frozen=True)
 class Section:
-    """One m-line of an offer; `ssrc` and `member` are set when it carries a member's track."""
+    """One m-line of an offer; `ssrc` and `member` are set when it carries a member's track.
+
+    `rids`, small to large: the layers we would receive.
+    """
 
     mid: str
     kind: Kind
@@ -68,6 +79,7 @@ class Section:
     member: str = ""
     ssrc: int = 0
     codec: Codec = "vp8"
+    rids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,10 @@ def _section(section: Section, place: Place) -> list[str]:
         "a=setup:actpass",
         *_codec(payload_type),
     ]
+    if section.rids:
+        lines += _RID
+        lines += [f"a=rid:{each} recv" for each in section.rids]
+        lines.append("a=simulcast:recv " + ";".join(section.rids))
     if section.direction == "sendonly":
         stream = f"{section.member} {section.member}.{section.kind}"
         lines += [
@@ -131,12 +147,13 @@ class BadAnswerError(ValueError):
 
 @dataclass(frozen=True)
 class AnsweredSection:
-    """One m-line of the answer: whether the browser sends and receives on it."""
+    """One m-line of the answer: whether the browser sends on it, in what layers, and receives."""
 
     mid: str
     kind: str
     sends: bool
     receives: bool
+    rids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,7 +181,7 @@ def parse_answer(sdp: str) -> Answered:
                     fingerprints.append((algorithm.lower(), digest))
             elif name in {"sendrecv", "sendonly", "recvonly", "inactive"}:
                 values["direction"] = name
-            elif name in {"mid", "setup"}:
+            elif name in {"mid", "setup", "simulcast"}:
                 values[name] = value
         if i == 0:
             common = values
@@ -197,4 +214,14 @@ def _answered(head: str, values: dict[str, str]) -> AnsweredSection:
         kind=cast("Kind", words[0]),
         sends=alive and direction in {"sendrecv", "sendonly"},
         receives=alive and direction in {"sendrecv", "recvonly"},
+        rids=_sent_rids(values.get("simulcast", "")),
     )
+
+
+def _sent_rids(simulcast: str) -> tuple[str, ...]:
+    """The layers an answer will send: "send q;h;~f", where ~ is one that pauses at first."""
+    words = simulcast.split()
+    if "send" not in words[:-1]:
+        return ()
+    layers = words[words.index("send") + 1].split(";")
+    return tuple(each.partition(",")[0].removeprefix("~") for each in layers)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc.key_frames import is_h264_key_frame
+from rtc.key_frames import begins_h264_sets, is_h264_key_frame
 from rtc.sdp import H264_CAMERA
 from tests.rtc.raw_client import h264, rtp
 
@@ -58,6 +58,15 @@ def test_h264_key_frames_are_told_apart(payload: bytes, key: bool) -> None:
     assert is_h264_key_frame(memoryview(rtp(H264_CAMERA, 1, 1, 1, payload))) is key
 
 
+@pytest.mark.parametrize(
+    ("payload", "sets"),
+    [(SPS, True), (stap(AUD, SPS, PPS), True), (IDR, False), (stap(SEI, IDR), False), (b"", False)],
+)
+def test_an_idr_picture_without_its_sets_is_no_place_to_switch(payload: bytes, sets: bool) -> None:
+    """A decoder of another size would read it by the parameters that it has."""
+    assert begins_h264_sets(memoryview(rtp(H264_CAMERA, 1, 1, 1, payload))) is sets
+
+
 def test_an_h264_key_frame_is_found_behind_a_header_extension() -> None:
     """CSRCs and the one-byte extension are skipped."""
     plain = rtp(H264_CAMERA, 1, 1, 1, b"")
@@ -70,6 +79,7 @@ def test_an_h264_key_frame_is_found_behind_a_header_extension() -> None:
 def test_no_packet_breaks_the_h264_check(packet: bytes) -> None:
     """Whatever an authenticated member sends, the answer is yes or no."""
     assert is_h264_key_frame(memoryview(packet)) in {True, False}
+    assert begins_h264_sets(memoryview(packet)) in {True, False}
 
 
 @given(st.binary(max_size=60))

@@ -37,10 +37,45 @@ def test_a_track_is_named_by_its_member() -> None:
     assert "a=ssrc:1002 msid:amina amina.video" in TEXT
 
 
-def test_the_mid_and_rid_extensions_are_never_offered() -> None:
+def test_the_mid_and_rid_extensions_are_never_offered_to_a_viewer() -> None:
     """A viewer with other mids than the publisher would throw every packet away."""
     assert "sdes:mid" not in TEXT
     assert "rtp-stream-id" not in TEXT
+
+
+def test_a_publisher_is_asked_for_layers() -> None:
+    """One rid a layer, small to large, and the extensions by which the packets name theirs."""
+    camera = sdp.Section("1", "video", "recvonly", codec="h264", rids=("q", "h", "f"))
+    text = sdp.offer(7, 1, PLACE, [camera])
+    read = SessionDescription.parse(text)
+    assert [(each.id, each.uri.rpartition(":")[2]) for each in read.media[0].rtp.headerExtensions][
+        -2:
+    ] == [(10, "rtp-stream-id"), (11, "repaired-rtp-stream-id")]
+    assert [line for line in text.splitlines() if line.startswith(("a=rid", "a=simulcast"))] == [
+        "a=rid:q recv",
+        "a=rid:h recv",
+        "a=rid:f recv",
+        "a=simulcast:recv q;h;f",
+    ]
+    assert "sdes:mid" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "rids"),
+    [
+        ("a=simulcast:send q;h;f", ("q", "h", "f")),
+        ("a=simulcast:send ~q;~h;f", ("q", "h", "f")),
+        ("a=simulcast:recv a send q,x;h", ("q", "h")),
+        ("a=simulcast:recv q;h;f", ()),
+        ("a=simulcast:send", ()),
+        ("a=simulcast", ()),
+        ("a=x", ()),
+    ],
+)
+def test_an_answer_tells_its_layers(line: str, rids: tuple[str, ...]) -> None:
+    """What it will send, paused ones too; the first of alternatives; nothing when it is torn."""
+    answered = sdp.parse_answer(ANSWER.replace("a=mid:0", f"{line}\r\na=mid:0"))
+    assert [each.rids for each in answered.sections] == [rids, ()]
 
 
 def test_an_answer_tells_who_sends_and_receives() -> None:

@@ -1,4 +1,4 @@
-"""The send time of a slot's packets is hidden, and nothing else of them is touched."""
+"""Extensions are found in whatever a member sends; hiding the send time touches nothing else."""
 
 import struct
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc.extensions import hide_send_time
+from rtc.extensions import RID, element, hide_send_time, rid
 from rtc.sdp import OPUS
 from tests.rtc.raw_client import rtp
 
@@ -40,6 +40,25 @@ def test_only_the_send_time_is_renamed(before: bytes, after: bytes) -> None:
         assert packet == extended(after, csrcs=csrcs)
 
 
+@pytest.mark.parametrize(
+    ("elements", "name"),
+    [
+        (b"\xa0q", "q"),
+        (LEVEL + TIME + b"\xa2abc", "abc"),
+        (b"\xa0\xff", "\ufffd"),
+        (b"\xb0q", ""),  # a repaired one
+        (b"\xf0\x00\xa0q", ""),  # nothing may be read after id 15
+        (b"\xa4abc", ""),  # cut
+    ],
+)
+def test_a_packet_names_its_layer(elements: bytes, name: str) -> None:
+    """By the rid extension, whatever stands before it."""
+    packet = extended(elements, payload=b"")
+    assert rid(memoryview(packet)) == name
+    at = element(memoryview(packet), RID)
+    assert bool(at) == bool(name)
+
+
 def test_a_packet_without_extension_stays() -> None:
     """Also one whose payload looks like one."""
     packet = bytearray(rtp(OPUS, 1, 1, 1, b"\xbe\xde\x00\x01" + TIME))
@@ -57,3 +76,4 @@ def test_no_packet_breaks_the_search(packet: bytes, csrcs: int) -> None:
     size = len(changed)
     hide_send_time(memoryview(changed))
     assert len(changed) == size
+    assert isinstance(rid(memoryview(changed)), str)
