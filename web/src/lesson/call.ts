@@ -5,6 +5,7 @@
  */
 
 import { CLASS_VIDEO, type JoinChoice, type MediaTrouble } from '../call/devices';
+import { bound, inLayers, type Cap } from '../call/layers';
 import { LocalDevices } from '../call/local';
 import { Peers, type TransportState } from '../call/peers';
 import type { LinkWord } from '../call/quality';
@@ -15,12 +16,12 @@ import type { MediaKind, Offer, PeersMessage, TrackInfo } from '../call/wire';
 const FLOOR = 'floor';
 
 /** Enough for a legible face and a legible page; thirty phones must take it. */
-const CAPS: Partial<Record<MediaKind, RTCRtpEncodingParameters>> = {
+const CAPS: Partial<Record<MediaKind, Cap>> = {
   video: { maxBitrate: 900_000, maxFramerate: 24, scaleResolutionDownBy: 1 },
   screen: { maxBitrate: 1_500_000 },
 };
 /** Beside slides or a screen the face is a small picture: a third of the work for every phone. */
-const BESIDE: RTCRtpEncodingParameters = {
+const BESIDE: Cap = {
   maxBitrate: 400_000,
   maxFramerate: 15,
   scaleResolutionDownBy: 1.5,
@@ -194,7 +195,7 @@ export class LessonCall {
     if (section !== undefined) await cap(section, this.#cap('video'));
   }
 
-  #cap(kind: MediaKind): RTCRtpEncodingParameters | undefined {
+  #cap(kind: MediaKind): Cap | undefined {
     return kind === 'video' && this.#beside ? BESIDE : CAPS[kind];
   }
 
@@ -317,20 +318,16 @@ function sectionOf(
 async function put(
   section: RTCRtpTransceiver,
   track: MediaStreamTrack | null,
-  most: RTCRtpEncodingParameters | undefined,
+  most: Cap | undefined,
 ): Promise<void> {
   await section.sender.replaceTrack(track);
   await cap(section, most);
 }
 
-async function cap(
-  { sender }: RTCRtpTransceiver,
-  most: RTCRtpEncodingParameters | undefined,
-): Promise<void> {
+async function cap({ sender }: RTCRtpTransceiver, most: Cap | undefined): Promise<void> {
   const parameters = sender.getParameters();
-  const [encoding] = parameters.encodings as (RTCRtpEncodingParameters | undefined)[];
-  if (most === undefined || encoding === undefined) return;
-  Object.assign(encoding, most);
+  if (most === undefined || parameters.encodings.length === 0) return;
+  bound(parameters.encodings, most, inLayers(sender.track?.getSettings() ?? {}, navigator));
   try {
     await sender.setParameters(parameters);
   } catch {

@@ -1,0 +1,53 @@
+/**
+ * The teacher's camera in three sizes, so that a weak link gets a small picture and nobody else's
+ * suffers. The server's offer names the layers; here is what each of them may cost.
+ */
+
+/** What a picture may cost; with layers it is the largest one's share. */
+export interface Cap {
+  maxBitrate: number;
+  maxFramerate?: number;
+  scaleResolutionDownBy?: number;
+}
+
+/** Parts of the largest layer; small to large as the server offers them. */
+const PARTS: Partial<Record<string, { bits: number; smaller: number }>> = {
+  q: { bits: 0.13, smaller: 4 },
+  h: { bits: 0.4, smaller: 2 },
+  f: { bits: 1, smaller: 1 },
+};
+const LARGEST = 'f';
+
+/** From a smaller picture Chromium makes two layers, and it is the largest one that it leaves out. */
+const LEAST_PIXELS = 960 * 540;
+/** The three cost a third more than the largest alone: a phone or an old laptop is spared. */
+const LEAST_CORES = 4;
+
+export interface Machine {
+  hardwareConcurrency: number;
+  connection?: { saveData?: boolean };
+}
+
+/** Whether this picture goes out in layers from this machine. */
+export function inLayers(
+  { width = 0, height = 0 }: MediaTrackSettings,
+  { hardwareConcurrency, connection }: Machine,
+): boolean {
+  return (
+    width * height >= LEAST_PIXELS &&
+    hardwareConcurrency >= LEAST_CORES &&
+    connection?.saveData !== true
+  );
+}
+
+/** Bound every encoding of a picture; without `layered` only the largest of them is sent. */
+export function bound(encodings: RTCRtpEncodingParameters[], cap: Cap, layered: boolean): void {
+  for (const each of encodings) {
+    const part = encodings.length > 1 ? PARTS[each.rid ?? ''] : undefined;
+    Object.assign(each, cap);
+    if (part === undefined) continue;
+    each.active = layered || each.rid === LARGEST;
+    each.maxBitrate = Math.round(cap.maxBitrate * part.bits);
+    each.scaleResolutionDownBy = (cap.scaleResolutionDownBy ?? 1) * part.smaller;
+  }
+}
