@@ -1,14 +1,10 @@
-"""The ICE-lite end of one transport: credentials, the peer's addresses, and the pipe for DTLS."""
+"""The ICE-lite end of one transport: credentials and the peer's addresses."""
 
-import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rtc.stun import BINDING_REQUEST, Address, Stun, success
 
-QUEUED_DTLS_DATAGRAMS = 32  # a handshake needs fewer than ten
-ALERT = 21  # DTLS record type
 MAX_ADDRESSES = 8  # a peer that shows more source addresses forgets the oldest
 MAX_CREDENTIALS = 2  # both are valid during an ICE restart
 
@@ -54,40 +50,3 @@ class IceLite:
         if self.address is None or (stun.use_candidate and known is self.newest):
             self.address = source
         return success(stun, source, known.password)
-
-
-class DtlsPipe:
-    """What `RTCDtlsTransport` takes for its ICE transport; only DTLS datagrams pass through it."""
-
-    role = "controlled"
-    state = "completed"
-
-    def __init__(self, send: Callable[[bytes], None]) -> None:
-        self._send_datagram = send
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.encrypted: Callable[[], bool] = lambda: False
-
-    def put(self, data: bytes) -> bool:
-        """Queues a received datagram; False when it had to be dropped."""
-        if self._queue.qsize() >= QUEUED_DTLS_DATAGRAMS:
-            return False
-        self._queue.put_nowait(data)
-        return True
-
-    def close(self) -> None:
-        """Ends the pending and every later `_recv`."""
-        self._queue.put_nowait(None)
-
-    async def _recv(self) -> bytes:
-        data = await self._queue.get()
-        if data is None:
-            self._queue.put_nowait(None)
-            raise ConnectionError("closed")
-        return data
-
-    async def _send(self, data: bytes) -> None:
-        # OpenSSL answers a forged handshake record with a plaintext alert, and that would end the
-        # genuine peer's handshake. A real failure is told by signalling instead.
-        if data[0] == ALERT and not self.encrypted():
-            return
-        self._send_datagram(data)

@@ -107,7 +107,7 @@ class UdpPort:
             else:
                 self._forwarder.packet(transport, size, now)
         elif not (
-            _DTLS_LEAST <= first <= _DTLS_MOST and transport.dtls_received(bytes(view[:size]))
+            _DTLS_LEAST <= first <= _DTLS_MOST and transport.dtls_received(bytes(view[:size]), now)
         ):
             self.counters.refused_datagrams += 1
 

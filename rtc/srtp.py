@@ -7,9 +7,9 @@ names every private thing used here.
 
 from typing import Any
 
-from aiortc import RTCDtlsTransport
 from pylibsrtp import SRTP_MAX_SRTCP_TRAILER_LEN
-from pylibsrtp._binding import ffi, lib
+
+from rtc.aiortc_parts import ffi, lib
 
 BUFFER_BYTES = 2048  # a longer datagram is cut here, so its tag is wrong
 _OK = lib.srtp_err_status_ok
@@ -26,11 +26,6 @@ protect = lib.srtp_protect
 copy = ffi.memmove
 
 Session = Any  # srtp_t
-
-
-def sessions(dtls: RTCDtlsTransport) -> tuple[Session, Session]:
-    """Receiving and sending srtp_t of a connected transport, which must be kept alive."""
-    return dtls._rx_srtp._srtp[0], dtls._tx_srtp._srtp[0]  # noqa: SLF001 - contract-tested
 
 
 def unprotect_received(session: Session, size: int) -> int:

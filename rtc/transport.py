@@ -5,18 +5,12 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
-
-from aiortc import (
-    RTCCertificate,
-    RTCDtlsFingerprint,
-    RTCDtlsParameters,
-    RTCDtlsTransport,
-    RTCIceTransport,
-)
+from typing import TYPE_CHECKING, Protocol
 
 from rtc import srtp
-from rtc.ice import DtlsPipe, IceLite
+from rtc.aiortc_parts import Identity, Keys
+from rtc.dtls import DtlsServer
+from rtc.ice import IceLite
 from rtc.messages import Direction
 from rtc.stun import Address
 
@@ -27,7 +21,6 @@ log = logging.getLogger(__name__)
 
 CONSENT_S = 30.0  # RFC 7675 section 5.1
 HANDSHAKE_S = 20.0
-HANDSHAKE_TRIES = 50  # each forged record from the peer's own address costs one
 RENEW_S = 86400.0
 
 
@@ -49,7 +42,7 @@ class Transport:
     def __init__(
         self,
         wire: Wire,
-        certificate: RTCCertificate,
+        identity: Identity,
         direction: Direction,
         on_change: Callable[["Transport", str], None],
     ) -> None:
@@ -68,12 +61,13 @@ class Transport:
         self.estimate_bps: int | None = None  # what the viewer's browser says his link carries
         self.rtt_s = 0.1
         self.resent_at: dict[tuple[int, int], float] = {}
-        self._certificate = certificate
+        self._identity = identity
         self._wire = wire
         self._on_change = on_change
-        self._pipe = DtlsPipe(self._send_dtls)
-        self._dtls: RTCDtlsTransport | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._dtls = DtlsServer(identity, self._send_dtls, self._dtls_changed)
+        self._keys: Keys | None = None  # what rx and tx point into
+        self._peer: list[tuple[str, str]] = []  # fingerprints
+        self._late: asyncio.TimerHandle | None = None
         wire.enter(self)
 
     @property
@@ -84,8 +78,7 @@ class Transport:
     @property
     def fingerprint(self) -> str:
         """Our certificate's SHA-256 for SDP."""
-        prints = self._certificate.getFingerprints()
-        return next(each.value for each in prints if each.algorithm == "sha-256")
+        return self._identity.fingerprint
 
     def restart_ice(self) -> None:
         """Adds credentials for the next offer; the old ones stay valid until the one after."""
@@ -94,16 +87,17 @@ class Transport:
         self._wire.enter(self)
 
     def start(self, fingerprints: list[tuple[str, str]]) -> None:
-        """Begins the handshake with the peer that owns one of these certificates; once."""
+        """Says whose certificate the peer must show; once. He may have begun the handshake."""
         if self.answered or self.closed:
             return
         self.answered = True
-        peer = RTCDtlsParameters([RTCDtlsFingerprint(*each) for each in fingerprints])
-        self._task = asyncio.create_task(self._secure(peer))
+        self._peer = fingerprints
+        self._late = asyncio.get_running_loop().call_later(HANDSHAKE_S, self.close, "dtls")
+        self._secure()
 
-    def dtls_received(self, data: bytes) -> bool:
-        """Takes a DTLS datagram from a known address; False when the queue is full."""
-        return self._pipe.put(data)
+    def dtls_received(self, data: bytes, now: float) -> bool:
+        """Takes a DTLS datagram from a known address; False when there were too many."""
+        return self._dtls.received(data, now)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Seals and sends RTCP, if there is a connection."""
@@ -129,57 +123,40 @@ class Transport:
         if self.closed:
             return
         self.closed, self.connected = True, False
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
-        if self._dtls is not None:
-            _last_words.add(last := asyncio.ensure_future(self._dtls.stop()))
-            last.add_done_callback(_last_words.discard)
-        self._pipe.close()
+        if self._late is not None:
+            self._late.cancel()
+        self._dtls.close()
         self._wire.forget(self)
         if reason:
             self._on_change(self, reason)
 
-    async def _secure(self, peer: RTCDtlsParameters) -> None:
-        try:
-            async with asyncio.timeout(HANDSHAKE_S):
-                for _ in range(HANDSHAKE_TRIES):
-                    if await self._handshake(peer):
-                        return
-        except TimeoutError:
-            pass
-        self.close("dtls")
+    def _dtls_changed(self) -> None:
+        if self._dtls.ended:
+            self.close("peer_closed")
+        else:
+            self._secure()
 
-    async def _handshake(self, peer: RTCDtlsParameters) -> bool:
-        """One try; False when it may be repeated, since a forger can spoil one."""
-        pipe = cast("RTCIceTransport", self._pipe)
-        dtls = RTCDtlsTransport(pipe, [self._certificate])
-        dtls._set_role("server")  # noqa: SLF001 - "controlled" would mean client; contract-tested
-        self._dtls, self._pipe.encrypted = dtls, lambda: dtls.encrypted
-        await dtls.start(peer)
-        if dtls.state == "connected":
-            self.rx, self.tx = srtp.sessions(dtls)
-            self.connected = True
-            dtls.on("statechange", self._dtls_ended)
+    def _secure(self) -> None:
+        """Lets media flow once the handshake is whole and the peer is who his SDP said he is."""
+        if not self._dtls.whole or not self.answered or self.connected or self.closed:
+            return
+        keys = self._dtls.keys
+        if keys is None or not self._dtls.is_of(self._peer):
+            self.close("dtls")
+            return
+        if self._late is not None:
+            self._late.cancel()
+        self._keys, self.rx, self.tx = keys, keys.rx, keys.tx
+        self.connected = True
+        asyncio.get_running_loop().call_soon(self._tell_connected)
+
+    def _tell_connected(self) -> None:
+        if not self.closed:
             self._on_change(self, "")
-            return True
-        if dtls.encrypted or self.closed:  # the handshake was whole: it is somebody else
-            raise TimeoutError
-        return False
-
-    def _dtls_ended(self) -> None:
-        self.close("peer_closed")
 
     def _send_dtls(self, data: bytes) -> None:
         if self.address is not None:
             self._wire.send(data, self.address)
-
-
-_last_words: set[asyncio.Future[None]] = set()
-
-
-async def wait_last_words() -> None:
-    """Waits until closed transports have told their peers."""
-    await asyncio.gather(*_last_words, return_exceptions=True)
 
 
 class Certificates:
@@ -187,11 +164,11 @@ class Certificates:
 
     def __init__(self) -> None:
         self._made_at = time.monotonic()
-        self._current = RTCCertificate.generateCertificate()
+        self._current = Identity.make()
 
-    def current(self) -> RTCCertificate:
+    def current(self) -> Identity:
         """The certificate for a new transport."""
         if time.monotonic() - self._made_at > RENEW_S:
             self._made_at = time.monotonic()
-            self._current = RTCCertificate.generateCertificate()
+            self._current = Identity.make()
         return self._current

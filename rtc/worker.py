@@ -8,7 +8,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,7 +32,6 @@ from rtc.port import UdpPort
 from rtc.recording.recorder import Recorder
 from rtc.recording.spool import Spool
 from rtc.rooms import Rooms
-from rtc.transport import wait_last_words
 from storage.objects import Objects
 from storage.settings import Settings
 
@@ -42,7 +40,6 @@ log = logging.getLogger(__name__)
 TICK_S = 0.1
 MAX_UNSENT_BYTES = 8 << 20
 ANY_IPV4 = "0.0.0.0"  # noqa: S104 - see `bind_host`
-LAST_WORDS_S = 1.0
 
 OpenSpool = Callable[[Callable[[FromWorker], None]], Spool]
 
@@ -99,9 +96,6 @@ class Worker:
         self.rooms.close()
         if self._spool is not None:
             await self._spool.__aexit__(kind, error, trace)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
-                await wait_last_words()
         self.drop_links()
         await self._server.wait_closed()
         self.port.close()

@@ -5,7 +5,6 @@ import os
 import socket
 from pathlib import Path
 
-from rtc.ice import QUEUED_DTLS_DATAGRAMS, DtlsPipe
 from rtc.messages import Offer
 from rtc.worker import Worker
 from tests.rtc.media_house import ROOM, MediaHouse, both
@@ -157,21 +156,3 @@ async def test_the_tables_of_addresses_stay_small(house: MediaHouse, worker: Wor
     ufrags, addresses = worker.port.sizes
     assert (ufrags, addresses) == (1, 8)
     assert worker.rooms.rooms[ROOM].transports[0].address == publish.local
-
-
-async def test_the_handshake_queue_is_bounded() -> None:
-    """More datagrams than a handshake needs are refused, not kept."""
-    pipe = DtlsPipe(lambda _: None)
-    taken = [pipe.put(b"\x16") for _ in range(3 * QUEUED_DTLS_DATAGRAMS)]
-    assert sum(taken) == QUEUED_DTLS_DATAGRAMS
-
-
-async def test_no_alert_leaves_before_the_handshake_is_whole() -> None:
-    """A plaintext alert would end the genuine peer's handshake; afterwards it says goodbye."""
-    sent: list[bytes] = []
-    pipe = DtlsPipe(sent.append)
-    await pipe._send(ALERT)
-    await pipe._send(b"\x16handshake")
-    pipe.encrypted = lambda: True
-    await pipe._send(ALERT)
-    assert sent == [b"\x16handshake", ALERT]
