@@ -27,6 +27,8 @@ LEAST_LEVEL = 0.05
 KNEE = 3.0
 # No converter gives more: a float beyond it is a missing sample.
 BELIEVABLE = 1e9
+# Sums of so many numbers of 16 bits, and their differences, are exact in single precision.
+EXACT = 1 << 7
 # Signals are worked through in pieces that stay in the cache. So many samples beside a piece are in
 # its first and last number; beyond the ends the first and the last sample go on.
 PIECE = 1 << 14
@@ -147,14 +149,12 @@ def _summed(samples: NDArray[np.generic], factor: int) -> Singles:
     """Sums of `factor` neighbours, less what the first sample would give."""
     count = len(samples) // factor
     each = samples[: count * factor].reshape(count, factor)
-    if factor == 1:
-        total = each[:, 0].astype(np.float64)
-    else:
-        total = np.add(each[:, 0], each[:, 1], dtype=np.float64)
-    for phase in range(2, factor):
+    exact = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2 and factor <= EXACT  # noqa: PLR2004
+    total: Singles = each[:, 0].astype(np.float32 if exact else np.float64)
+    for phase in range(1, factor):
         np.add(total, each[:, phase], out=total)
-    total -= factor * _first(samples)
-    return total.astype(np.float32)
+    np.subtract(total, total.dtype.type(factor * _first(samples)), out=total)
+    return total.astype(np.float32, copy=False)
 
 
 def _first(samples: NDArray[np.generic]) -> float:
