@@ -32,6 +32,7 @@ KIND_OF: dict[int, Kind] = {
 MAX_SDP_BYTES = 200_000
 FIRST_HOST_PRIORITY = 2130706431  # RFC 8445 section 5.1.2.1: host, component 1
 
+WIDE_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _ABS_SEND_TIME = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _VOICE = (
     f"a=rtpmap:{OPUS} opus/48000/2",
@@ -147,13 +148,18 @@ class BadAnswerError(ValueError):
 
 @dataclass(frozen=True)
 class AnsweredSection:
-    """One m-line of the answer: whether the browser sends on it, in what layers, and receives."""
+    """One m-line of the answer: whether the browser sends on it, in what layers, and receives.
+
+    `rtx`: retransmissions have a stream of their own; `wide`: packets are numbered for feedback.
+    """
 
     mid: str
     kind: str
     sends: bool
     receives: bool
     rids: tuple[str, ...] = ()
+    rtx: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,10 @@ def parse_answer(sdp: str) -> Answered:
                 values["direction"] = name
             elif name in {"mid", "setup", "simulcast"}:
                 values[name] = value
+            elif name == "rtpmap" and value.endswith(" rtx/90000"):
+                values["rtx"] = value
+            elif name == "extmap" and value.endswith(WIDE_URI):
+                values["wide"] = value
         if i == 0:
             common = values
         else:
@@ -215,6 +225,8 @@ def _answered(head: str, values: dict[str, str]) -> AnsweredSection:
         sends=alive and direction in {"sendrecv", "sendonly"},
         receives=alive and direction in {"sendrecv", "recvonly"},
         rids=_sent_rids(values.get("simulcast", "")),
+        rtx="rtx" in values,
+        wide="wide" in values,
     )
 
 

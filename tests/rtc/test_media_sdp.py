@@ -88,6 +88,13 @@ def test_an_answer_tells_who_sends_and_receives() -> None:
     ]
 
 
+def test_an_answer_tells_how_it_repairs_and_reports() -> None:
+    """A stream for retransmissions and numbered packets, each by the line that agrees to it."""
+    lines = f"a=rtpmap:97 rtx/90000\r\na=extmap:3 {sdp.WIDE_URI}\r\na=mid:1"
+    answered = sdp.parse_answer(ANSWER.replace("a=mid:1", lines))
+    assert [(each.rtx, each.wide) for each in answered.sections] == [(False, False), (True, True)]
+
+
 @pytest.mark.parametrize(
     "bad",
     [
