@@ -185,14 +185,8 @@ def parse_answer(sdp: str) -> Answered:
                 algorithm, _, digest = value.partition(" ")
                 if (algorithm.lower(), digest) not in fingerprints:
                     fingerprints.append((algorithm.lower(), digest))
-            elif name in {"sendrecv", "sendonly", "recvonly", "inactive"}:
-                values["direction"] = name
-            elif name in {"mid", "setup", "simulcast"}:
-                values[name] = value
-            elif name == "rtpmap" and value.endswith(" rtx/90000"):
-                values["rtx"] = value
-            elif name == "extmap" and value.endswith(WIDE_URI):
-                values["wide"] = value
+            elif key := _key(name, value):
+                values[key] = value or name
         if i == 0:
             common = values
         else:
@@ -200,6 +194,17 @@ def parse_answer(sdp: str) -> Answered:
     if not fingerprints or len(fingerprints) > 4 or not sections:  # noqa: PLR2004 - one an algorithm
         raise BadAnswerError("no fingerprint or no media")
     return Answered(fingerprints, sections)
+
+
+def _key(name: str, value: str) -> str:
+    """Under which name an attribute counts; empty when it does not."""
+    if name in {"sendrecv", "sendonly", "recvonly", "inactive"}:
+        return "direction"
+    if name in {"mid", "setup", "simulcast"}:
+        return name
+    if name == "rtpmap" and value.endswith(" rtx/90000"):
+        return "rtx"
+    return "wide" if name == "extmap" and value.endswith(WIDE_URI) else ""
 
 
 def _parts(sdp: str) -> list[list[str]]:
