@@ -1,0 +1,104 @@
+"""Whether the way to a viewer gets longer (draft-ietf-rmcat-gcc-02 sections 5.1 to 5.4)."""
+
+from collections import deque
+from collections.abc import Sequence
+
+BURST_S = 0.005  # packets sent within it are one group
+BUNCH_S = 0.1
+WINDOW = 20  # groups in the trend line
+SMOOTHING = 0.9
+GAIN = 4.0
+MOST_WEIGHT = 60
+FIRST_THRESHOLD_MS = 12.5
+LEAST_THRESHOLD_MS, MOST_THRESHOLD_MS = 6.0, 600.0
+THRESHOLD_UP, THRESHOLD_DOWN = 0.0087, 0.039  # per ms
+OUTLIER_MS = 15.0
+LONGEST_STEP_MS = 100.0
+
+
+class _Group:
+    """Packets that left together."""
+
+    __slots__ = ("arrived", "first_arrived", "first_sent", "sent")
+
+    def __init__(self, sent: float, arrived: float) -> None:
+        self.first_sent = self.sent = sent
+        self.first_arrived = self.arrived = arrived
+
+
+class Trend:
+    """Whether the way gets longer: the slope of the smoothed delay over the last groups."""
+
+    def __init__(self) -> None:
+        self.threshold_ms = FIRST_THRESHOLD_MS
+        self.slope_ms = 0.0  # as compared with the threshold
+        self._group: _Group | None = None
+        self._before: _Group | None = None
+        self._delay_ms = 0.0
+        self._smooth_ms = 0.0
+        self._points: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+        self._deltas = 0
+        self._updated_at = 0.0
+
+    def take(self, sent: float, arrived: float) -> None:
+        """Takes one packet's times, in the order of sending."""
+        group = self._group
+        if group is None:
+            self._group = _Group(sent, arrived)
+            return
+        if sent < group.first_sent:
+            return
+        if sent - group.first_sent <= BURST_S or self._bunched(group, sent, arrived):
+            group.sent = sent
+            group.arrived = max(group.arrived, arrived)
+            return
+        if self._before is not None:
+            delay = (group.arrived - self._before.arrived) - (group.sent - self._before.sent)
+            self._point(group.arrived * 1000, delay * 1000)
+        self._before, self._group = group, _Group(sent, arrived)
+
+    @staticmethod
+    def _bunched(group: _Group, sent: float, arrived: float) -> bool:
+        """Held up together on the way and let go at once: no sign of a queue."""
+        gap = arrived - group.arrived
+        return (
+            gap <= BURST_S and gap < sent - group.sent and arrived - group.first_arrived < BUNCH_S
+        )
+
+    def _point(self, at_ms: float, change_ms: float) -> None:
+        self._deltas += 1
+        self._delay_ms += change_ms
+        self._smooth_ms = SMOOTHING * self._smooth_ms + (1 - SMOOTHING) * self._delay_ms
+        self._points.append((at_ms, self._smooth_ms))
+
+    def grows(self) -> int:
+        """1: a queue builds up; -1: it empties; 0: neither. Asked once a feedback."""
+        if len(self._points) < WINDOW:
+            return 0
+        slope = _slope(self._points) * min(self._deltas, MOST_WEIGHT) * GAIN
+        rising = slope >= self.slope_ms
+        self.slope_ms = slope
+        over = slope > self.threshold_ms
+        under = slope < -self.threshold_ms
+        self._adapt(abs(slope))
+        return 1 if over and rising else -1 if under else 0
+
+    def _adapt(self, size_ms: float) -> None:
+        """The threshold follows the noise, so that a TCP beside us does not starve us."""
+        at = self._points[-1][0]
+        passed, self._updated_at = min(at - self._updated_at, LONGEST_STEP_MS), at
+        if size_ms > self.threshold_ms + OUTLIER_MS:
+            return
+        rate = THRESHOLD_DOWN if size_ms < self.threshold_ms else THRESHOLD_UP
+        self.threshold_ms += rate * (size_ms - self.threshold_ms) * passed
+        self.threshold_ms = min(max(self.threshold_ms, LEAST_THRESHOLD_MS), MOST_THRESHOLD_MS)
+
+
+def _slope(points: Sequence[tuple[float, float]]) -> float:
+    n = len(points)
+    middle = sum(at for at, _ in points) / n
+    height = sum(value for _, value in points) / n
+    square = sum((at - middle) ** 2 for at, _ in points)
+    if not square:
+        return 0.0
+    return sum((at - middle) * (value - height) for at, value in points) / square
