@@ -43,29 +43,29 @@ class Forwarder:
         self._complained_at = 0.0
         self.send_datagram: Any = None  # the socket's sendto, set by the port
 
-    def packet(self, transport: Transport, size: int, now: float) -> None:
-        """Forwards the SRTP packet of `size` bytes that lies in `srtp.received`."""
+    def packet(self, transport: Transport, size: int, now: float) -> bool:
+        """Forwards the SRTP packet that lies in `srtp.received`; False when it is not authentic."""
         size = srtp.unprotect_received(transport.rx, size)
         if size <= HEADER_BYTES:
             self._counters.refused_datagrams += 1
-            return
+            return False
         view = srtp.received_view
         payload_type = view[1] & 0x7F
         track = transport.tracks.get(payload_type)
         if track is None or not track.live:
             self._counters.dropped_no_grant += 1
             transport.refused[payload_type] = transport.refused.get(payload_type, 0) + 1
-            return
+            return True
         if not track.affords(size, now):
             self._counters.dropped_surplus += 1
-            return
+            return True
         self._counters.packets_in += 1
         sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
         index = track.received(ssrc, sequence, timestamp, now)
         if index is not None and track.awaits_key:
             index = track.begin(view[:size], ssrc, sequence, timestamp, now)
         if index is None:
-            return
+            return True
         sequence = (index + track.sequence_offset) & 0xFFFF
         timestamp = (timestamp + track.timestamp_offset) & 0xFFFFFFFF
         _SEQUENCE_TIMESTAMP_SSRC.pack_into(view, 2, sequence, timestamp, track.ssrc)
@@ -78,6 +78,7 @@ class Forwarder:
         self._fan_out(track, size)
         if track.tap is not None:
             self._record(track.tap, bytes(view[:size]), now)
+        return True
 
     def _record(self, tap: Tap, packet: bytes, now: float) -> None:
         try:

@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 
 from rtc import feedback, srtp
+from rtc.addresses import Addresses, Strangers
 from rtc.forward import Counters, Forwarder
-from rtc.ice import MAX_ADDRESSES
-from rtc.stun import Address, MalformedStunError, parse
-from rtc.transport import Transport
+from rtc.stun import Address, MalformedStunError, likely_ufrag, parse
+from rtc.transport import MAX_SSRCS, Transport
 
 BATCH = 64  # datagrams taken before other work of the loop gets its turn
 SOCKET_BUFFER_BYTES = 4 << 20
@@ -21,11 +21,16 @@ _RTP_LEAST, _RTP_MOST = 128, 191
 _RTCP_LEAST, _RTCP_MOST = 192, 223  # second byte (RFC 5761 section 4)
 
 
-class UdpPort:
-    """Owns the socket. An address counts only after a STUN check signed with our password.
+def _is_report(packet: bytes) -> bool:
+    return len(packet) > 1 and _RTCP_LEAST <= packet[1] <= _RTCP_MOST
 
-    A stranger can therefore reach neither a handshake nor an SRTP key: his datagrams are counted
-    and dropped after at most one look at a dictionary (and one HMAC for a known user name).
+
+class UdpPort:
+    """Owns the socket. An address counts only after a STUN check signed with our password, or a
+    packet sealed with the keys of a peer who has fallen silent where he was.
+
+    A stranger's datagrams are counted and dropped after at most a look at a few dictionaries, one
+    HMAC for a known user name, or a few tries of keys, all of them limited in each second.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -33,8 +38,8 @@ class UdpPort:
             socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
         )
         self.counters = Counters()
-        self._by_ufrag: dict[str, Transport] = {}
-        self._by_address: dict[Address, Transport] = {}
+        self._addresses = Addresses()
+        self._strangers = Strangers()
         self._forwarder = Forwarder(self.counters)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -58,24 +63,22 @@ class UdpPort:
             self.counters.dropped_send += 1
 
     def enter(self, transport: Transport) -> None:
-        """Lets STUN find a transport by any of its user fragments, and data by its addresses."""
-        for each in transport.ice.credentials:
-            self._by_ufrag[each.ufrag] = transport
-        for address in transport.ice.addresses:
-            self._by_address[address] = transport
+        """Lets a transport be found; see `Addresses`."""
+        self._addresses.enter(transport)
 
     def forget(self, transport: Transport) -> None:
-        """Takes a transport out of both tables."""
-        for each in transport.ice.credentials:
-            self._by_ufrag.pop(each.ufrag, None)
-        for address in transport.ice.addresses:
-            if self._by_address.get(address) is transport:
-                del self._by_address[address]
+        """Takes a transport out of all tables."""
+        self._addresses.forget(transport)
 
     @property
     def sizes(self) -> tuple[int, int]:
         """Entries by user fragment and by address: both are bounded by the living transports."""
-        return len(self._by_ufrag), len(self._by_address)
+        return len(self._addresses.by_ufrag), len(self._addresses.by_address)
+
+    @property
+    def streams(self) -> int:
+        """Entries by SSRC, bounded likewise."""
+        return self._addresses.streams
 
     def _readable(self) -> None:
         now = time.monotonic()
@@ -92,48 +95,94 @@ class UdpPort:
     def _datagram(self, size: int, source: Address, now: float) -> None:
         view = srtp.received_view
         first = view[0]
-        if first <= _STUN_MOST:
-            self._stun(bytes(view[:size]), source, now)
-            return
-        transport = self._by_address.get(source)
-        if transport is None:
-            self.counters.refused_datagrams += 1
-        elif _RTP_LEAST <= first <= _RTP_MOST:
-            if transport.rx is None or transport.closed:
+        transport = self._addresses.by_address.get(source)
+        if _RTP_LEAST <= first <= _RTP_MOST:
+            if transport is None:
+                self._from_elsewhere(size, source, now)
+            elif transport.rx is None or transport.closed:
                 self.counters.refused_datagrams += 1
-            elif _RTCP_LEAST <= view[1] <= _RTCP_MOST:
-                packet = srtp.unprotect_received_rtcp(transport.rx, size)
-                feedback.received(transport, packet, self.counters, now)
             else:
-                self._forwarder.packet(transport, size, now)
-        elif not (
-            _DTLS_LEAST <= first <= _DTLS_MOST and transport.dtls_received(bytes(view[:size]), now)
+                self._sealed(transport, size, source, now)
+        elif first <= _STUN_MOST:
+            self._stun(view[:size], transport, source, now)
+        elif (
+            transport is None
+            or not _DTLS_LEAST <= first <= _DTLS_MOST
+            or not transport.dtls_received(bytes(view[:size]), now)
         ):
             self.counters.refused_datagrams += 1
 
-    def _stun(self, data: bytes, source: Address, now: float) -> None:
-        try:
-            stun = parse(data)
-        except MalformedStunError:
+    def _sealed(self, transport: Transport, size: int, source: Address, now: float) -> bool:
+        """Opens the packet in `srtp.received` and hands it on; False when it is not the peer's."""
+        view = srtp.received_view
+        reports = _RTCP_LEAST <= view[1] <= _RTCP_MOST
+        ssrc = int.from_bytes(view[4:8] if reports else view[8:12], "big")
+        is_known = ssrc in transport.ssrcs
+        if not is_known and len(transport.ssrcs) >= MAX_SSRCS:
+            self.counters.refused_datagrams += 1
+            return False
+        if not reports:
+            authentic = self._forwarder.packet(transport, size, now)
+        else:
+            packet = srtp.unprotect_received_rtcp(transport.rx, size)
+            authentic = bool(packet)
+            feedback.received(transport, packet, self.counters, now)
+            if authentic and transport.ice.move(source, now):
+                transport.moved(now)
+        if authentic and not transport.closed:
+            transport.packet_at = now
+            if not is_known:
+                self._addresses.learn(transport, ssrc)
+        return authentic
+
+    def _from_elsewhere(self, size: int, source: Address, now: float) -> None:
+        """A sealed packet from an unknown address: a peer whose network has changed, or a stranger.
+
+        No check of his has come yet, and a browser makes one every 2.5 s only.
+        """
+        if self._strangers.exhausted(source, now):
             self.counters.refused_datagrams += 1
             return
-        transport = self._by_ufrag.get(stun.username.partition(":")[0])
-        answer = transport.ice.check(stun, source) if transport is not None else None
+        view = srtp.received_view
+        packet = bytes(view[:size])
+        ssrc = int.from_bytes(packet[4:8] if _is_report(packet) else packet[8:12], "big")
+        for transport in self._addresses.moved(ssrc, source, now):
+            if not self._strangers.may_try(now):
+                break
+            view[:size] = packet  # a failed try leaves it spoilt
+            if self._sealed(transport, size, transport.address or source, now):
+                if transport.ice.move(source, now):
+                    transport.moved(now)
+                self._addresses.adopt(transport, source)
+                return
+            self._strangers.failed(source, now)
+        self.counters.refused_datagrams += 1
+
+    def _stun(self, view: memoryview, owner: Transport | None, source: Address, now: float) -> None:
+        """Answers a signed check. Who is not known by address must name a user fragment of ours,
+        once he has failed too often; members behind his NAT are not held up by him.
+        """
+        by_ufrag = self._addresses.by_ufrag
+        if (
+            owner is None
+            and self._strangers.exhausted(source, now)
+            and likely_ufrag(view) not in by_ufrag
+        ):
+            self.counters.refused_datagrams += 1
+            return
+        answer = transport = None
+        with suppress(MalformedStunError):
+            stun = parse(bytes(view))
+            transport = by_ufrag.get(stun.username.partition(":")[0])
+            if transport is not None and not self._addresses.is_anothers(transport, source, now):
+                before = transport.address
+                answer = transport.ice.check(stun, source, now)
         if transport is None or answer is None:
+            self._strangers.failed(source, now)
             self.counters.refused_datagrams += 1
             return
         transport.heard_at = now
-        if self._by_address.get(source) is not transport:
-            self._adopt(transport, source)
+        self._addresses.adopt(transport, source)
         self.send(answer, source)
-
-    def _adopt(self, transport: Transport, source: Address) -> None:
-        before = self._by_address.get(source)
-        if before is not None:
-            before.ice.addresses.remove(source)
-        self._by_address[source] = transport
-        transport.ice.addresses.append(source)
-        if len(transport.ice.addresses) > MAX_ADDRESSES:
-            oldest = next(each for each in transport.ice.addresses if each != transport.address)
-            transport.ice.addresses.remove(oldest)
-            del self._by_address[oldest]
+        if transport.connected and transport.address != before:
+            transport.moved(now)

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 CONSENT_S = 30.0  # RFC 7675 section 5.1
 HANDSHAKE_S = 20.0
 RENEW_S = 86400.0
+MAX_SSRCS = 64  # libsrtp keeps a stream for each a peer has sealed a packet with
 
 
 class Wire(Protocol):
@@ -50,6 +51,8 @@ class Transport:
         self.direction = direction
         self.ice = IceLite()
         self.heard_at = time.monotonic()
+        self.packet_at = 0.0  # when he last sealed something
+        self.ssrcs: set[int] = set()  # under which he did
         self.connected = False
         self.closed = False
         self.answered = False
@@ -74,6 +77,10 @@ class Transport:
     def address(self) -> Address | None:
         """Where the peer is now."""
         return self.ice.address
+
+    def is_at(self, host: str) -> bool:
+        """Whether the peer was last seen on this host, by whatever port."""
+        return self.address is not None and self.address[0] == host
 
     @property
     def fingerprint(self) -> str:
@@ -113,8 +120,14 @@ class Transport:
             if sealed:
                 self._wire.send(sealed, self.address)
 
+    def moved(self, now: float) -> None:
+        """The peer's address has changed: what was lost on the way needs a key frame."""
+        for each in (*self.tracks.values(), *self.watched.values()):
+            each.ask_key_frame(now)
+
     def expire(self, now: float) -> None:
         """Closes a transport whose peer has been silent for `CONSENT_S`."""
+        self.ice.expire(now)
         if now - self.heard_at > CONSENT_S:
             self.close("expired" if self.answered else "unanswered")
 

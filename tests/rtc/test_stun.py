@@ -13,6 +13,7 @@ from rtc.ice import IceLite
 SAMPLES = Path(__file__).parent / "stun_samples"
 PASSWORD = "VOkJxbRl1RmTxUk/WvJxBt"
 SOURCE = ("192.0.2.1", 32853)
+NOW = 100.0
 
 
 def malformed() -> list[Path]:
@@ -80,7 +81,7 @@ def check(ice: IceLite, password: str, source: stun.Address, *, nominate: bool) 
     data = stun.request(
         f"{ice.newest.ufrag}:peer", password, use_candidate=nominate, tie_breaker=bytes(8)
     )
-    return ice.check(stun.parse(data), source)
+    return ice.check(stun.parse(data), source, NOW)
 
 
 def test_the_first_valid_source_is_taken_without_nomination() -> None:
@@ -117,7 +118,7 @@ def test_a_nomination_under_old_credentials_does_not_move_back() -> None:
     other = ("192.0.2.9", 4)
     check(ice, ice.newest.password, other, nominate=True)
     stale = stun.request(f"{old.ufrag}:p", old.password, use_candidate=True, tie_breaker=bytes(8))
-    assert ice.check(stun.parse(stale), SOURCE)
+    assert ice.check(stun.parse(stale), SOURCE, NOW)
     assert ice.address == other
 
 
