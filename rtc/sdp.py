@@ -25,6 +25,8 @@ PAYLOAD_TYPE: dict[Codec, dict[Kind, int]] = {
     "vp8": {"audio": OPUS, "video": VP8},
     "h264": {"audio": OPUS, "video": H264_CAMERA, "screen": H264_SCREEN},
 }
+# RFC 4588; the payload type of a picture's retransmissions.
+REPAIR_TYPE = {media: media + 1 for media in (VP8, H264_CAMERA, H264_SCREEN)}
 KIND_OF: dict[int, Kind] = {
     number: kind for kinds in PAYLOAD_TYPE.values() for kind, number in kinds.items()
 }
