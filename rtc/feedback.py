@@ -16,6 +16,7 @@ from aiortc.rtp import (
 )
 
 from rtc.forward import Counters
+from rtc.leg import Leg
 from rtc.track import MOST_BPS, OUR_SSRC, PSFB_PLI, RTPFB_NACK, Track
 from rtc.transport import Transport
 
@@ -56,9 +57,9 @@ def _from_viewer(
     if isinstance(packet, RtcpRrPacket):
         _round_trip(transport, packet, now)
     elif isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTPFB_NACK:
-        track = transport.watched.get(packet.media_ssrc)
-        if track is not None:
-            _resend(transport, track, packet.lost, counters, now)
+        leg = transport.watched.get(packet.media_ssrc)
+        if leg is not None:
+            _resend(transport, leg, packet.lost, counters, now)
     elif isinstance(packet, RtcpPsfbPacket):
         if packet.fmt == RTCP_PSFB_APP:
             _estimate(transport, packet.fci)
@@ -67,32 +68,33 @@ def _from_viewer(
         ssrc = packet.media_ssrc
         if packet.fmt == PSFB_FIR and len(packet.fci) >= 4:  # noqa: PLR2004
             ssrc = int.from_bytes(packet.fci[:4], "big")
-        track = transport.watched.get(ssrc)
-        if packet.fmt in {PSFB_PLI, PSFB_FIR} and track is not None:
-            track.ask_key_frame(now)
+        leg = transport.watched.get(ssrc)
+        if packet.fmt in {PSFB_PLI, PSFB_FIR} and leg is not None:
+            leg.ask_key_frame(now)
 
 
 def _round_trip(transport: Transport, packet: RtcpRrPacket, now: float) -> None:
     for report in packet.reports:
-        track = transport.watched.get(report.ssrc)
-        if track is not None and report.lsr and report.lsr == track.report_middle:
-            rtt = now - track.report_at - report.dlsr / 65536
+        leg = transport.watched.get(report.ssrc)
+        layer = leg.layer if leg is not None else None
+        if layer is not None and report.lsr and report.lsr == layer.report_middle:
+            rtt = now - layer.report_at - report.dlsr / 65536
             transport.rtt_s = min(max(rtt, LEAST_RTT_S), MOST_RTT_S)
 
 
 def _resend(
-    transport: Transport, track: Track, lost: Iterable[int], counters: Counters, now: float
+    transport: Transport, leg: Leg, lost: Iterable[int], counters: Counters, now: float
 ) -> None:
     """Sends again what the ring still has, each packet at most once per round trip."""
-    if track.ring is None or not track.live:
+    if not leg.track.live:
         return
     if len(transport.resent_at) > REMEMBERED_RESENDS:
         transport.resent_at.clear()
     for sequence in list(lost)[:MAX_RESENDS]:
-        key = (track.ssrc, sequence & 0xFFFF)
+        key = (leg.track.ssrc, sequence & 0xFFFF)
         if now - transport.resent_at.get(key, 0.0) < transport.rtt_s:
             continue
-        packet = track.ring.get(sequence & 0xFFFF, now)
+        packet = leg.kept(sequence & 0xFFFF, now)
         if packet is not None:
             transport.resent_at[key] = now
             transport.send_rtp(packet)
@@ -115,21 +117,30 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
     if not track.legs:
         return track.most_bps if track.tap is not None else ALONE_BPS
     shares = sorted(
-        leg.estimate_bps
-        // max(1, sum(each.is_picture and each.arrives(now) for each in leg.watched.values()))
-        for leg in track.legs
-        if leg.estimate_bps is not None
+        viewer.estimate_bps // max(1, _pictures(viewer, now))
+        for viewer in (leg.transport for leg in track.legs)
+        if viewer.estimate_bps is not None
     )
     carried = shares[int(len(shares) * left_behind)] if shares else MOST_BPS
     return max(LEAST_BPS, min(track.most_bps, carried))
 
 
+def _pictures(viewer: Transport, now: float) -> int:
+    tracks = [leg.track for leg in viewer.watched.values()]
+    return sum(each.is_picture and each.arrives(now) for each in tracks)
+
+
 def report_to_publisher(transport: Transport, now: float, left_behind: float = 0.0) -> None:
     """Receiver report and REMB for one publish transport; once a second."""
-    tracks = [track for track in transport.tracks.values() if track.reception is not None]
+    layers = [layer for track in transport.tracks.values() for layer in track.layers]
+    receptions = [layer.reception for layer in layers if layer.reception is not None]
+    tracks = [
+        track
+        for track in transport.tracks.values()
+        if any(layer.reception is not None for layer in track.layers)
+    ]
     if not tracks:
         return
-    receptions = [track.reception for track in tracks if track.reception is not None]
     packet = bytes(RtcpRrPacket(OUR_SSRC, [each.report(now) for each in receptions]))
     pictures = [each for each in tracks if each.is_picture]
     if pictures:  # a browser divides one figure among the pictures it sends

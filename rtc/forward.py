@@ -1,16 +1,18 @@
 """The hot path: a publisher's packet to all viewers, without a queue, a coroutine or an object.
 
-Opened once, header patched once, then copied, sealed and sent per viewer.
+Opened once, header patched once; at the end of a wake-up of the port copied, sealed and sent per
+viewer (`rtc.fan_out`).
 """
 
 import logging
 import struct
 from dataclasses import dataclass
-from typing import Any
 
-from rtc import srtp
+from rtc import simulcast, srtp, vp8
 from rtc.extensions import hide_send_time
+from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
+from rtc.layer import Layer
 from rtc.tap import Tap
 from rtc.track import Track
 from rtc.transport import Transport
@@ -19,7 +21,6 @@ log = logging.getLogger(__name__)
 
 COMPLAIN_EVERY_S = 10.0
 _SEQUENCE_TIMESTAMP_SSRC = struct.Struct("!HII")
-_OK = 0
 
 
 @dataclass
@@ -36,49 +37,82 @@ class Counters:
 
 
 class Forwarder:
-    """Works on the shared buffers of `rtc.srtp`, where the port has put the datagram."""
+    """Works on the slots of `rtc.srtp`, where the port has put a wake-up's datagrams."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, fan_out: FanOut) -> None:
         self._counters = counters
+        self._fan_out = fan_out
+        self._pending: list[Layer] = []  # with packets to be fanned out
         self._complained_at = 0.0
-        self.send_datagram: Any = None  # the socket's sendto, set by the port
 
-    def packet(self, transport: Transport, size: int, now: float) -> bool:
-        """Forwards the SRTP packet that lies in `srtp.received`; False when it is not authentic."""
-        size = srtp.unprotect_received(transport.rx, size)
+    def packet(self, transport: Transport, slot: int, size: int, now: float) -> bool:
+        """Takes the SRTP packet of `size` bytes that lies in a slot, where it stays until `flush`.
+
+        False: it is forged, or came before.
+        """
+        size = srtp.unprotect(transport.rx, slot, size)
         if size <= HEADER_BYTES:
             self._counters.refused_datagrams += 1
-            return False
-        view = srtp.received_view
+            return size > 0
+        view = srtp.received_views[slot][:size]
         payload_type = view[1] & 0x7F
         track = transport.tracks.get(payload_type)
         if track is None or not track.live:
             self._counters.dropped_no_grant += 1
             transport.refused[payload_type] = transport.refused.get(payload_type, 0) + 1
-            return True
-        if not track.affords(size, now):
+        elif not track.affords(size, now):
             self._counters.dropped_surplus += 1
-            return True
-        self._counters.packets_in += 1
-        sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
-        index = track.received(ssrc, sequence, timestamp, now)
-        if index is not None and track.awaits_key:
-            index = track.begin(view[:size], ssrc, sequence, timestamp, now)
-        if index is None:
-            return True
-        sequence = (index + track.sequence_offset) & 0xFFFF
-        timestamp = (timestamp + track.timestamp_offset) & 0xFFFFFFFF
-        _SEQUENCE_TIMESTAMP_SSRC.pack_into(view, 2, sequence, timestamp, track.ssrc)
-        track.sent(sequence, timestamp, now)
-        if track.hides_send_time:
-            hide_send_time(view[:size])
-        if track.ring is not None:
-            track.ring.put(sequence, now, bytes(view[:size]))
-            track.seen(view[:size], now)
-        self._fan_out(track, size)
-        if track.tap is not None:
-            self._record(track.tap, bytes(view[:size]), now)
+        else:
+            self._counters.packets_in += 1
+            self._forward(track, slot, view, now)
         return True
+
+    def _forward(self, track: Track, slot: int, view: memoryview, now: float) -> None:
+        sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
+        layer = track.layer_of(ssrc, view)
+        if layer is None:
+            return
+        index = layer.received(ssrc, sequence, timestamp, now)
+        if index is not None and layer.awaits_key:
+            index = layer.begin(view, ssrc, sequence, timestamp, now)
+        if index is None:
+            return
+        if layer.waiting:
+            self.flush()  # what came before goes the old way
+            simulcast.switch(layer, index, view, now)
+        self._number(layer, view, index, timestamp, now)
+        if layer.legs:
+            if not layer.pending:
+                self._pending.append(layer)
+            layer.pending.append((slot, len(view), index))
+        if track.tap is not None and layer is track.top:
+            self._record(track.tap, bytes(view), now)
+
+    @staticmethod
+    def _number(layer: Layer, view: memoryview, index: int, timestamp: int, now: float) -> None:
+        """Makes it the packet viewers see who never left the layer, and keeps it."""
+        track = layer.track
+        layer.weigh(len(view), now)
+        sequence = (index + layer.sequence_offset) & 0xFFFF
+        timestamp = (timestamp + layer.timestamp_offset) & 0xFFFFFFFF
+        _SEQUENCE_TIMESTAMP_SSRC.pack_into(view, 2, sequence, timestamp, track.ssrc)
+        layer.sent(sequence, timestamp, now)
+        if track.hides_send_time:
+            hide_send_time(view)
+        if layer.ids is not None:
+            vp8.seen(layer.ids, view)
+        if layer.ring is not None:
+            layer.ring.put(sequence, now, bytes(view))
+            layer.seen(view, now)
+
+    def flush(self) -> None:
+        """Sends all that was taken to its viewers; after this the slots are free."""
+        pending, self._pending = self._pending, []
+        for layer in pending:
+            packets, layer.pending = layer.pending, []
+            sent, dropped = self._fan_out.send(layer.legs, packets)
+            self._counters.packets_out += sent
+            self._counters.dropped_send += dropped
 
     def _record(self, tap: Tap, packet: bytes, now: float) -> None:
         try:
@@ -87,20 +121,3 @@ class Forwarder:
             if now - self._complained_at > COMPLAIN_EVERY_S:
                 self._complained_at = now
                 log.exception("a recording stumbled over a packet")
-
-    def _fan_out(self, track: Track, size: int) -> None:
-        received, outgoing, view = srtp.received, srtp.outgoing, srtp.outgoing_view
-        copy, protect, length, send = srtp.copy, srtp.protect, srtp.length, self.send_datagram
-        sent = 0
-        for leg in track.legs:
-            copy(outgoing, received, size)
-            length[0] = size
-            if protect(leg.tx, outgoing, length) != _OK:
-                continue
-            try:
-                send(view[: length[0]], leg.ice.address)
-            except OSError:  # full socket buffer, or an address the system cannot reach
-                self._counters.dropped_send += 1
-            else:
-                sent += 1
-        self._counters.packets_out += sent

@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from rtc import feedback, srtp
 from rtc.addresses import Addresses, Strangers
+from rtc.fan_out import PythonFanOut
 from rtc.forward import Counters, Forwarder
 from rtc.stun import Address, MalformedStunError, likely_ufrag, parse
 from rtc.transport import MAX_SSRCS, Transport
 
-BATCH = 64  # datagrams taken before other work of the loop gets its turn
 SOCKET_BUFFER_BYTES = 4 << 20
 
 _STUN_MOST = 3
@@ -40,14 +40,13 @@ class UdpPort:
         self.counters = Counters()
         self._addresses = Addresses()
         self._strangers = Strangers()
-        self._forwarder = Forwarder(self.counters)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self._socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
         self._socket.bind((host, port))
         self.number: int = self._socket.getsockname()[1]
-        self._forwarder.send_datagram = self._socket.sendto
+        self._forwarder = Forwarder(self.counters, PythonFanOut(self._socket))
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
 
     def close(self) -> None:
@@ -82,27 +81,30 @@ class UdpPort:
 
     def _readable(self) -> None:
         now = time.monotonic()
-        view, receive = srtp.received_view, self._socket.recvfrom_into
-        with suppress(BlockingIOError):
-            for _ in range(BATCH):
-                try:
-                    size, source = receive(view)
-                except ConnectionError:  # an ICMP answer to something we sent
-                    continue
-                if size:
-                    self._datagram(size, source, now)
+        receive = self._socket.recvfrom_into
+        try:
+            with suppress(BlockingIOError):
+                for slot, view in enumerate(srtp.received_views):
+                    try:
+                        size, source = receive(view)
+                    except ConnectionError:  # an ICMP answer to something we sent
+                        continue
+                    if size:
+                        self._datagram(slot, size, source, now)
+        finally:  # whatever went wrong: the next wake-up writes over what lies in the slots
+            self._forwarder.flush()
 
-    def _datagram(self, size: int, source: Address, now: float) -> None:
-        view = srtp.received_view
+    def _datagram(self, slot: int, size: int, source: Address, now: float) -> None:
+        view = srtp.received_views[slot]
         first = view[0]
         transport = self._addresses.by_address.get(source)
         if _RTP_LEAST <= first <= _RTP_MOST:
             if transport is None:
-                self._from_elsewhere(size, source, now)
+                self._from_elsewhere(slot, size, source, now)
             elif transport.rx is None or transport.closed:
                 self.counters.refused_datagrams += 1
             else:
-                self._sealed(transport, size, source, now)
+                self._sealed(transport, slot, size, source, now)
         elif first <= _STUN_MOST:
             self._stun(view[:size], transport, source, now)
         elif (
@@ -112,9 +114,11 @@ class UdpPort:
         ):
             self.counters.refused_datagrams += 1
 
-    def _sealed(self, transport: Transport, size: int, source: Address, now: float) -> bool:
-        """Opens the packet in `srtp.received` and hands it on; False when it is not the peer's."""
-        view = srtp.received_view
+    def _sealed(
+        self, transport: Transport, slot: int, size: int, source: Address, now: float
+    ) -> bool:
+        """Opens the packet in a slot and hands it on; False when it is not the peer's."""
+        view = srtp.received_views[slot]
         reports = _RTCP_LEAST <= view[1] <= _RTCP_MOST
         ssrc = int.from_bytes(view[4:8] if reports else view[8:12], "big")
         is_known = ssrc in transport.ssrcs
@@ -122,9 +126,9 @@ class UdpPort:
             self.counters.refused_datagrams += 1
             return False
         if not reports:
-            authentic = self._forwarder.packet(transport, size, now)
+            authentic = self._forwarder.packet(transport, slot, size, now)
         else:
-            packet = srtp.unprotect_received_rtcp(transport.rx, size)
+            packet = srtp.unprotect_rtcp(transport.rx, slot, size)
             authentic = bool(packet)
             feedback.received(transport, packet, self.counters, now)
             if authentic and transport.ice.move(source, now):
@@ -135,7 +139,7 @@ class UdpPort:
                 self._addresses.learn(transport, ssrc)
         return authentic
 
-    def _from_elsewhere(self, size: int, source: Address, now: float) -> None:
+    def _from_elsewhere(self, slot: int, size: int, source: Address, now: float) -> None:
         """A sealed packet from an unknown address: a peer whose network has changed, or a stranger.
 
         No check of his has come yet, and a browser makes one every 2.5 s only.
@@ -143,14 +147,14 @@ class UdpPort:
         if self._strangers.exhausted(source, now):
             self.counters.refused_datagrams += 1
             return
-        view = srtp.received_view
+        view = srtp.received_views[slot]
         packet = bytes(view[:size])
         ssrc = int.from_bytes(packet[4:8] if _is_report(packet) else packet[8:12], "big")
         for transport in self._addresses.moved(ssrc, source, now):
             if not self._strangers.may_try(now):
                 break
             view[:size] = packet  # a failed try leaves it spoilt
-            if self._sealed(transport, size, transport.address or source, now):
+            if self._sealed(transport, slot, size, transport.address or source, now):
                 if transport.ice.move(source, now):
                     transport.moved(now)
                 self._addresses.adopt(transport, source)

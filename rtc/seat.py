@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtc import sdp
+from rtc.leg import Leg
 from rtc.messages import Codec, Direction, Join, Kind, Member, MemberPresence, Offer, TrackInfo
 from rtc.stun import Address
 from rtc.track import Track
@@ -239,17 +240,16 @@ class Seat:
             track = line.track
             if track is None or not line.receives:
                 continue
+            leg = viewer.watched.get(track.ssrc)
             if track in own:
-                if viewer in track.legs:
-                    self._unwire(line)
-                    line.left_at = track.last_sequence
-            elif viewer not in track.legs:
+                if leg is not None:
+                    line.left_at = leg.last_sequence
+                    leg.end()
+            elif leg is None:
+                leg = Leg(viewer, track, now)
                 if line.left_at is not None:
-                    track.catch_up(viewer, line.left_at)
+                    leg.catch_up(line.left_at)
                     line.left_at = None
-                track.legs.append(viewer)
-                viewer.watched[track.ssrc] = track
-                track.ask_key_frame(now)
 
     def stop_watching(self) -> None:
         """Forgets the subscribe transport and all its lines."""
@@ -259,10 +259,10 @@ class Seat:
         self.offered = self.stale = False
 
     def _unwire(self, line: Line) -> None:
-        track = line.track
-        if track is not None and self.subscribe is not None and self.subscribe in track.legs:
-            track.legs.remove(self.subscribe)
-            self.subscribe.watched.pop(track.ssrc, None)
+        if line.track is not None and self.subscribe is not None:
+            leg = self.subscribe.watched.get(line.track.ssrc)
+            if leg is not None:
+                leg.end()
 
     def _offer(
         self, transport: Transport, sections: list[sdp.Section], tracks: list[TrackInfo]

@@ -66,4 +66,4 @@ class Stage:
         """Asks for a key frame of the "camera" or the "screen"."""
         track = self.presented.get("video" if picture == "camera" else "screen")
         if track is not None:
-            track.ask_key_frame(now)
+            track.top.ask_key_frame(now)

@@ -15,6 +15,7 @@ from rtc.messages import Direction
 from rtc.stun import Address
 
 if TYPE_CHECKING:
+    from rtc.leg import Leg
     from rtc.track import Track
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Transport:
         self.rx: srtp.Session = None
         self.tx: srtp.Session = None
         self.tracks: dict[int, Track] = {}  # publish: by payload type
-        self.watched: dict[int, Track] = {}  # subscribe: by our SSRC
+        self.watched: dict[int, Leg] = {}  # subscribe: by our SSRC
         self.refused: dict[int, int] = {}  # packets dropped for want of a grant, by payload type
         self.estimate_bps: int | None = None  # what the viewer's browser says his link carries
         self.rtt_s = 0.1

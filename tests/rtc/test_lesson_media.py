@@ -147,7 +147,7 @@ async def test_a_screen_no_longer_shared_takes_no_share(house: MediaHouse, worke
     await publish.until(lambda: 799_000 < max(told(publish), default=0) < 801_000)
     stage = worker.rooms.rooms[LESSON].stage
     assert stage is not None
-    stage.presented["screen"].heard_at -= 2 * SENDING_S
+    stage.presented["screen"].top.heard_at -= 2 * SENDING_S
     count = len(told(publish))
     publish.send_rtp(room.sources["video"].next())
     await publish.until(lambda: len(told(publish)) > count)

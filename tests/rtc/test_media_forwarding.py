@@ -40,7 +40,7 @@ async def test_published_packets_arrive_with_their_payload(house: MediaHouse) ->
     """99 of 100 published packets arrive, in order, with the payload they were sent with."""
     publish, subscribe, ssrc = await couple(house)
     audio_ssrc = subscribe.ssrc_of["amina", "audio"]
-    video, audio = Source("video"), Source("audio")
+    video, audio = Source("video", sequence=1000), Source("audio")
     sent = []
     for n in range(300):
         sent.append(video.next(key=n % 100 == 0))

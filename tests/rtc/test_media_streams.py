@@ -121,21 +121,22 @@ def test_no_packet_breaks_the_key_frame_check(packet: bytes) -> None:
 def test_a_new_source_goes_on_in_sequence_and_in_time() -> None:
     """After a reload numbers go on by one, and timestamps by the time that passed."""
     track = Track("amina", "video")
-    index = track.received(1, 500, 90_000, 10.0)
+    layer = track.top
+    index = layer.received(1, 500, 90_000, 10.0)
     assert index == 500
-    track.sent(500, 90_000, 10.0)
+    layer.sent(500, 90_000, 10.0)
     track.published_by(None)
-    index = track.received(2, 65_000, 7, 12.0)
+    index = layer.received(2, 65_000, 7, 12.0)
     assert index is not None
-    assert (index + track.sequence_offset) & 0xFFFF == 501
-    assert (7 + track.timestamp_offset) & 0xFFFFFFFF == 90_000 + 2 * RATE
-    assert track.key_wanted
+    assert (index + layer.sequence_offset) & 0xFFFF == 501
+    assert (7 + layer.timestamp_offset) & 0xFFFFFFFF == 90_000 + 2 * RATE
+    assert layer.key_wanted
 
 
 def test_a_source_that_keeps_changing_its_ssrc_is_cut_off() -> None:
     """A member cannot make the worker keep a stream per random SSRC."""
     track = Track("amina", "video")
-    taken = [track.received(ssrc, 1, 1, 1.0) for ssrc in range(1, 100)]
+    taken = [track.top.received(ssrc, 1, 1, 1.0) for ssrc in range(1, 100)]
     assert taken.count(None) > 60
 
 

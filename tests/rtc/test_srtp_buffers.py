@@ -1,6 +1,8 @@
 """What libsrtp writes stays within the worker's buffers, whichever profiles the browsers agreed on."""
 
+import socket
 import struct
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +10,9 @@ from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi
 
 from rtc import srtp
+from rtc.fan_out import PythonFanOut
 from rtc.forward import Counters, Forwarder
+from rtc.leg import Leg
 from rtc.sdp import VP8
 from rtc.track import Track
 from tests.rtc.raw_client import rtp, vp8
@@ -37,27 +41,43 @@ def viewer() -> Session:
     return session(LONG_TAG, sends=True)
 
 
-def test_the_longest_datagram_reaches_a_viewer_with_a_longer_tag(viewer: Session) -> None:
+@pytest.fixture
+def wire() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The worker's end and a viewer's."""
+    ends = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for each in ends:
+        each.bind(("127.0.0.1", 0))
+        each.settimeout(5)
+    yield ends[0], ends[1]
+    for each in ends:
+        each.close()
+
+
+def test_the_longest_datagram_reaches_a_viewer_with_a_longer_tag(
+    viewer: Session, wire: tuple[socket.socket, socket.socket]
+) -> None:
     """A datagram that fills the buffer grows by the difference of the tags, now and when resent."""
     packet = rtp(VP8, 7, 3000, 9, vp8(key=True, size=LONGEST))
     datagram = session(SHORT_TAG, sends=True).protect(packet)
     assert len(datagram) == srtp.BUFFER_BYTES
-    sent: list[bytes] = []
-    forwarder = Forwarder(Counters())
-    forwarder.send_datagram = lambda data, _: sent.append(bytes(data))
+    ours, theirs = wire
+    forwarder = Forwarder(Counters(), PythonFanOut(ours))
     track = Track("amina", "video")
     track.live = True
-    leg = SimpleNamespace(tx=viewer._srtp[0], ice=SimpleNamespace(address=("127.0.0.1", 9)))
-    track.legs = [leg]
+    ice = SimpleNamespace(address=theirs.getsockname())
+    leg = Leg(SimpleNamespace(tx=viewer._srtp[0], ice=ice, watched={}), track, 1.0)
     publisher = session(SHORT_TAG, sends=False)
-    srtp.received_view[:] = datagram
-    forwarder.packet(
-        SimpleNamespace(rx=publisher._srtp[0], tracks={VP8: track}), len(datagram), 1.0
-    )
-    assert len(sent[0]) == len(packet) + 16
-    assert session(LONG_TAG, sends=False).unprotect(sent[0])[HEADER:] == packet[HEADER:]
+    last = srtp.SLOTS - 1
+    srtp.received_views[last][:] = datagram
+    source = SimpleNamespace(rx=publisher._srtp[0], tracks={VP8: track})
+    forwarder.packet(source, last, len(datagram), 1.0)
+    forwarder.flush()
+    sent = theirs.recv(4096)
+    assert len(sent) == len(packet) + 16
+    assert session(LONG_TAG, sends=False).unprotect(sent)[HEADER:] == packet[HEADER:]
+    assert (leg.packets, leg.bytes) == (1, len(packet))
 
-    kept = track.ring.get(7, 1.0)
+    kept = leg.kept(7, 1.0)
     again = srtp.protect_rtp(viewer._srtp[0], kept)
     assert session(LONG_TAG, sends=False).unprotect(again) == kept
 

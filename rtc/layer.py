@@ -1,0 +1,175 @@
+"""One encoding of a track: what its publisher sends under one SSRC, and who gets it."""
+
+from typing import TYPE_CHECKING
+
+from aiortc.rtp import RtcpPsfbPacket, RtcpRtpfbPacket, RtcpSrPacket
+
+from rtc.reception import Reception
+from rtc.ring import Ring
+from rtc.vp8 import Ids
+
+if TYPE_CHECKING:
+    from rtc.leg import Leg
+    from rtc.track import Track
+
+OUR_SSRC = 1  # of our receiver reports and requests; Chromium uses the same for a receive-only end
+PSFB_PLI = 1
+RTPFB_NACK = 1
+SENDING_S = 1.0  # what sent nothing for this long is muted: nobody to ask
+RATE_OVER_S = 1.0
+
+EVERYTHING = -(1 << 62)  # before every index
+
+# A packet that lies opened and patched in a slot of `rtc.srtp`: slot, size, index in its layer.
+Outgoing = tuple[int, int, int]
+
+
+class Layer:
+    """Source, ring and key-frame wish of one encoding, and the legs that are on it.
+
+    The publisher may reload his page: sequence numbers and timestamps go on where they stopped, so
+    the viewers need no new offer. These offsets are the layer's: the header is patched once for
+    everybody who has been on it from the start.
+    """
+
+    def __init__(self, track: "Track", rid: str) -> None:
+        self.track = track
+        self.rid = rid
+        self.clock_rate = track.clock_rate
+        self.begins_whole_picture = track.begins_whole_picture
+        self.ids: Ids | None = None  # the newest, where a viewer may leave the layer
+        self.ring = Ring() if track.is_picture else None
+        self.reception: Reception | None = None
+        self.legs: list[Leg] = []  # who gets it
+        self.waiting: list[Leg] = []  # who gets it from its next key frame on
+        self.pending: list[Outgoing] = []  # what this wake-up of the port has brought
+        self.first_index = 0
+        self.sequence_offset = 0
+        self.timestamp_offset = 0
+        self.key_wanted = False
+        self.awaits_key = False  # nothing is forwarded before the key frame
+        self.heard_at = 0.0
+        self.last_sequence: int | None = None  # the newest packet, as its viewers saw it
+        self.last_timestamp = 0
+        self.last_at = 0.0
+        self.report_middle = 0  # middle bits of the NTP time of the last forwarded sender report
+        self.report_at = 0.0
+        self.bps = 0  # over the last second or so in which it arrived
+        self._bytes = 0
+        self._bytes_since = 0.0
+        self._source_ssrc: int | None = None  # the one anchored last
+
+    def end(self) -> None:
+        """Forgets its source; who was on it stays."""
+        self.reception = None
+        self._source_ssrc = None
+
+    def arrives(self, now: float) -> bool:
+        """Whether it is being sent now."""
+        return self.track.live and now - self.heard_at <= SENDING_S
+
+    def weigh(self, size: int, now: float) -> None:
+        """Counts a packet into `bps`."""
+        self._bytes += size
+        passed = now - self._bytes_since
+        if passed >= RATE_OVER_S:
+            self.bps = int(8 * self._bytes / passed)
+            self._bytes, self._bytes_since = 0, now
+
+    def received(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int | None:
+        """Index of a packet in its stream; None for one from before the anchor."""
+        self.heard_at = now
+        reception = self.reception
+        if reception is None or reception.ssrc != ssrc:
+            reception = self._anchor(ssrc, sequence, timestamp, now)
+            if reception is None:
+                return None
+        index = reception.take(sequence, timestamp, now)
+        return index if index >= self.first_index else None
+
+    def _anchor(self, ssrc: int, sequence: int, timestamp: int, now: float) -> Reception | None:
+        track = self.track
+        new = ssrc != self._source_ssrc  # the same one after a mute is no new source
+        self._source_ssrc = ssrc
+        if not track.takes_source(new=new):
+            return None
+        self.reception = Reception(ssrc, sequence, self.clock_rate)
+        self.first_index = sequence
+        for leg in self.legs:
+            leg.first_index = EVERYTHING
+        if self.last_sequence is not None:
+            passed = max(1, int((now - self.last_at) * self.clock_rate))
+            self.sequence_offset = (self.last_sequence + 1 - sequence) & 0xFFFF
+            self.timestamp_offset = (self.last_timestamp + passed - timestamp) & 0xFFFFFFFF
+            self.key_wanted = track.is_picture
+        if track.begins_with_key:
+            self.awaits_key = self.key_wanted = True
+        if track.tap is not None and self is track.top:
+            track.tap.restarted()
+        return self.reception
+
+    def begin(
+        self, packet: memoryview, ssrc: int, sequence: int, timestamp: int, now: float
+    ) -> int | None:
+        """Index of the packet if it begins the key frame where the viewers' stream begins."""
+        if not self.track.begins_key_frame(packet):
+            self.track.repeat_key_request(now)
+            return None
+        self.reception = None
+        index = self.received(ssrc, sequence, timestamp, now)
+        self.awaits_key = False
+        return index
+
+    def sent(self, sequence: int, timestamp: int, now: float) -> None:
+        """Remembers the newest packet the viewers saw: a new source goes on from it."""
+        last = self.last_sequence
+        if last is None or (sequence - last) & 0xFFFF < 0x8000:  # noqa: PLR2004 - half the circle
+            self.last_sequence, self.last_timestamp, self.last_at = sequence, timestamp, now
+
+    def seen(self, packet: memoryview, now: float) -> None:
+        """A picture's packet came: the key frame that was asked for, or one behind a gap."""
+        if self.key_wanted and self.track.begins_key_frame(packet):
+            self.key_wanted = False
+        if self.reception is not None and self.reception.missing:
+            self.ask_missing(now)
+
+    def ask_key_frame(self, now: float) -> None:
+        """Asks the publisher, now or as soon as it is allowed, until the key frame is here."""
+        if self.track.is_picture:
+            self.key_wanted = True
+            self.track.repeat_key_request(now)
+
+    def key_request(self, now: float) -> bytes:
+        """The request that is pending; empty when nothing is, or nobody is there to ask."""
+        if not (self.key_wanted or self.waiting) or self.reception is None or not self.arrives(now):
+            return b""
+        return bytes(RtcpPsfbPacket(fmt=PSFB_PLI, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc))
+
+    def ask_missing(self, now: float) -> None:
+        """Asks the publisher for the packets that did not arrive."""
+        if not self.track.is_picture or self.reception is None or not self.reception.missing:
+            return
+        lost = self.reception.due(now)
+        if lost:
+            nack = RtcpRtpfbPacket(
+                fmt=RTPFB_NACK, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc, lost=lost
+            )
+            self.track.to_source(bytes(nack))
+
+    def forward_report(self, report: RtcpSrPacket, now: float) -> None:
+        """Passes a sender report on, so that the viewers can keep lips and voice together."""
+        track = self.track
+        if self.reception is None or not track.live:
+            return
+        if self.awaits_key:  # the offset to the viewers' time is not known yet
+            return
+        info = report.sender_info
+        self.reception.heard_report(info.ntp_timestamp, now)
+        self.report_middle, self.report_at = (info.ntp_timestamp >> 16) & 0xFFFFFFFF, now
+        here = (info.rtp_timestamp + self.timestamp_offset) & 0xFFFFFFFF
+        for leg in self.legs:
+            info.rtp_timestamp = (here + leg.shift.timestamp) & 0xFFFFFFFF
+            packet = bytes(RtcpSrPacket(ssrc=track.ssrc, sender_info=info))
+            leg.transport.send_rtcp(packet + track.description)
+        if track.tap is not None and self is track.top:
+            track.tap.report(info.ntp_timestamp, here, now)
