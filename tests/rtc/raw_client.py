@@ -90,6 +90,7 @@ class RawTransport(asyncio.DatagramProtocol):
 
     role = "controlling"
     state = "completed"
+    layers: Sequence[str] = ()  # that it answers to send where it is asked for layers
 
     def __init__(self, offer: Offer, *, count_only: bool = False) -> None:
         self.id = offer.transport
@@ -155,6 +156,8 @@ class RawTransport(asyncio.DatagramProtocol):
                 direction = "sendonly" if kind in sends else "inactive"
             else:
                 direction = "recvonly" if "a=sendonly" in part else "inactive"
+            if self.layers and "a=simulcast:recv" in part:
+                direction += "\r\na=simulcast:send " + ";".join(self.layers)
             lines += [
                 part.splitlines()[0],
                 f"a=mid:{mid[1]}",
@@ -316,6 +319,9 @@ class RawPage:
     `say_answer(transport id, sdp)` carries the answer to the worker by whatever signalling there is.
     """
 
+    make: type[RawTransport] = RawTransport
+    layers: Sequence[str] = ()
+
     def __init__(
         self,
         member: str,
@@ -350,7 +356,8 @@ class RawPage:
             self._say_answer(offer.transport, transport.answer(self.sends))
             self._changed.set()
             return
-        transport = RawTransport(offer, count_only=self.count_only)
+        transport = self.make(offer, count_only=self.count_only)
+        transport.layers = self.layers
         self.transports[offer.transport] = transport
         task = asyncio.create_task(self._connect(transport))
         self._tasks.add(task)
