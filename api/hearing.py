@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import msgspec
-import psycopg
 from psycopg import sql
 
 from api.live import Hint
@@ -19,7 +18,7 @@ from api.logs import error_fields, log
 from api.reactions import react
 from people.facts import CHANNEL, Told
 from storage.db_errors import is_away
-from storage.engine import libpq_url
+from storage.engine import Connection, libpq_url
 
 if TYPE_CHECKING:
     from api.house import House
@@ -68,8 +67,8 @@ class Hearing:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LAST_RETRY_S)
 
-    async def _connect(self) -> psycopg.AsyncConnection:
-        connection = await psycopg.AsyncConnection.connect(
+    async def _connect(self) -> Connection:
+        connection = await Connection.connect(
             libpq_url(self._house.settings.database_url), autocommit=True, connect_timeout=5
         )
         try:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from time import monotonic
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -109,12 +109,12 @@ def make_engine(url: str, *, pool_size: int = 16, silent_s: float | None = None)
     options = full.query.get("options", "")
     if not isinstance(options, str):
         options = " ".join(options)
+    made = Connection if silent_s is None else _watched(silent_s)
     connect_args: dict[str, Any] = {
         "connect_timeout": 5,
         "options": f"{options} -c timezone=UTC".strip(),
+        "async_creator_fn": made.connect,
     }
-    if silent_s is not None:
-        connect_args["async_creator_fn"] = _watched(silent_s).connect
     engine = create_async_engine(
         full.difference_update_query(["options"]),
         pool_size=pool_size,
@@ -133,7 +133,30 @@ def make_engine(url: str, *, pool_size: int = 16, silent_s: float | None = None)
     return engine
 
 
-class _Watched(psycopg.AsyncConnection[Any]):
+class Connection(psycopg.AsyncConnection[Any]):
+    """Closed at once when it is given up in the making.
+
+    psycopg leaves that to the garbage collection, and until then, or for a minute, the server keeps
+    a process for whoever has not signed in yet. What asks all its processes, as DROP DATABASE does,
+    waits for that one too.
+    """
+
+    @classmethod
+    async def connect(cls, *args: Any, **kwargs: Any) -> Self:
+        """See psycopg."""
+        making = asyncio.create_task(super().connect(*args, **kwargs))
+        try:
+            return await asyncio.shield(making)
+        except psycopg.Error as failed:
+            raise failed.with_traceback(None) from None  # its frames hold what was half made
+        except asyncio.CancelledError:
+            making.cancel()
+            with suppress(asyncio.CancelledError, psycopg.Error):
+                await (await making).close()
+            raise
+
+
+class _Watched(Connection):
     """Cut when the server is silent for too long: one that is stopped closes nothing itself."""
 
     silent_s: ClassVar[float]

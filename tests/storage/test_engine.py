@@ -143,6 +143,29 @@ async def test_nothing_listening_is_told_as_the_database_being_away() -> None:
     assert is_away(caught.value)
 
 
+async def test_a_connection_given_up_in_the_making_is_closed_at_once() -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        asked.set()
+        await reader.read()  # nothing is answered: this ends when he hangs up
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server, asyncio.timeout(10):
+        port = server.sockets[0].getsockname()[1]
+        engine = make_engine(f"postgresql://app:x@127.0.0.1:{port}/none")
+        connecting = asyncio.create_task(engine.connect().start())
+        await asked.wait()
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError) as given_up:
+            await connecting
+        await closed.wait()  # while the error, and whatever hangs on it, is still there
+        assert given_up.value is not None
+        await engine.dispose()
+
+
 def test_identifiers_sort_by_the_time_they_were_made() -> None:
     made = [new_id() for _ in range(2000)]
     assert made == sorted(set(made))
