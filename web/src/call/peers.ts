@@ -265,6 +265,8 @@ export class Peers {
     for (const direction of ['publish', 'subscribe'] as const) {
       const transport = this.#of(direction);
       const report = await transport?.peer.getStats();
+      // Made anew meanwhile: what was counted of it is kept, and must not be counted twice.
+      if (transport !== this.#of(direction)) continue;
       const counted = countStats(report === undefined ? [] : report.values());
       const subscribed = direction === 'subscribe';
       this.#words[direction] = this.#judges[direction].add(

@@ -1,0 +1,76 @@
+// @vitest-environment node
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Peers } from '../../src/call/peers';
+
+/** As much of a browser's connection as counting needs; its statistics come when they are let. */
+class Connection {
+  static made: Connection[] = [];
+  connectionState: RTCPeerConnectionState = 'connected';
+  onconnectionstatechange: (() => void) | null = null;
+  localDescription = { sdp: 'answer' };
+  frames = 0;
+  held: Promise<void> = Promise.resolve();
+
+  constructor() {
+    Connection.made.push(this);
+  }
+
+  async getStats(): Promise<Map<string, object>> {
+    const { frames, held } = this;
+    await held;
+    return new Map([['a', { type: 'inbound-rtp', framesDecoded: frames }]]);
+  }
+
+  async setRemoteDescription(): Promise<void> {}
+  async setLocalDescription(): Promise<void> {}
+  createAnswer(): Promise<object> {
+    return Promise.resolve({});
+  }
+  close(): void {
+    this.connectionState = 'closed';
+  }
+}
+
+describe('frames of a call', () => {
+  beforeEach(() => {
+    Connection.made = [];
+    vi.useFakeTimers();
+    vi.stubGlobal('RTCPeerConnection', Connection);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it('are counted once when a connection is made anew while it is asked', async () => {
+    const peers = new Peers({
+      send: () => true,
+      renew: () => undefined,
+      rejoin: () => undefined,
+      attach: () => Promise.resolve(),
+      expects: () => ({ audio: true, video: true }),
+      onChange: () => undefined,
+    });
+    const offer = { direction: 'subscribe', sdp: 'offer', tracks: [] } as const;
+    peers.start();
+    peers.offer({ ...offer, tracks: [], transport: 'first' });
+    const first = Connection.made[0]!;
+    first.frames = 100;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(peers.framesDecoded).toBe(100);
+
+    let answer = (): void => undefined;
+    first.held = new Promise((resolve) => (answer = resolve));
+    first.frames = 120;
+    await vi.advanceTimersByTimeAsync(1_000);
+    peers.offer({ ...offer, tracks: [], transport: 'second' });
+    answer();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(peers.framesDecoded).toBe(100);
+
+    Connection.made[1]!.frames = 5;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(peers.framesDecoded).toBe(105);
+    peers.stop();
+  });
+});
