@@ -12,6 +12,8 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/npm" --prefix web --no-audit --no-fund --no-update-notifier
 NPM_RUN := env PATH="$(CURDIR)/$(BIN):$$PATH" "$(CURDIR)/$(BIN)/npm" --prefix web run --silent
 SUITE := $(PY) scripts/suite.py
+# What failed, by suite: said once more where a log ends.
+RED := $(VENV)/red
 BESIDE ?=
 ARGS ?=
 
@@ -38,7 +40,7 @@ run: install web
 
 # What only reads the tree runs beside the tests, in the time they wait; what it says comes after them.
 test: dev web
-	@failed=""; \
+	@rm -rf $(RED); failed=""; \
 	( for suite in web-tests lint types long web-checks; do \
 		$(MAKE) --no-print-directory BESIDE=--beside $$suite || printf ' %s' $$suite >&3; \
 	done ) >$(VENV)/beside.log 2>&1 3>$(VENV)/beside.failed & beside=$$!; \
@@ -46,7 +48,8 @@ test: dev web
 		$(MAKE) --no-print-directory $$suite || failed="$$failed $$suite"; \
 	done; \
 	wait $$beside; cat $(VENV)/beside.log; failed="$$failed$$(cat $(VENV)/beside.failed)"; \
-	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; else echo "Every check passed."; fi
+	if [ -n "$$failed" ]; then cat $(RED)/*.log; echo "Failed:$$failed"; exit 1; \
+	else echo "Every check passed."; fi
 
 # --- installation: each step again only when its lock changed -----------------------------------
 
@@ -112,7 +115,8 @@ unit: dev
 	@failed=0; \
 	$(SUITE) "unit and integration tests, one half" 900 $(SHORT) $(HALF) >$(VENV)/half.log 2>&1 & half=$$!; \
 	$(SUITE) "unit and integration tests, the other half" 900 $(REST) || failed=1; \
-	wait $$half || failed=1; cat $(VENV)/half.log; exit $$failed
+	wait $$half || failed=1; cat $(VENV)/half.log; \
+	if [ $$failed = 1 ]; then cat $(RED)/unit-*.log; fi; exit $$failed
 
 long: dev
 	@$(SUITE) $(BESIDE) "every operation by everybody and with anything, policy and SQL, ECG" 300 $(PYTEST) $(LONG)
@@ -151,9 +155,10 @@ journeys: dev web
 setup-check: dev
 	@$(PY) -m pytest -q -s tests/setup
 
-# The class and its viewers are browsers: they too run where only this machine exists.
+# The class and its viewers are browsers: they too run where only this machine exists. Beside Janus.
+# ARGS="fwd join" names parts.
 bench-rtc: dev web
-	@scripts/loopback $(PY) -m bench.rtc
+	@scripts/loopback $(PY) -m bench.rtc $(ARGS)
 
 bench-storage bench-load: bench-%: dev
 	@$(PY) -m bench.$*
