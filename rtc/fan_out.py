@@ -21,13 +21,14 @@ UDP_SEGMENT = 103  # linux/udp.h; Python has no name for it
 MOST_SEGMENT = 1400  # sealed; longer ones may have to be cut in parts on their way
 _IPPROTO_UDP = socket.IPPROTO_UDP
 _FULL = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
+_NUMBER = struct.Struct("!H")
 _SIZE = struct.Struct("=H")
 
 
 class FanOut(Protocol):
     """Sends packets to all legs of a layer."""
 
-    def send(self, legs: Sequence[Leg], packets: list[Outgoing]) -> tuple[int, int]:
+    def send(self, legs: Sequence[Leg], packets: list[Outgoing], now: float) -> tuple[int, int]:
         """How many copies were sent, and how many the system did not take."""
 
 
@@ -49,23 +50,26 @@ class PythonFanOut:
         self._segments = knows_segments(sock)
         self._orders: dict[int, list[tuple[int, int, bytes]]] = {}
 
-    def send(self, legs: Sequence[Leg], packets: list[Outgoing]) -> tuple[int, int]:
+    def send(self, legs: Sequence[Leg], packets: list[Outgoing], now: float) -> tuple[int, int]:
         """See FanOut."""
         received, outgoing, views = srtp.received, srtp.outgoing, srtp.outgoing_views
         copy, protect, length, ok = srtp.copy, srtp.protect, srtp.length, srtp.OK
+        put_number = _NUMBER.pack_into
         all_sent = all_dropped = 0
         for leg in legs:
             transport, shift, first_index = leg.transport, leg.shift, leg.first_index
-            session = transport.tx
+            session, numbers = transport.tx, transport.sent
             sealed: list[memoryview] = []
             size_sent = 0
-            for slot, size, index in packets:
+            for slot, size, index, wide_at in packets:
                 if index < first_index:
                     continue
                 target = outgoing[slot]
                 copy(target, received[slot], size)
                 if shift is not NO_SHIFT:
                     shifted(views[slot], shift)
+                if wide_at and numbers is not None:
+                    put_number(views[slot], wide_at, numbers.take(size, now))
                 length[0] = size
                 if protect(session, target, length) == ok:
                     sealed.append(views[slot][: length[0]])

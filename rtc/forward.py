@@ -8,8 +8,8 @@ import logging
 import struct
 from dataclasses import dataclass
 
-from rtc import simulcast, srtp, vp8
-from rtc.extensions import hide_send_time
+from rtc import rtx, simulcast, srtp, vp8
+from rtc.extensions import TRANSPORT_WIDE, element, hide_send_time
 from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
 from rtc.layer import Layer
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 COMPLAIN_EVERY_S = 10.0
 _SEQUENCE_TIMESTAMP_SSRC = struct.Struct("!HII")
+_SSRC = struct.Struct("!I")
 
 
 @dataclass
@@ -55,7 +56,11 @@ class Forwarder:
             self._counters.refused_datagrams += 1
             return size > 0
         view = srtp.received_views[slot][:size]
+        if transport.arrivals is not None and (at := element(view, TRANSPORT_WIDE)):
+            transport.arrivals.put(view[at] << 8 | view[at + 1], now)
         payload_type = view[1] & 0x7F
+        repairs = payload_type in rtx.PAYLOAD_TYPES
+        payload_type -= repairs
         track = transport.tracks.get(payload_type)
         if track is None or not track.live:
             self._counters.dropped_no_grant += 1
@@ -64,8 +69,19 @@ class Forwarder:
             self._counters.dropped_surplus += 1
         else:
             self._counters.packets_in += 1
-            self._forward(track, slot, view, now)
+            if repairs:
+                self._repair(track, slot, view, now)
+            else:
+                self._forward(track, slot, view, now)
         return True
+
+    def _repair(self, track: Track, slot: int, view: memoryview, now: float) -> None:
+        """A packet that is sent again as a stream of its own becomes what it was."""
+        layer = track.layer_of(_SSRC.unpack_from(view, 8)[0], view, repairs=True)
+        size = rtx.unwrap(view, len(view))
+        if layer is not None and layer.reception is not None and size > HEADER_BYTES:
+            _SSRC.pack_into(view, 8, layer.reception.ssrc)
+            self._forward(track, slot, view[:size], now)
 
     def _forward(self, track: Track, slot: int, view: memoryview, now: float) -> None:
         sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
@@ -78,13 +94,13 @@ class Forwarder:
         if index is None:
             return
         if layer.waiting:
-            self.flush()  # what came before goes the old way
+            self.flush(now)  # what came before goes the old way
             simulcast.switch(layer, index, view, now)
         self._number(layer, view, index, timestamp, now)
         if layer.legs:
             if not layer.pending:
                 self._pending.append(layer)
-            layer.pending.append((slot, len(view), index))
+            layer.pending.append((slot, len(view), index, element(view, TRANSPORT_WIDE)))
         if track.tap is not None and layer is track.top:
             self._record(track.tap, bytes(view), now)
 
@@ -105,12 +121,12 @@ class Forwarder:
             layer.ring.put(sequence, now, bytes(view))
             layer.seen(view, now)
 
-    def flush(self) -> None:
+    def flush(self, now: float) -> None:
         """Sends all that was taken to its viewers; after this the slots are free."""
         pending, self._pending = self._pending, []
         for layer in pending:
             packets, layer.pending = layer.pending, []
-            sent, dropped = self._fan_out.send(layer.legs, packets)
+            sent, dropped = self._fan_out.send(layer.legs, packets, now)
             self._counters.packets_out += sent
             self._counters.dropped_send += dropped
 

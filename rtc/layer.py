@@ -20,8 +20,9 @@ RATE_OVER_S = 1.0
 
 EVERYTHING = -(1 << 62)  # before every index
 
-# A packet that lies opened and patched in a slot of `rtc.srtp`: slot, size, index in its layer.
-Outgoing = tuple[int, int, int]
+# A packet that lies opened and patched in a slot of `rtc.srtp`: slot, size, index in its layer, and
+# where its transport-wide number lies, or 0.
+Outgoing = tuple[int, int, int, int]
 
 
 class Layer:

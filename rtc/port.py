@@ -92,7 +92,7 @@ class UdpPort:
                     if size:
                         self._datagram(slot, size, source, now)
         finally:  # whatever went wrong: the next wake-up writes over what lies in the slots
-            self._forwarder.flush()
+            self._forwarder.flush(now)
 
     def _datagram(self, slot: int, size: int, source: Address, now: float) -> None:
         view = srtp.received_views[slot]

@@ -96,11 +96,11 @@ class Track:
         for layer in self.layers:
             layer.end()
 
-    def layer_of(self, ssrc: int, packet: memoryview) -> Layer | None:
-        """The layer a publisher's stream is; None as long as it does not say."""
+    def layer_of(self, ssrc: int, packet: memoryview, *, repairs: bool = False) -> Layer | None:
+        """The layer a publisher's stream is, or repairs; None as long as it does not say."""
         layer = self._layer_of.get(ssrc)
         if layer is None:
-            layer = simulcast.learn(self, packet)
+            layer = (simulcast.repaired if repairs else simulcast.learn)(self, packet)
             if layer is not None and len(self._layer_of) < 2 * MAX_SOURCES:
                 self._layer_of[ssrc] = layer
         return layer

@@ -13,6 +13,7 @@ from rtc.dtls import DtlsServer
 from rtc.ice import IceLite
 from rtc.messages import Direction
 from rtc.stun import Address
+from rtc.twcc import Arrivals, Sent
 
 if TYPE_CHECKING:
     from rtc.leg import Leg
@@ -61,6 +62,8 @@ class Transport:
         self.tx: srtp.Session = None
         self.tracks: dict[int, Track] = {}  # publish: by payload type
         self.watched: dict[int, Leg] = {}  # subscribe: by our SSRC
+        self.arrivals: Arrivals | None = None  # of what he publishes, once he numbers it
+        self.sent: Sent | None = None  # to him, once he has agreed to numbers
         self.refused: dict[int, int] = {}  # packets dropped for want of a grant, by payload type
         self.estimate_bps: int | None = None  # what the viewer's browser says his link carries
         self.rtt_s = 0.1

@@ -65,13 +65,14 @@ def test_the_longest_datagram_reaches_a_viewer_with_a_longer_tag(
     track = Track("amina", "video")
     track.live = True
     ice = SimpleNamespace(address=theirs.getsockname())
-    leg = Leg(SimpleNamespace(tx=viewer._srtp[0], ice=ice, watched={}), track, 1.0)
+    there = SimpleNamespace(tx=viewer._srtp[0], ice=ice, watched={}, sent=None)
+    leg = Leg(there, track, 1.0)
     publisher = session(SHORT_TAG, sends=False)
     last = srtp.SLOTS - 1
     srtp.received_views[last][:] = datagram
-    source = SimpleNamespace(rx=publisher._srtp[0], tracks={VP8: track})
+    source = SimpleNamespace(rx=publisher._srtp[0], tracks={VP8: track}, arrivals=None)
     forwarder.packet(source, last, len(datagram), 1.0)
-    forwarder.flush()
+    forwarder.flush(1.0)
     sent = theirs.recv(4096)
     assert len(sent) == len(packet) + 16
     assert session(LONG_TAG, sends=False).unprotect(sent)[HEADER:] == packet[HEADER:]
