@@ -2,19 +2,27 @@
 
 import asyncio
 import os
+import resource
 import socket
 from pathlib import Path
 
+from rtc import stun
+from rtc.addresses import SLOTS
 from rtc.messages import Offer
 from rtc.worker import Worker
+from tests.rtc.dtls_client import forged_hello
 from tests.rtc.media_house import ROOM, MediaHouse, both
 from tests.rtc.raw_client import RawPage, RawTransport, Source
+from tests.rtc.test_media_forwarding import couple
 
 SAMPLES = sorted((Path(__file__).parent / "stun_samples").glob("bad_*.bin"))
 CLIENT_HELLO = bytes.fromhex("16feff0000000000000000") + bytes([4, 0, 1]) + os.urandom(1100)
 ALERT = bytes.fromhex("15fefd00000000000000000002") + b"\x02\x28"
 FALSE_SRTP = b"\x80\x60" + os.urandom(900)
 FALSE_SRTCP = b"\x80\xc8" + os.urandom(60)
+GARBAGE = 20_000
+BURST = 100  # small enough for the receive buffer beside the call's own packets
+MOST_CPU_S = 100e-6  # of one piece of garbage, its sender's share included, on a shared machine
 
 
 class Stranger:
@@ -38,6 +46,10 @@ class Stranger:
                 except BlockingIOError:
                     continue
         return sent
+
+    def send(self, data: bytes) -> None:
+        """Sends a datagram."""
+        self._socket.sendto(data, self._to)
 
     def got_answer(self) -> bool:
         """Whether the worker has sent anything here."""
@@ -156,3 +168,78 @@ async def test_the_tables_of_addresses_stay_small(house: MediaHouse, worker: Wor
     ufrags, addresses = worker.port.sizes
     assert (ufrags, addresses) == (1, 8)
     assert worker.rooms.rooms[ROOM].transports[0].address == publish.local
+
+
+async def test_twenty_thousand_pieces_of_garbage_leave_a_call_undisturbed(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """From strangers and from both peers' own addresses, while every packet of the call arrives."""
+    publish, subscribe, ssrc = await couple(house)
+    stranger = Stranger(worker.port.number)
+    wrong_password = stun.request(
+        f"{publish._ufrag}:x", "guess", use_candidate=True, tie_breaker=bytes(8)
+    )
+    kinds = [
+        CLIENT_HELLO,
+        forged_hello(),
+        ALERT,
+        FALSE_SRTP,
+        FALSE_SRTCP,
+        wrong_password,
+        stun.request("nobody:x", "guess", use_candidate=True, tie_breaker=bytes(8)),
+        *(each.read_bytes() for each in SAMPLES),
+    ]
+    senders = [stranger.send, publish.send_raw, subscribe.send_raw]
+    video = Source("video")
+    before = worker.port.counters.refused_datagrams
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    for n in range(GARBAGE // BURST):
+        for k in range(BURST):
+            senders[k % 3](os.urandom(1 + 7 * k) if k % 4 == 0 else kinds[(n + k) % len(kinds)])
+        publish.send_rtp(video.next(key=True))
+        await subscribe.until(lambda: subscribe.received[ssrc].count == n + 1)  # noqa: B023
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    print(f"{cpu_s / GARBAGE * 1e6:.1f} us of CPU for a piece of garbage and its sender")
+    assert worker.port.counters.refused_datagrams - before > GARBAGE / 2
+    assert cpu_s < GARBAGE * MOST_CPU_S
+    assert worker.port.sizes == (4, 4)
+    assert len(worker.port._strangers._failed) == SLOTS
+    assert not stranger.got_answer()
+    assert publish.ignored_stun == subscribe.ignored_stun == 0
+    assert house.failures() == []
+    stranger.close()
+
+
+async def test_client_hellos_forged_from_the_peers_own_address_do_not_win_the_race(
+    house: MediaHouse,
+) -> None:
+    """Twenty complete ones before the handshake of each of ten: ten of ten connect."""
+    names = [f"member{n}" for n in range(10)]
+    forged = [forged_hello(record_number=number) for number in range(20)]
+    tasks: list[asyncio.Task[None]] = []
+    house.state(*map(both, names))
+
+    async def forge_then_answer(page: RawPage, transport_id: str, sdp: str) -> None:
+        transport = page.transports[transport_id]
+        await transport_checked(transport)
+        for each in forged:
+            transport.send_raw(each)
+        house.answer(page.member, transport_id, sdp)
+
+    def joined(name: str) -> None:
+        def answer(transport_id: str, sdp: str) -> None:
+            if page.transports[transport_id].direction == "subscribe":
+                house.answer(name, transport_id, sdp)
+                return
+            tasks.append(asyncio.create_task(forge_then_answer(page, transport_id, sdp)))
+
+        page = RawPage(name, answer)
+        house.join_as(page)
+
+    for name in names:
+        joined(name)
+    for name in names:
+        await house.pages[name].publishing()
+    await asyncio.gather(*tasks)
+    assert house.failures() == []
