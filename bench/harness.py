@@ -14,11 +14,12 @@ HEAD = ("id", "figure", "unit", "peer", "bar", "holds")
 class Row(msgspec.Struct, frozen=True):
     """One measure. `peer` is what the other side reached in the same run, `bar` what we promise.
 
-    `holds` is None for a row without a bar: it informs and never fails a run.
+    `holds` is None for a row without a bar: it informs and never fails a run. A word in place of a
+    figure says why there is none; with a bar such a row fails the run.
     """
 
     id: str
-    figure: float
+    figure: float | str
     unit: str
     peer: float | str | None = None
     bar: float | str | None = None

@@ -1,0 +1,264 @@
+"""The one client of the media bench, the same for our worker, Janus and aiortc's relay.
+
+It speaks ICE, DTLS and SRTP itself and never decodes. A counting viewer is not woken by packets: a
+sweep empties its socket every 20 ms, so that no server is charged for waking the clients.
+"""
+
+import asyncio
+import os
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    pack_remb_fci,
+)
+
+from rtc import stun
+from rtc.messages import Direction, Offer
+from rtc.sdp import OPUS, VP8
+from tests.rtc.raw_client import CERTIFICATE, RawTransport
+
+SWEEP_S = 0.02
+RECEIVE_BUFFER = 4 << 20
+RECEIVER_SSRC = 77
+CARRIED_BPS = 20_000_000  # what a viewer says his link carries
+SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the module `socket` has no name for it
+VP8_LAST = 0x80 | VP8  # second byte of a picture's last packet
+PASSWORD = "p" * 24  # RawTransport's
+EXTENSIONS = (
+    "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+)
+_TIMESPEC = struct.Struct("qq")
+_KEPT = ("a=mid:", "a=rtpmap:", "a=fmtp:", "a=rtcp-fb:", "a=extmap:", "a=rtcp-mux", "a=rtcp-rsize")
+
+
+class _Udp:
+    """A socket behind the few methods RawTransport asks of asyncio's datagram transport."""
+
+    def __init__(self, sock: socket.socket, forget: Callable[[], None]) -> None:
+        self.socket = sock
+        self._forget = forget
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> None:
+        self.socket.sendto(data, address)
+
+    def get_extra_info(self, name: str) -> Any:
+        assert name == "sockname"
+        return self.socket.getsockname()
+
+    def close(self) -> None:
+        self._forget()
+        self.socket.close()
+
+
+class Peer(RawTransport):
+    """One connection of a client: answers a server's offer or makes its own."""
+
+    def __init__(self, offer: Offer | None = None, direction: Direction = "subscribe") -> None:
+        super().__init__(offer or Offer("bench", "peer", "", direction, "", []))
+        self.ssrcs = {OPUS: int.from_bytes(os.urandom(4), "big") | 1}
+        self.ssrcs[VP8] = self.ssrcs[OPUS] ^ 2
+        self.carried_bps = CARRIED_BPS
+        self.frames = 0  # pictures whose last packet came
+        self.on_packet: Callable[[bytes, float], None] | None = None
+        self._buffer = bytearray(2048)
+        self._newest: dict[int, bytes] = {}
+        self._listens = False
+        self.closed = False
+
+    # signalling
+
+    def take(self, offer: Offer) -> None:
+        """As RawTransport's; without a description there is nothing to read yet."""
+        if offer.sdp:
+            super().take(offer)
+
+    def offer_sdp(self) -> str:
+        """Our own offer, for servers that wait for one: a voice and a picture, one direction."""
+        sends = self.direction == "publish"
+        lines = _head(["0", "1"])
+        for mid, payload_type in enumerate((OPUS, VP8)):
+            voice = payload_type == OPUS
+            lines += [
+                f"m={'audio' if voice else 'video'} 9 UDP/TLS/RTP/SAVPF {payload_type}",
+                "c=IN IP4 0.0.0.0",
+                f"a=mid:{mid}",
+                f"a={'sendonly' if sends else 'recvonly'}",
+                "a=rtcp-mux",
+                f"a=rtpmap:{payload_type} {'opus/48000/2' if voice else 'VP8/90000'}",
+                *EXTENSIONS,
+            ]
+            if voice:
+                lines += ["a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level"]
+            else:
+                feedback = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
+                lines += [f"a=rtcp-fb:{payload_type} {each}" for each in feedback]
+            if sends:
+                ssrc = self.ssrcs[payload_type]
+                lines += [f"a=msid:bench {mid}", f"a=ssrc:{ssrc} cname:bench"]
+            lines += self._ours_lines()
+        return "\r\n".join(lines) + "\r\n"
+
+    def answer(self, sends: Iterable[str] = ("audio", "video")) -> str:
+        """Takes up all that is offered: codecs, feedback and extensions; no simulcast."""
+        parts = re.split(r"^(?=m=)", self.offer, flags=re.MULTILINE)[1:]
+        lines = _head(re.findall(r"^a=mid:(\S+)", self.offer, re.MULTILINE))
+        sent: set[str] = set()
+        for part in parts:
+            offered = part.splitlines()
+            kind = offered[0][2:].split()[0]
+            if "a=recvonly" in offered:
+                direction = "sendonly" if kind in sends and kind not in sent else "inactive"
+                sent.add(kind)
+            else:
+                direction = "recvonly" if "a=sendonly" in offered else "inactive"
+            lines += [offered[0], "c=IN IP4 0.0.0.0", f"a={direction}"]
+            lines += [line for line in offered if line.startswith(_KEPT)]
+            lines += self._ours_lines()
+        return "\r\n".join(lines) + "\r\n"
+
+    def _ours_lines(self) -> list[str]:
+        host, port = self.local
+        digests = CERTIFICATE.getFingerprints()
+        digest = next(each.value for each in digests if each.algorithm == "sha-256")
+        return [
+            "a=setup:active",
+            f"a=fingerprint:sha-256 {digest}",
+            f"a=ice-ufrag:{self._ours}",
+            f"a=ice-pwd:{PASSWORD}",
+            f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
+            "a=end-of-candidates",
+        ]
+
+    # transport
+
+    async def open(self, host: str = "127.0.0.1") -> None:
+        """Opens the socket at `host`; everything that arrives wakes us until `count`."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.bind((host, 0))
+        self._socket = sock
+        self._udp = _Udp(sock, self._unlisten)  # type: ignore[assignment]
+        self._listen()
+        self.opened.set()
+
+    async def close(self, *, say_goodbye: bool = True) -> None:
+        """As RawTransport's; what is offered later is not answered."""
+        self.closed = True
+        await super().close(say_goodbye=say_goodbye)
+
+    def _listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self._socket, self.drain)
+        self._listens = True
+
+    def _unlisten(self) -> None:
+        if self._listens:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._listens = False
+
+    def count(self) -> None:
+        """From now on only a sweep reads the socket."""
+        self.count_only = True
+        self._unlisten()
+
+    def stamp(self, on_packet: Callable[[bytes, float], None]) -> None:
+        """Hands every packet, opened, to `on_packet` with the time at which the kernel had it."""
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.on_packet = on_packet
+
+    def drain(self) -> None:
+        """Reads all that lies in the socket."""
+        if self.on_packet is not None:
+            self._drain_stamped(self.on_packet)
+            return
+        buffer, receive = self._buffer, self._socket.recv_into
+        try:
+            while True:
+                size = receive(buffer)
+                if buffer[0] > 127 and not 192 <= buffer[1] <= 223 and self.count_only:
+                    self.encrypted_packets += 1
+                    self.frames += buffer[1] == VP8_LAST
+                    self._newest[buffer[1] & 0x7F] = bytes(buffer[2:12])
+                else:
+                    self.datagram_received(bytes(buffer[:size]), self.remote)
+        except (BlockingIOError, ConnectionError):
+            return
+
+    def _drain_stamped(self, on_packet: Callable[[bytes, float], None]) -> None:
+        try:
+            while True:
+                data, extra, _, _ = self._socket.recvmsg(2048, 64)
+                if data[0] < 128 or 192 <= data[1] <= 223:
+                    self.datagram_received(data, self.remote)
+                    continue
+                self.encrypted_packets += 1
+                seconds, nanoseconds = _TIMESPEC.unpack_from(extra[0][2])
+                on_packet(self._rx.unprotect(data), seconds + nanoseconds / 1e9)
+        except (BlockingIOError, ConnectionError):
+            return
+
+    def _stun(self, data: bytes) -> None:
+        try:
+            request = stun.parse(data)
+        except stun.MalformedStunError:  # libnice's keep-alive carries no integrity
+            return
+        if request.kind == stun.BINDING_REQUEST:  # a full ICE agent checks us too
+            self.send_raw(stun.success(request, self.remote, PASSWORD))
+            return
+        super()._stun(data)
+
+    @property
+    def profile(self) -> bytes:
+        """The SRTP profile DTLS agreed on."""
+        assert self._dtls is not None
+        ssl: Any = self._dtls._ssl  # noqa: SLF001 - there is no other way to ask
+        name: bytes = ssl.get_selected_srtp_profile()
+        return name
+
+    # what a browser says once a second
+
+    def report(self) -> None:
+        """Receiver report and REMB over what has been counted."""
+        reports = []
+        for header in self._newest.values():
+            sequence, _, ssrc = struct.unpack("!HII", header)
+            reports.append(RtcpReceiverInfo(ssrc, 0, 0, sequence, 0, 0, 0))
+        if not reports:
+            return
+        fci = pack_remb_fci(self.carried_bps, [each.ssrc for each in reports])
+        remb = RtcpPsfbPacket(RTCP_PSFB_APP, RECEIVER_SSRC, 0, fci)
+        self.send_rtcp(bytes(RtcpRrPacket(RECEIVER_SSRC, reports)) + bytes(remb))
+
+
+def _head(mids: list[str]) -> list[str]:
+    return [
+        "v=0",
+        "o=- 1 1 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE " + " ".join(mids),
+    ]
+
+
+async def sweep(peers: Iterable[Peer]) -> None:
+    """Empties the sockets of counting viewers and lets them report, until cancelled."""
+    peers = list(peers)
+    report_at = time.monotonic() + 1
+    while True:
+        for peer in peers:
+            peer.drain()
+        if time.monotonic() >= report_at:
+            report_at += 1
+            for peer in peers:
+                peer.report()
+        await asyncio.sleep(SWEEP_S)
