@@ -1,9 +1,11 @@
 """One viewer of one track: which layer he gets, and how its numbers become his."""
 
 import struct
+from typing import Any
 
 from rtc import simulcast, vp8
 from rtc.layer import EVERYTHING, Layer
+from rtc.ring import KEEP_S
 from rtc.simulcast import NO_SHIFT, Newest, Shift
 from rtc.track import Track
 from rtc.transport import Transport
@@ -20,13 +22,15 @@ class Leg:
 
     __slots__ = (
         "_history",
-        "bytes",
+        "bytes_by_python",
         "first_index",
+        "is_stale",
         "layer",
         "left",
-        "packets",
+        "packets_by_python",
         "segments",
         "shift",
+        "state",
         "track",
         "transport",
         "wanted",
@@ -40,11 +44,13 @@ class Leg:
         self.shift = NO_SHIFT
         self.left: Newest | None = None  # where his stream stood when he was taken off
         self.first_index = EVERYTHING  # of the layer: what is older belongs to the one before
-        self.packets = 0
-        self.bytes = 0
+        self.packets_by_python = 0
+        self.bytes_by_python = 0
+        self.state: Any = None  # of the C fan-out, with its own counters
+        self.is_stale = False  # so that the state must be made anew
         self.segments = True  # the way to him takes several datagrams in one send
-        # Where each shift began, in the viewer's numbers; the first holds for all before it.
-        self._history: list[tuple[int, Layer, Shift]] = [(0, track.top, NO_SHIFT)]
+        # Where each shift began, in the viewer's numbers, and when; the first holds from ever.
+        self._history: list[tuple[int, float, Layer, Shift]] = [(0, now, track.top, NO_SHIFT)]
         track.legs.append(self)
         track.top.legs.append(self)
         transport.watched[track.ssrc] = self
@@ -56,6 +62,18 @@ class Leg:
         self.layer = self.wanted = None
         self.track.legs.remove(self)
         self.transport.watched.pop(self.track.ssrc, None)
+
+    @property
+    def sent_packets(self) -> int:
+        """Sent to the viewer so far."""
+        counted: int = self.state.struct.packets if self.state is not None else 0
+        return self.packets_by_python + counted
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of those packets, before they were sealed."""
+        counted: int = self.state.struct.bytes if self.state is not None else 0
+        return self.bytes_by_python + counted
 
     @property
     def last_sequence(self) -> int | None:
@@ -83,14 +101,14 @@ class Leg:
             layer.waiting.append(self)
             layer.track.repeat_key_request(now)
 
-    def onto(self, layer: Layer, index: int, shift: Shift) -> None:
+    def onto(self, layer: Layer, index: int, shift: Shift, now: float) -> None:
         """Puts the viewer on a layer from its packet `index` on."""
         self._unlist()
         self.layer = self.wanted = layer
-        self.shift, self.first_index = shift, index
+        self.shift, self.first_index, self.is_stale = shift, index, True
         layer.legs.append(self)
         begins = (index + layer.sequence_offset + shift.sequence) & 0xFFFF
-        self._history = [*self._history[1 - REMEMBERED_SHIFTS :], (begins, layer, shift)]
+        self._history = [*self._history[1 - REMEMBERED_SHIFTS :], (begins, now, layer, shift)]
 
     def off(self) -> None:
         """Takes the viewer off his layer."""
@@ -107,7 +125,9 @@ class Leg:
 
     def kept(self, sequence: int, now: float) -> bytes | None:
         """The packet of that number as this viewer saw it, while its layer's ring has it."""
-        _, layer, shift = next(
+        while len(self._history) > 1 and now - self._history[1][1] > KEEP_S:
+            del self._history[0]  # no ring has it any more, and its numbers come round again
+        _, _, layer, shift = next(
             (each for each in reversed(self._history[1:]) if (sequence - each[0]) & 0xFFFF < HALF),
             self._history[0],
         )

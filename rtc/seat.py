@@ -53,6 +53,7 @@ class Seat:
         self._session = secrets.randbelow(1 << 62)
         self._version = 0
         self._sends: frozenset[Kind] = frozenset()  # what the page has answered to send
+        self._rids: dict[Kind, frozenset[str]] = {}  # and in what layers
         self._ended_at: dict[Kind, float] = {}  # when a grant was taken
         self._told: dict[Kind, float] = {}  # trespasses told since the last grant, and when
 
@@ -118,15 +119,23 @@ class Seat:
             mid: kind for mid, kind in PUBLISH_MIDS.items() if kind != "screen" or self.screens
         }
         sections = [
-            sdp.Section(mid, kind, "recvonly", codec=self._codec) for mid, kind in kinds.items()
+            sdp.Section(mid, kind, "recvonly", codec=self._codec, rids=self._layers(kind))
+            for mid, kind in kinds.items()
         ]
         tracks = [TrackInfo(mid, kind, self.member) for mid, kind in kinds.items()]
         return self._offer(transport, sections, tracks)
 
+    def _layers(self, kind: Kind) -> tuple[str, ...]:
+        """The layers to ask for; none of a track that has one."""
+        layers = self.tracks[kind].layers if kind in self.tracks else []
+        return tuple(each.rid for each in layers) if len(layers) > 1 else ()
+
     def publish_answered(self, answered: sdp.Answered) -> None:
         """Connects the tracks the browser sends; the others stay silent."""
-        mids = [each.mid for each in answered.sections if each.sends]
-        self._sends = frozenset(PUBLISH_MIDS[mid] for mid in mids if mid in PUBLISH_MIDS)
+        sent = {PUBLISH_MIDS.get(each.mid): each for each in answered.sections if each.sends}
+        sections = {kind: each for kind, each in sent.items() if kind is not None}
+        self._sends = frozenset(sections)
+        self._rids = {kind: frozenset(each.rids) for kind, each in sections.items()}
         self._connect()
 
     def carry(self, tracks: Mapping[Kind, Track]) -> None:
@@ -143,13 +152,14 @@ class Seat:
             source = self.publish if kind in self._sends else None
             if source is not track.source:
                 track.published_by(source)
+            track.rids = self._rids.get(kind, frozenset()) & frozenset(self._layers(kind))
         if self.publish is not None:
             self.publish.tracks = {track.payload_type: track for track in self.published}
         self._let()
 
     def stop_publishing(self) -> None:
         """Forgets the source of all tracks."""
-        self.publish, self._sends = None, frozenset()
+        self.publish, self._sends, self._rids = None, frozenset(), {}
         self._connect()
 
     def trespasses(self, now: float) -> list[Kind]:

@@ -100,7 +100,7 @@ def begin(leg: "Leg", layer: "Layer", index: int, packet: memoryview, now: float
     """Lets a leg's stream go on with this packet of a layer, as its publisher sent it."""
     last, leg.left = newest(leg), None
     if last is None:
-        leg.onto(layer, index, NO_SHIFT)
+        leg.onto(layer, index, NO_SHIFT, now)
         return
     sequence, timestamp = _SEQUENCE_TIMESTAMP.unpack_from(packet, 2)
     passed = max(1, int((now - last.at) * layer.clock_rate))
@@ -116,7 +116,7 @@ def begin(leg: "Leg", layer: "Layer", index: int, packet: memoryview, now: float
         picture_id,
         tl0,
     )
-    leg.onto(layer, index, shift)
+    leg.onto(layer, index, shift, now)
 
 
 def leave(leg: "Leg") -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rtc.messages import FLOOR, Codec, Kind
 from rtc.sdp import PAYLOAD_TYPE
 from rtc.seat import KINDS, Seat
+from rtc.simulcast import RIDS
 from rtc.tap import Tap
 from rtc.track import Track
 
@@ -20,7 +21,10 @@ class Stage:
 
     def __init__(self, presenter: str, codec: Codec) -> None:
         self.presenter = presenter
-        self.presented = {kind: Track(presenter, kind, codec) for kind in PAYLOAD_TYPE[codec]}
+        self.presented = {
+            kind: Track(presenter, kind, codec, rids=RIDS if kind == "video" else ("",))
+            for kind in PAYLOAD_TYPE[codec]
+        }
         self.floor = {kind: Track(FLOOR, kind, codec, most_bps=FLOOR_BPS) for kind in KINDS}
         for track in self.floor.values():
             track.hides_send_time = True
