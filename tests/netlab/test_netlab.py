@@ -1,0 +1,85 @@
+"""The bad line itself: what is asked of it is what datagrams meet."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.netlab.lab import Lab, missing
+from tests.netlab.link import Line
+
+PROBE = Path(__file__).with_name("probe.py")
+MANY = 300
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A line; where it cannot be had, CI fails and a desk skips with the reason."""
+    reason = missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with Lab() as lab, echo_at_b(lab):
+        yield lab
+
+
+@contextmanager
+def echo_at_b(lab: Lab) -> Iterator[None]:
+    """Somebody at b who answers."""
+    command = lab.inside("b", [sys.executable, str(PROBE), "echo", lab.address("b")])
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as echo:
+        assert echo.stdout
+        assert echo.stdout.readline() == b"ready\n"
+        yield
+        echo.terminate()
+
+
+def ask(lab: Lab, count: int = MANY) -> dict[str, float]:
+    """What a's datagrams meet on their way to b and back."""
+    command = lab.inside("a", [sys.executable, str(PROBE), "ask", lab.address("b"), str(count)])
+    ran = subprocess.run(command, check=True, capture_output=True, timeout=20)
+    met: dict[str, float] = json.loads(ran.stdout)
+    return met
+
+
+def test_loss_delay_and_jitter_are_what_was_asked_for(lab: Lab) -> None:
+    """Ten percent one way, 40 ms there and 20 ms back; packets keep their order."""
+    lab.change("ab", loss=0.1, delay_ms=40, jitter_ms=10)
+    lab.change("ba", delay_ms=20)
+    met = ask(lab)
+    assert 0.84 <= met["answered"] <= 0.96
+    assert 55 <= met["rtt_ms"] <= 90  # never less than asked; more when the machine is busy
+    assert met["in_order"]
+
+
+def test_a_line_that_is_down_carries_nothing_and_comes_back(lab: Lab) -> None:
+    """Each direction by itself, while everything goes on running."""
+    lab.change(loss=0.0, delay_ms=0, jitter_ms=0)
+    lab.change("ba", down=True)
+    assert ask(lab, 20)["answered"] == 0
+    counted = lab.change("ba", down=False)
+    assert counted["ba"]["lost"] >= 20
+    assert counted["ab"]["sent"] >= 20
+    assert ask(lab, 20)["answered"] == 1
+
+
+def test_a_narrow_line_delays_and_then_drops() -> None:
+    """1,000 bits take a second at 1 kbit/s; what would wait longer than the queue is dropped."""
+    line, chance = Line(kbit=1, queue_ms=2000), random.Random(1)  # noqa: S311
+    due = [line.due(125, 10.0, chance) for _ in range(5)]
+    assert due == [11.0, 12.0, 13.0, None, None]
+    assert line.counted == {"sent": 5, "lost": 0, "overflown": 2}
+    assert line.due(125, 12.5, chance) == 14.0
+
+
+def test_an_unknown_wish_is_refused() -> None:
+    """A misspelt parameter does not pass for a good line."""
+    with pytest.raises(ValueError, match="lost"):
+        Line().change({"lost": 0.1})
