@@ -78,8 +78,8 @@ class PythonFanOut:
             if not sealed or address is None:
                 continue
             dropped = self._to(leg, address, sealed)
-            leg.packets += len(sealed) - dropped
-            leg.bytes += size_sent
+            leg.packets_by_python += len(sealed) - dropped
+            leg.bytes_by_python += size_sent
             all_sent += len(sealed) - dropped
             all_dropped += dropped
         return all_sent, all_dropped

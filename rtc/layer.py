@@ -97,7 +97,7 @@ class Layer:
         self.reception = Reception(ssrc, sequence, self.clock_rate)
         self.first_index = sequence
         for leg in self.legs:
-            leg.first_index = EVERYTHING
+            leg.first_index, leg.is_stale = EVERYTHING, True
         if self.last_sequence is not None:
             passed = max(1, int((now - self.last_at) * self.clock_rate))
             self.sequence_offset = (self.last_sequence + 1 - sequence) & 0xFFFF

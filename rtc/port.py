@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from rtc import feedback, srtp
 from rtc.addresses import Addresses, Strangers
-from rtc.fan_out import PythonFanOut
+from rtc.fan_out_c import best_fan_out
 from rtc.forward import Counters, Forwarder
 from rtc.stun import Address, MalformedStunError, likely_ufrag, parse
 from rtc.transport import MAX_SSRCS, Transport
@@ -46,7 +46,7 @@ class UdpPort:
             self._socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
         self._socket.bind((host, port))
         self.number: int = self._socket.getsockname()[1]
-        self._forwarder = Forwarder(self.counters, PythonFanOut(self._socket))
+        self._forwarder = Forwarder(self.counters, best_fan_out(self._socket))
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
 
     def close(self) -> None:

@@ -76,7 +76,7 @@ def test_the_longest_datagram_reaches_a_viewer_with_a_longer_tag(
     sent = theirs.recv(4096)
     assert len(sent) == len(packet) + 16
     assert session(LONG_TAG, sends=False).unprotect(sent)[HEADER:] == packet[HEADER:]
-    assert (leg.packets, leg.bytes) == (1, len(packet))
+    assert (leg.sent_packets, leg.sent_bytes) == (1, len(packet))
 
     kept = leg.kept(7, 1.0)
     again = srtp.protect_rtp(viewer._srtp[0], kept)
