@@ -53,8 +53,8 @@ test: dev web
 
 # --- installation: each step again only when its lock changed -----------------------------------
 
-install: $(VENV)/.run
-dev: $(VENV)/.dev
+install: $(VENV)/.run $(VENV)/.fan_out
+dev: $(VENV)/.dev $(VENV)/.fan_out
 web: web/dist/index.html
 
 $(VENV)/.made:
@@ -72,12 +72,17 @@ $(VENV)/.run: $(VENV)/.made requirements/run.txt pyproject.toml
 	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# Where there is a C compiler the media worker makes its copies in C; without one, in Python.
+$(VENV)/.fan_out: $(VENV)/.run rtc/fan_out.c rtc/fan_out.h scripts/build_fan_out.py
+	-@$(PY) scripts/build_fan_out.py
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "Installing what the checks need, as locked in requirements/dev.txt."
 	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
+$(VENV)/.bench: $(VENV)/.dev $(VENV)/.fan_out requirements/bench.txt
 	@echo "Installing what we are measured beside, as locked in requirements/bench.txt."
 	@$(PIP) install --quiet --require-hashes --requirement requirements/bench.txt
 	@touch $@

@@ -136,12 +136,12 @@ def pack_address(address: Address | None, *, is_ipv6: bool) -> bytes:
     """A sockaddr_in or sockaddr_in6 of Linux; empty when there is none."""
     if address is None:
         return b""
-    host, port, *rest = address
+    host, port = address[:2]
+    flow, scope = address[2:] if len(address) > 2 else (0, 0)  # noqa: PLR2004 - of IPv6
     family = (socket.AF_INET6 if is_ipv6 else socket.AF_INET).to_bytes(2, sys.byteorder)
     network_port = port.to_bytes(2, "big")
     if not is_ipv6:
         return family + network_port + socket.inet_aton(host) + bytes(8)
-    flow, scope = rest or (0, 0)
     in6 = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     return (
         family
