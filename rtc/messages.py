@@ -166,10 +166,15 @@ class StatsAsk(Message, frozen=True):
 
 
 class Welcome(Message, frozen=True):
-    """First message of the worker; another `worker_id` than before means all media is new."""
+    """First message of the worker; another `worker_id` than before means all media is new.
+
+    `rooms`: those that live in it, and those of which a recording is still on its way to the store.
+    They stay with this worker.
+    """
 
     worker_id: str
     started_at: float  # seconds since the epoch
+    rooms: list[str] = []
 
 
 class Offer(Message, frozen=True):
@@ -238,9 +243,10 @@ class Trespass(Message, frozen=True):
 
 
 class Pong(Message, frozen=True):
-    """The answer to `Ping`."""
+    """The answer to `Ping`; `load`: the share of a core the worker has used of late."""
 
     n: int
+    load: float = 0.0
 
 
 class Stats(Message, frozen=True):
@@ -256,6 +262,7 @@ class Stats(Message, frozen=True):
     resent: int
     refused_datagrams: int
     cpu_s: float
+    dropped_receive: int = 0  # datagrams that came while the socket's buffer was full
 
 
 ToWorker = (

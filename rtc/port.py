@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import socket
+import struct
 import time
 from contextlib import suppress
 
@@ -14,6 +15,9 @@ from rtc.stun import Address, MalformedStunError, likely_ufrag, parse
 from rtc.transport import MAX_SSRCS, Transport
 
 SOCKET_BUFFER_BYTES = 4 << 20
+
+_SO_MEMINFO, _DROPS = 55, 8  # linux/sock_diag.h; the counter SO_RXQ_OVFL tells, asked seldom
+_MEMINFO = struct.Struct("=9I")
 
 _STUN_MOST = 3
 _DTLS_LEAST, _DTLS_MOST = 20, 63
@@ -78,6 +82,15 @@ class UdpPort:
     def streams(self) -> int:
         """Entries by SSRC, bounded likewise."""
         return self._addresses.streams
+
+    @property
+    def dropped_receive(self) -> int:
+        """Datagrams the system threw away because we did not read fast enough (Linux counts)."""
+        try:
+            numbers = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            return int(_MEMINFO.unpack(numbers)[_DROPS])
+        except (OSError, struct.error):
+            return 0
 
     def _readable(self) -> None:
         now = time.monotonic()

@@ -167,6 +167,7 @@ class Worker:
             resent=counters.resent,
             refused_datagrams=counters.refused_datagrams,
             cpu_s=used.ru_utime + used.ru_stime,
+            dropped_receive=self.port.dropped_receive,
         )
 
     def _tell_all(self, message: FromWorker) -> None:
