@@ -1,8 +1,10 @@
 """One encoding of a track: what its publisher sends under one SSRC, and who gets it."""
 
+import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aiortc.rtp import RtcpPsfbPacket, RtcpRtpfbPacket, RtcpSrPacket
+from aiortc.rtp import RTCP_RTPFB, RtcpPsfbPacket, RtcpSrPacket
 
 from rtc.reception import Reception
 from rtc.ring import Ring
@@ -23,6 +25,26 @@ EVERYTHING = -(1 << 62)  # before every index
 # A packet that lies opened and patched in a slot of `rtc.srtp`: slot, size, index in its layer, and
 # where its transport-wide number lies, or 0.
 Outgoing = tuple[int, int, int, int]
+
+
+FOLLOWING = 16  # packets that one entry of a NACK names beside its first
+_FEEDBACK = struct.Struct("!BBHII")
+_LOST = struct.Struct("!HH")
+
+
+def nack(ssrc: int, lost: Sequence[int]) -> bytes:
+    """Asks for packets of a stream (RFC 4585 section 6.2.1); `lost` goes up, over the wrap too.
+
+    aiortc's own packet raises where the numbers wrap.
+    """
+    parts: list[tuple[int, int]] = []
+    for sequence in lost:
+        if parts and 0 < (ahead := (sequence - parts[-1][0]) & 0xFFFF) <= FOLLOWING:
+            parts[-1] = (parts[-1][0], parts[-1][1] | 1 << ahead - 1)
+        else:
+            parts.append((sequence, 0))
+    head = _FEEDBACK.pack(0x80 | RTPFB_NACK, RTCP_RTPFB, 2 + len(parts), OUR_SSRC, ssrc)
+    return head + b"".join(_LOST.pack(*each) for each in parts)
 
 
 class Layer:
@@ -152,10 +174,7 @@ class Layer:
             return
         lost = self.reception.due(now)
         if lost:
-            nack = RtcpRtpfbPacket(
-                fmt=RTPFB_NACK, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc, lost=lost
-            )
-            self.track.to_source(bytes(nack))
+            self.track.to_source(nack(self.reception.ssrc, lost))
 
     def forward_report(self, report: RtcpSrPacket, now: float) -> None:
         """Passes a sender report on, so that the viewers can keep lips and voice together."""

@@ -3,10 +3,12 @@
 import struct
 
 import pytest
+from aiortc.rtp import RtcpPacket, RtcpRtpfbPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc.key_frames import is_vp8_key_frame
+from rtc.layer import nack
 from rtc.reception import LONGEST_GAP, NACK_EVERY_S, NACK_TRIES, Reception
 from rtc.ring import KEEP_S, SLOTS, Ring
 from rtc.sdp import VP8
@@ -39,6 +41,16 @@ def test_a_gap_is_asked_for_at_once_and_then_a_few_times() -> None:
         asked += bool(reception.due(0.1 + NACK_EVERY_S * (asked + 1)))
         assert asked <= NACK_TRIES + 1
     assert asked == NACK_TRIES
+
+
+@given(st.integers(0, 0xFFFF), st.sets(st.integers(0, 400), min_size=1, max_size=60))
+def test_a_request_names_what_is_lost_also_over_the_wrap(first: int, lost: set[int]) -> None:
+    """Another implementation reads the numbers that were put in."""
+    numbers = [(first + each) & 0xFFFF for each in sorted(lost)]
+    [read] = RtcpPacket.parse(nack(7, numbers))
+    assert isinstance(read, RtcpRtpfbPacket)
+    assert (read.fmt, read.media_ssrc) == (1, 7)
+    assert [each & 0xFFFF for each in read.lost] == numbers
 
 
 def test_a_long_jump_is_a_new_beginning() -> None:
