@@ -128,14 +128,9 @@ class Estimator:
         return max(LEAST_BPS, self._target * min(1.0, max(DRAIN_LEAST, 1.0 - long)))
 
     @property
-    def delivered_bps(self) -> float | None:
-        """What arrived lately."""
-        return self._delivered.bps
-
-    @property
-    def queue_s(self) -> float:
-        """How much longer than over the empty link a packet takes now."""
-        return self._queue_s
+    def offered_bps(self) -> float:
+        """What was sent lately, of what arrived."""
+        return self._offered.bps or 0.0
 
     def told(self, rows: Sequence[Row], lost: int, now: float, rtt_s: float = 0.1) -> None:
         """Takes what one feedback says, its rows in the order of sending."""
@@ -209,8 +204,7 @@ class Estimator:
             self._target = min(self._target, max(LEAST_BPS, FILLED * delivered))
 
     def _unused(self) -> bool:
-        offered = self._offered.bps
-        return offered is not None and offered < UNUSED * self._target
+        return self._offered.bps is not None and self.offered_bps < UNUSED * self._target
 
     def _reduce(self, now: float) -> None:
         delivered = self._delivered.bps

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -15,8 +16,10 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+from rtc import rtx, twcc
 from rtc.forward import Counters
 from rtc.leg import Leg
+from rtc.rate import Rate
 from rtc.track import MOST_BPS, OUR_SSRC, PSFB_PLI, RTPFB_NACK, Track
 from rtc.transport import Transport
 
@@ -34,7 +37,7 @@ LEFT_BEHIND = 0.2  # share of a class whose links may be too weak for what the o
 def received(transport: Transport, data: bytes, counters: Counters, now: float) -> None:
     """Takes an opened compound packet from a browser; nonsense is counted and dropped."""
     try:
-        packets = RtcpPacket.parse(data)
+        packets = RtcpPacket.parse(_without_arrivals(transport, data, now))
     except (ValueError, struct.error, IndexError):
         counters.refused_datagrams += 1
         return
@@ -43,6 +46,19 @@ def received(transport: Transport, data: bytes, counters: Counters, now: float) 
             _from_publisher(transport, packet, now)
         else:
             _from_viewer(transport, packet, counters, now)
+
+
+def _without_arrivals(transport: Transport, data: bytes, now: float) -> bytes:
+    """Takes the feedback about arrivals, which aiortc would read as requests for packets."""
+    rest, at = bytearray(), 0
+    while at < len(data):
+        end = at + 4 * (1 + int.from_bytes(data[at + 2 : at + 4], "big"))
+        if data[at + 1] != twcc.RTPFB or data[at] & 0x1F != twcc.FORMAT:
+            rest += data[at:end]
+        elif transport.rate is not None:
+            transport.rate.told(twcc.parse(data[at:end]), now)
+        at = end
+    return bytes(rest)
 
 
 def _from_publisher(transport: Transport, packet: AnyRtcpPacket, now: float) -> None:
@@ -97,37 +113,52 @@ def _resend(
         packet = leg.kept(sequence & 0xFFFF, now)
         if packet is not None:
             transport.resent_at[key] = now
-            transport.send_rtp(packet)
+            transport.send_rtp(_repair(transport.rate, leg.track, packet, now))
             counters.resent += 1
 
 
+def _repair(rate: Rate | None, track: Track, packet: bytes, now: float) -> bytes:
+    """A packet as it is sent again: in a stream of its own where the browser has one for it."""
+    if rate is None:
+        return packet
+    again = bytearray(packet)
+    if rate.repairs:
+        again = rtx.wrap(packet, track.rtx_ssrc, rate.repair_sequence(track.rtx_ssrc))
+    rate.number(again, now)
+    return bytes(again)
+
+
 def _estimate(transport: Transport, fci: bytes) -> None:
-    try:
-        transport.estimate_bps = unpack_remb_fci(fci)[0]
-    except (ValueError, struct.error):
+    if transport.rate is None:
         return
+    with suppress(ValueError, struct.error):
+        transport.rate.heard_bps = unpack_remb_fci(fci)[0]
 
 
 def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
     """What the publisher should send at most: what the viewers' links carry per picture.
 
     The weakest link counts, but for a share of a class that is `left_behind`: one pupil on a bad
-    link must not blur thirty.
+    link must not blur thirty. Where there are several layers he gets a smaller one instead.
     """
     if not track.legs:
         return track.most_bps if track.tap is not None else ALONE_BPS
+    if sum(layer.arrives(now) for layer in track.layers) > 1:
+        return track.most_bps
+    rates = [leg.transport.rate for leg in track.legs]
     shares = sorted(
-        viewer.estimate_bps // max(1, _pictures(viewer, now))
-        for viewer in (leg.transport for leg in track.legs)
-        if viewer.estimate_bps is not None
+        share for each in rates if each is not None and (share := each.share(now)) is not None
     )
     carried = shares[int(len(shares) * left_behind)] if shares else MOST_BPS
     return max(LEAST_BPS, min(track.most_bps, carried))
 
 
-def _pictures(viewer: Transport, now: float) -> int:
-    tracks = [leg.track for leg in viewer.watched.values()]
-    return sum(each.is_picture and each.arrives(now) for each in tracks)
+def tell_arrivals(transport: Transport, now: float) -> None:
+    """Tells a publisher when his packets came; ten times a second."""
+    if transport.arrivals is None:
+        return
+    for each in transport.arrivals.feedback(now):
+        transport.send_rtcp(twcc.pack(OUR_SSRC, 0, each))
 
 
 def report_to_publisher(transport: Transport, now: float, left_behind: float = 0.0) -> None:

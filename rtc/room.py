@@ -194,10 +194,13 @@ class Room:
         """Repeats unanswered requests, expires silent peers, and once a second reports."""
         for transport in self.transports:
             transport.expire(now)
+            if transport.rate is not None and transport.connected:
+                transport.rate.tick(now)
             if transport.direction == "publish" and transport.connected:
                 for track in transport.tracks.values():
                     track.repeat_key_request(now)
                     track.ask_missing(now)
+                feedback.tell_arrivals(transport, now)
                 if reports:
                     weakest = feedback.LEFT_BEHIND if self.stage is not None else 0.0
                     feedback.report_to_publisher(transport, now, weakest)

@@ -5,27 +5,20 @@ number it was first sent with.
 """
 
 from rtc.key_frames import payload_at
-from rtc.sdp import H264_CAMERA, H264_SCREEN, VP8
+from rtc.sdp import REPAIR_TYPE
 
-PAYLOAD_TYPE = {media: media + 1 for media in (VP8, H264_CAMERA, H264_SCREEN)}
-PAYLOAD_TYPES = frozenset(PAYLOAD_TYPE.values())
+PAYLOAD_TYPES = frozenset(REPAIR_TYPE.values())
 
 _MARKER = 0x80
 _PADDED = 0x20
 _ORIGINAL_BYTES = 2
 
 
-def lines(media: int) -> list[str]:
-    """What an offer says of the stream that repairs a payload type."""
-    number = PAYLOAD_TYPE[media]
-    return [f"a=rtpmap:{number} rtx/90000", f"a=fmtp:{number} apt={media}"]
-
-
 def wrap(packet: bytes | bytearray, ssrc: int, sequence: int) -> bytearray:
     """A media packet as it is sent again: as `sequence` of the repair stream `ssrc`."""
     at = payload_at(memoryview(packet))
     again = bytearray(packet[:at]) + packet[2:4] + packet[at:]
-    again[1] = packet[1] & _MARKER | PAYLOAD_TYPE[packet[1] & 0x7F]
+    again[1] = packet[1] & _MARKER | REPAIR_TYPE[packet[1] & 0x7F]
     again[2:4] = sequence.to_bytes(2, "big")
     again[8:12] = ssrc.to_bytes(4, "big")
     return again

@@ -10,6 +10,7 @@ from rtc.messages import Codec, Direction, Join, Kind, Member, MemberPresence, O
 from rtc.stun import Address
 from rtc.track import Track
 from rtc.transport import Transport
+from rtc.twcc import Arrivals
 
 KINDS: tuple[Kind, ...] = ("audio", "video")
 PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video", "2": "screen"}
@@ -136,6 +137,8 @@ class Seat:
         sections = {kind: each for kind, each in sent.items() if kind is not None}
         self._sends = frozenset(sections)
         self._rids = {kind: frozenset(each.rids) for kind, each in sections.items()}
+        if self.publish is not None and any(each.wide for each in sections.values()):
+            self.publish.arrivals = self.publish.arrivals or Arrivals()
         self._connect()
 
     def carry(self, tracks: Mapping[Kind, Track]) -> None:
@@ -232,6 +235,11 @@ class Seat:
     def subscribe_answered(self, answered: sdp.Answered) -> None:
         """Starts the tracks the browser has agreed to receive."""
         receives = {each.mid for each in answered.sections if each.receives}
+        viewer = self.subscribe
+        if viewer is not None and viewer.rate is not None:
+            viewer.rate.repairs = any(each.rtx for each in answered.sections if each.receives)
+            if any(each.wide for each in answered.sections if each.receives):
+                viewer.sent = viewer.rate.sent
         self.offered = False
         if not self.stale:  # else the newer offer's answer counts
             for line in self.lines:

@@ -12,6 +12,7 @@ from rtc.aiortc_parts import Identity, Keys
 from rtc.dtls import DtlsServer
 from rtc.ice import IceLite
 from rtc.messages import Direction
+from rtc.rate import Rate
 from rtc.stun import Address
 from rtc.twcc import Arrivals, Sent
 
@@ -64,8 +65,8 @@ class Transport:
         self.watched: dict[int, Leg] = {}  # subscribe: by our SSRC
         self.arrivals: Arrivals | None = None  # of what he publishes, once he numbers it
         self.sent: Sent | None = None  # to him, once he has agreed to numbers
+        self.rate = Rate(self, self.heard_at) if direction == "subscribe" else None
         self.refused: dict[int, int] = {}  # packets dropped for want of a grant, by payload type
-        self.estimate_bps: int | None = None  # what the viewer's browser says his link carries
         self.rtt_s = 0.1
         self.resent_at: dict[tuple[int, int], float] = {}
         self._identity = identity

@@ -146,8 +146,9 @@ def test_feedback_about_packets_that_were_never_sent_counts_nothing() -> None:
     for _ in range(SLOTS + 10):
         sent.take(100, 1.0)
     assert sent.told(Feedback(SLOTS + 10, 0, [1, 2, None])).rows == []
-    old = sent.told(Feedback(0, 0, [1] * 20))
-    assert len(old.rows) == 10
+    assert len(sent.told(Feedback(0, 0, [1] * 20)).rows) == 10
+    ahead = sent.told(Feedback(SLOTS + 8, 0, [1] * 20))
+    assert len(ahead.rows) == 2
     assert Sent().told(Feedback(7, 0, [1, None])).rows == []
 
 
@@ -158,3 +159,5 @@ def test_the_viewers_clock_goes_on_over_its_wrap() -> None:
     before = sent.told(Feedback(first[0], 0, [(1 << 32) - 400]))
     after = sent.told(Feedback(first[1], 1, [0]))
     assert after.rows[0][1] - before.rows[0][1] == pytest.approx(400 * TICK_S)
+    late = sent.told(Feedback(sent.take(100, 3.0), 2, [(1 << 32) - 100]))
+    assert late.rows[0][1] - before.rows[0][1] == pytest.approx(300 * TICK_S)

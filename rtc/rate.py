@@ -1,0 +1,143 @@
+"""One viewer's link: how much it carries, who of his pictures gets how much of it, and probes."""
+
+import asyncio
+import math
+import struct
+from typing import TYPE_CHECKING
+
+from rtc.allocate import VOICE_BPS, Steady, Wish
+from rtc.estimate import Estimator, Probe
+from rtc.extensions import TRANSPORT_WIDE, element
+from rtc.sdp import REPAIR_TYPE
+from rtc.twcc import Feedback, Sent
+
+if TYPE_CHECKING:
+    from rtc.layer import Layer
+    from rtc.leg import Leg
+    from rtc.track import Track
+    from rtc.transport import Transport
+
+WEIGHT = {"screen": 2, "video": 1, "audio": 0}
+GROWS = 1.5  # a picture may want so many times of what it takes now
+SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
+
+BEAT_S = 0.01  # a probe leaves in portions
+_PADDING = bytes(254) + b"\xff"  # the most there is in one packet
+_PADDING_HEAD = struct.Struct("!BBHIIIBHB")
+PADDING_BYTES = _PADDING_HEAD.size + len(_PADDING)
+
+
+class Rate:
+    """Lives as long as a viewer's transport; estimates once his browser tells arrivals."""
+
+    def __init__(self, viewer: "Transport", now: float) -> None:
+        self.sent = Sent()
+        self.repairs = False  # what is sent again has a stream of its own
+        self.heard_bps: int | None = None  # what a browser says that does not tell arrivals
+        self._viewer = viewer
+        self._estimator = Estimator(now)
+        self._steady = Steady()
+        self._told = False
+        self._answered = 0  # packets sent when the last feedback came
+        self._repaired: dict[int, int] = {}  # by repair SSRC: the packets sent in it
+
+    @property
+    def bps(self) -> int | None:
+        """What the link carries; None as long as nobody knows."""
+        return int(self._estimator.bps) if self._told else self.heard_bps
+
+    @property
+    def _climbs(self) -> bool:
+        """Whether we can find out by ourselves that the link carries more than we send."""
+        return self._told and self.repairs
+
+    def share(self, now: float) -> int | None:
+        """What there is for each of the pictures he watches."""
+        if self.bps is None:
+            return None
+        tracks = [leg.track for leg in self._viewer.watched.values() if leg.track.arrives(now)]
+        pictures = sum(each.is_picture for each in tracks)
+        voices = len(tracks) - pictures
+        return max(0, self.bps - voices * VOICE_BPS) // max(1, pictures)
+
+    def told(self, feedback: Feedback, now: float) -> None:
+        """Takes the browser's feedback."""
+        told = self.sent.told(feedback)
+        self._told = self._told or bool(told.rows)
+        self._answered = self.sent.count[0]
+        self._estimator.told(told.rows, told.lost, now, self._viewer.rtt_s)
+
+    def number(self, packet: bytearray, now: float) -> None:
+        """Gives a packet that leaves beside the hot path the transport's next number."""
+        at = element(memoryview(packet), TRANSPORT_WIDE)
+        if at and self._viewer.sent is not None:
+            packet[at : at + 2] = self.sent.take(len(packet), now).to_bytes(2, "big")
+
+    def repair_sequence(self, ssrc: int) -> int:
+        """The next sequence number of a repair stream."""
+        sent = self._repaired[ssrc] = self._repaired.get(ssrc, 0) + 1
+        return sent & 0xFFFF
+
+    def tick(self, now: float) -> None:
+        """Ten times a second: notices silence, shares out, finds out more if that would help."""
+        if self._told and self.sent.count[0] - self._answered > SILENT_PACKETS:
+            self._estimator.silent(now)
+        wanted = self._share_out(now)
+        if self._climbs:
+            probe = self._estimator.probe(wanted, now)
+            if probe is not None:
+                self._beat(probe, now, 0.0)
+
+    def _share_out(self, now: float) -> float:
+        """Gives each picture its layer; answers what all he watches could use."""
+        legs = self._viewer.watched.values()
+        voices = sum(not each.track.is_picture and each.track.arrives(now) for each in legs)
+        asked: list[tuple[Leg, list[Layer], Wish]] = []
+        for leg in legs:
+            # A layer that has just begun does not say yet how much it is.
+            layers = [each for each in leg.track.layers if each.arrives(now) and each.bps]
+            if not leg.track.is_picture or not layers:
+                continue
+            has = layers.index(leg.wanted) if leg.wanted in layers else len(layers) - 1
+            needs = tuple(each.bps for each in layers)
+            weight = WEIGHT[leg.track.kind]
+            wish = Wish(leg.track.ssrc, needs, weight, None if leg.wanted is None else has)
+            asked.append((leg, layers, wish))
+        bps = math.inf if self.bps is None else self.bps - voices * VOICE_BPS
+        choices = self._steady.decide(bps, [each[2] for each in asked], now)
+        for (leg, layers, _), chosen in zip(asked, choices, strict=True):
+            # Who cannot climb would never come back from nothing.
+            choice = chosen if chosen is not None or self._climbs else 0
+            leg.want(None if choice is None else layers[choice], now)
+        pictures = (min(each[0].track.most_bps, GROWS * each[2].needs[-1]) for each in asked)
+        return voices * VOICE_BPS + sum(pictures)
+
+    def _beat(self, probe: Probe, now: float, owed: float) -> None:
+        """Sends a portion of padding, and the next one soon."""
+        pictures = (each.track for each in self._viewer.watched.values() if each.track.is_picture)
+        track = next(pictures, None)
+        if now >= probe.until or self._viewer.closed or track is None:
+            return
+        owed += max(0.0, probe.bps - self._estimator.offered_bps) * BEAT_S / 8
+        while owed >= PADDING_BYTES:
+            owed -= PADDING_BYTES
+            self._viewer.send_rtp(self._padding(track, now))
+        loop = asyncio.get_running_loop()
+        loop.call_later(BEAT_S, lambda: self._beat(probe, loop.time(), owed))
+
+    def _padding(self, track: "Track", now: float) -> bytes:
+        """A packet of a repair stream that repairs nothing; browsers send such to us."""
+        return (
+            _PADDING_HEAD.pack(
+                0xB0,  # version 2, padded, extended
+                REPAIR_TYPE[track.payload_type],
+                self.repair_sequence(track.rtx_ssrc),
+                track.top.last_timestamp,
+                track.rtx_ssrc,
+                0xBEDE0001,
+                TRANSPORT_WIDE << 4 | 1,
+                self.sent.take(PADDING_BYTES, now),
+                0,
+            )
+            + _PADDING
+        )
