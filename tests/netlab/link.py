@@ -22,6 +22,7 @@ DEVICE = "line0"
 ADDRESSES = {"a": "10.9.0.1", "b": "10.9.0.2"}
 MTU = 1500
 SEED = 7
+IPV4, UDP = 4, 17
 AT_ONCE = 64  # packets taken from one end before the other has its turn
 
 _CLONE_NEWNET = 0x40000000
@@ -38,6 +39,7 @@ class Line:
     kbit: float = 0.0  # a second; 0: as fast as it goes
     queue_ms: float = 300.0  # what does not fit a router's queue is dropped
     down: bool = False
+    port_shift: int = 0  # of UDP ports at end a, as a router's: positive "ab", negative "ba"
     sent: int = 0
     lost: int = 0
     overflown: int = 0
@@ -62,7 +64,15 @@ class Line:
     def change(self, wanted: dict[str, float | bool]) -> None:
         """Sets what a control line names."""
         for name, value in wanted.items():
-            if name not in {"loss", "delay_ms", "jitter_ms", "kbit", "queue_ms", "down"}:
+            if name not in {
+                "loss",
+                "delay_ms",
+                "jitter_ms",
+                "kbit",
+                "queue_ms",
+                "down",
+                "port_shift",
+            }:
                 raise ValueError(name)
             setattr(self, name, value)
 
@@ -70,6 +80,17 @@ class Line:
     def counted(self) -> dict[str, int]:
         """Packets so far."""
         return {"sent": self.sent, "lost": self.lost, "overflown": self.overflown}
+
+
+def shifted(packet: bytes, shift: int) -> bytes:
+    """An IPv4 UDP packet with another port at end a; without a checksum, as IPv4 allows."""
+    udp = 4 * (packet[0] & 0x0F)
+    if packet[0] >> 4 != IPV4 or packet[9] != UDP or len(packet) < udp + 8:
+        return packet
+    at = udp if shift > 0 else udp + 2
+    port = (int.from_bytes(packet[at : at + 2], "big") + shift) & 0xFFFF
+    changed = packet[:at] + port.to_bytes(2, "big") + packet[at + 2 :]
+    return changed[: udp + 6] + bytes(2) + changed[udp + 8 :]
 
 
 def open_end(own: str, other: str) -> tuple[int, int]:
@@ -132,6 +153,7 @@ class Link:
                 return
             due = line.due(len(packet), time.monotonic(), self._chance)
             if due is not None:
+                packet = shifted(packet, line.port_shift) if line.port_shift else packet
                 self._count += 1
                 heapq.heappush(self._under_way, (due, self._count, other, packet))
 

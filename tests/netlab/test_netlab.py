@@ -79,6 +79,15 @@ def test_a_narrow_line_delays_and_then_drops() -> None:
     assert line.due(125, 12.5, chance) == 14.0
 
 
+def test_a_router_that_gives_other_ports_is_not_noticed_by_who_answers(lab: Lab) -> None:
+    """What comes back to the new port reaches the old one."""
+    lab.change("ab", port_shift=5)
+    assert ask(lab, 5)["answered"] == 0  # the answers go to a port where nobody is
+    lab.change("ba", port_shift=-5)
+    assert ask(lab, 5)["answered"] == 1
+    lab.change(port_shift=0)
+
+
 def test_an_unknown_wish_is_refused() -> None:
     """A misspelt parameter does not pass for a good line."""
     with pytest.raises(ValueError, match="lost"):
