@@ -29,6 +29,8 @@ FLAT_MV = 0.05
 SHAPE = 19  # values of a beat's shape, over 0.15 s
 ALIKE = 8
 FIRST_ROOM = 8
+# When noise was last heard: any, loud, and loud twice in a row (devices/ecg/live_trust.py).
+NOISY, LOUD, BARRED = range(3)
 
 
 class Peaks(NamedTuple):
@@ -58,6 +60,8 @@ class Bank:
     beat_like: Floats
     cells: Floats
     unusable_at: Ints
+    noise_at: Ints
+    noise_kind: Ints
     interval_s: Floats
     interval_at: Ints
     _origin: Floats
@@ -115,6 +119,7 @@ class Bank:
         self._held[rows] = 0.0
         self._shapes[rows] = 0.0
         self.interval_s[rows] = np.nan
+        self.noise_at[rows] = NEVER
 
     def feed(
         self, rows: Ints, samples: NDArray[np.generic], missing: NDArray[np.bool_]
@@ -299,6 +304,8 @@ class Bank:
             "interval_s": np.full((size, INTERVALS), np.nan),
             "interval_at": np.zeros((size, INTERVALS), np.int64),
             "unusable_at": np.full(size, NEVER, np.int64),
+            "noise_at": np.full((size, 3), NEVER, np.int64),
+            "noise_kind": np.zeros(size, np.int64),
             "_origin": np.zeros(size),
             "_held": np.zeros(size),
             "_hole": np.zeros(size, np.int64),

@@ -24,6 +24,7 @@ from devices.ecg.live_quality import (
     ROUGH,
     hum,
 )
+from devices.ecg.live_trust import GOOD_LEVEL, NOISY_ODDS, UNUSABLE_LEVEL, UNUSABLE_ODDS, doubted
 from devices.ecg.quality import Quality, Reason
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ RECENT = 8  # quarters of a second that noise is judged over
 # developers' records of MIT-BIH without flutter, clean and with muscle, motion and baseline noise
 # mixed in at 12 to 0 dB.
 DOUBT = (16.4, 3.0, 2.55, 1.35)
-NOISY_ODDS, UNSURE_ODDS, UNUSABLE_ODDS = -1.0, 0.0, 1.0
+UNSURE_ODDS = 0.0
 # The same way, muscle noise against motion of an electrode.
 MUSCLE = (16.4, 6.9, -3.2)
 # A baseline that wanders by so many beats' heights, and not all of it in one jump.
@@ -72,33 +73,41 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
     alike = _middle(bank.beat_like[rows], held, 4)
     noise = noise_of(last, size, alike)
     answer = np.select([lost, flat, ~settled, clipped, mains], range(5), 5)
-    unusable = (answer < _MAINS) | ((answer > _MAINS) & (noise.doubt > UNUSABLE_ODDS))
-    unusable |= (answer > _MAINS) & (noise.doubt > UNSURE_ODDS)
-    bank.doubt(rows[unusable], at[unusable])
+    asked = answer > _MAINS
+    unsure = (answer < _MAINS) | (asked & (noise.doubt > UNSURE_ODDS))
+    bank.doubt(rows[unsure], at[unsure])
     counts, rates = _rate(bank, rows, at, held)
+    before = doubted(bank, rows, at, np.where(asked & ~few, noise.doubt, -np.inf), noise.kind)
+    level = np.where(
+        noise.doubt > UNUSABLE_ODDS, UNUSABLE_LEVEL, noise.drift | (noise.doubt > NOISY_ODDS)
+    )
+    kind = np.where(before.level > level, before.kind, noise.kind)
+    level = np.maximum(before.level, level)
     # Most streams are good and have a rate: only the others are looked at one by one.
-    plain = (counts >= MIN_BEATS) & (answer > _MAINS) & ~noise.drift & (noise.doubt <= NOISY_ODDS)
+    plain = (counts >= MIN_BEATS) & asked & (level == GOOD_LEVEL)
     said: list[Said] = [(rate, Quality.GOOD, None) for rate in rates.tolist()]
     for place in np.flatnonzero(~plain).tolist():
-        which, doubt, drift = int(answer[place]), float(noise.doubt[place]), noise.drift[place]
+        which = int(answer[place])
         if which < len(_WITHOUT_BEATS):
             said[place] = (None, *_WITHOUT_BEATS[which])
             continue
-        reason = (
-            Reason.DRIFT if drift else Reason.MUSCLE if noise.muscle[place] else Reason.MOVEMENT
-        )
-        found: tuple[Quality, Reason | None] = (Quality.GOOD, None)
+        quality, reason = _LEVELS[level[place]], _KINDS[kind[place]]
         if which == _MAINS:  # the detector does not hear it
-            found = (Quality.NOISY, Reason.MAINS)
-        elif doubt > UNUSABLE_ODDS:
-            found = (Quality.UNUSABLE, reason)
-        elif drift or doubt > NOISY_ODDS:
-            found = (Quality.NOISY, reason)
+            quality, reason = Quality.NOISY, Reason.MAINS
         known_s = float(known[place]) * CELL_S
-        said[place] = _with_rate(*found, int(counts[place]), float(rates[place]), known_s)
+        said[place] = _with_rate(
+            quality,
+            None if quality is Quality.GOOD else reason,
+            int(counts[place]),
+            float(rates[place]),
+            known_s,
+        )
     return said
 
 
+_LEVELS = (Quality.GOOD, Quality.NOISY, Quality.UNUSABLE)
+# What noise looks like, in the order of `Noise.kind`.
+_KINDS = (Reason.MOVEMENT, Reason.MUSCLE, Reason.DRIFT)
 # Answers that need no beats, in the order of the questions; after them comes hum.
 _WITHOUT_BEATS = (
     (Quality.LEAD_OFF, Reason.ELECTRODE_OFF),
@@ -125,8 +134,8 @@ class Noise(NamedTuple):
     """What noise there is beside the beats, and what it looks like."""
 
     doubt: Floats
-    muscle: NDArray[np.bool_]
     drift: NDArray[np.bool_]
+    kind: Ints
 
 
 def noise_of(last: Floats, size: Floats, alike: Floats) -> Noise:
@@ -143,7 +152,7 @@ def noise_of(last: Floats, size: Floats, alike: Floats) -> Noise:
     doubt += DOUBT[3] * np.log(1.011 - alike)
     muscle = MUSCLE[0] + MUSCLE[1] * log_rough + MUSCLE[2] * log_jump > 0
     drift = (wander > DRIFT) & (wander > STEADY * jump)
-    return Noise(doubt, muscle, drift)
+    return Noise(doubt, drift, np.where(drift, 2, muscle))
 
 
 def _still(cells: Floats, most: Floats) -> NDArray[np.bool_]:

@@ -217,6 +217,35 @@ def test_a_fault_is_named_within_three_seconds_and_gone_within_four(name: str) -
         assert {v.quality for v in after} == {Quality.GOOD}
 
 
+def changing(*parts: tuple[int, NDArray[np.float64]]) -> list[EcgVitals]:
+    """Judgements of half a minute with something added from these seconds on."""
+    strip = ECG[: RATE * 30].astype(float)
+    for from_s, added in parts:
+        strip[RATE * from_s :][: len(added)] += added
+    ((_, vitals),) = together([np.round(strip).astype(np.int16)])
+    return vitals
+
+
+def muscles(size_s: int, strength: float) -> NDArray[np.float64]:
+    return strength * fault("muscle", RATE * size_s, np.random.default_rng(1))[0]
+
+
+def test_noise_that_stays_but_is_no_longer_loud_shows_a_rate_again() -> None:
+    vitals = changing((8, muscles(5, 1.0)), (13, muscles(17, 0.25)))
+    told = {v.at_sample / RATE: v for v in vitals}
+    loud = {told[at / 2].quality for at in range(22, 32)}
+    mild = [told[at / 2] for at in range(41, 47)]
+    assert loud == {Quality.UNUSABLE}
+    assert {(v.quality, v.reason) for v in mild} == {(Quality.NOISY, Reason.MUSCLE)}
+    assert [v.heart_rate_bpm for v in mild] == pytest.approx([74] * 6, abs=3)
+
+
+def test_hum_that_follows_noise_is_named_in_time() -> None:
+    hum = fault("hum50", RATE * 8, np.random.default_rng(1))[0]
+    told = {v.at_sample / RATE: v.reason for v in changing((8, muscles(4, 1.0)), (13, hum))}
+    assert {told[at / 2] for at in range(32, 42)} == {Reason.MAINS}
+
+
 def beat_like(width_s: float, height: float) -> NDArray[np.float64]:
     """One QRS and T of a wide beat."""
     time = np.arange(-0.3, 0.4, 1 / RATE)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 import devices
+from devices.ecg.live import LiveEcg
 from devices.ecg.quality import Quality, Reason
 from devices.ecg.score import match
 from devices.ecg.stream import Beat, EcgStream, EcgVitals
@@ -106,18 +107,26 @@ def test_a_beat_is_told_within_half_a_second() -> None:
     assert float(np.median(delays)) <= 0.35
 
 
-SPOILT = ECG[: 360 * 14].copy()
-SPOILT[360 * 4 : 360 * 5] = MISSING
-SPOILT[360 * 9 : 360 * 9 + 20] = MISSING
-SPOILT[360 * 12 : 360 * 13] = 2047
+# Short, for it is taken in a sample at a time as well: a hole to learn anew behind, a small one, and
+# the end of the range.
+SPOILT = ECG[: 360 * 6].copy()
+SPOILT[360 * 2 : 360 * 2 + 200] = MISSING
+SPOILT[1700:1720] = MISSING
+SPOILT[1900:2080] = 2047
 
 
-@settings(deadline=None, max_examples=4)
-@given(sizes=st.lists(st.integers(20, 1500), min_size=2, max_size=30))
-@example(sizes=[5])
+def at_once() -> tuple[list[Beat], EcgVitals]:
+    stream = EcgStream(header())
+    return stream.push(SPOILT), stream.vitals()
+
+
+AT_ONCE = at_once()
+
+
+@settings(deadline=None, max_examples=20)
+@given(sizes=st.lists(st.integers(1, 1500), min_size=2, max_size=30))
+@example(sizes=[1])
 def test_the_result_is_the_same_bit_for_bit_however_the_stream_is_cut(sizes: list[int]) -> None:
-    expected = EcgStream(header())
-    beats = expected.push(SPOILT)
     stream = EcgStream(header())
     cut: list[Beat] = []
     at = turn = 0
@@ -125,17 +134,17 @@ def test_the_result_is_the_same_bit_for_bit_however_the_stream_is_cut(sizes: lis
         size = sizes[turn % len(sizes)]
         cut += stream.push(SPOILT[at : at + size])
         at, turn = at + size, turn + 1
-    assert cut == beats
-    assert stream.vitals() == expected.vitals()
+    assert len(cut) > 4
+    assert (cut, stream.vitals()) == AT_ONCE
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=8)
 @given(offset=st.integers(-20_000, 20_000), gain=st.sampled_from([0.5, 1.0, 3.0, 16.0]))
 def test_beats_do_not_depend_on_offset_and_gain(offset: int, gain: float) -> None:
-    part = ECG[: 360 * 24]
+    part = ECG[: 360 * 30]
     scaled = np.round((part.astype(float) - 1024) * gain + offset)
     beats, vitals = follow(scaled, header(gain=200 * gain, baseline=offset))
-    score = match(places(BEATS)[places(BEATS) < 360 * 23], places(beats), 360)
+    score = match(places(BEATS)[places(BEATS) < 360 * 29], places(beats), 360)
     assert score.missed == 0
     assert score.false <= 2  # those of the last second
     assert after(vitals, 20).quality is Quality.GOOD
@@ -195,10 +204,10 @@ def test_a_hole_of_some_samples_is_bridged() -> None:
 
 
 def test_not_a_number_is_a_missing_sample() -> None:
-    spoilt = ECG.astype(np.float64)
+    spoilt = ECG[: 360 * 30].astype(np.float64)
     spoilt[360 * 10 : 360 * 13] = np.nan
     as_nan = follow(spoilt)
-    marked = ECG.copy()
+    marked = ECG[: 360 * 30].copy()
     marked[360 * 10 : 360 * 13] = MISSING
     assert as_nan == follow(marked)
 
@@ -252,7 +261,7 @@ def test_a_heart_that_stops_takes_its_rate_off_the_screen() -> None:
 
 
 def test_a_clipped_trace_is_unusable() -> None:
-    clipped = np.clip((ECG.astype(int) - 960) * 200 + 1024, 0, 2047).astype(np.int16)
+    clipped = np.clip((ECG[: 360 * 40].astype(int) - 960) * 200 + 1024, 0, 2047).astype(np.int16)
     _, vitals = follow(clipped)
     saturated = [v for v in vitals[8:] if v.reason is Reason.SATURATION]
     assert len(saturated) > 0.9 * len(vitals[8:])
@@ -272,34 +281,56 @@ def noisy(kind: str, ratio_db: float) -> NDArray[np.int16]:
     return np.round(ECG + gain * noise).astype(np.int16)
 
 
+def follow_together(strips: list[NDArray[np.int16]]) -> list[list[EcgVitals]]:
+    """Vitals after every half second of strips of one length, as of `follow`."""
+    live = LiveEcg()
+    slots = [live.open(header()) for _ in strips]
+    vitals: list[list[EcgVitals]] = [[] for _ in strips]
+    for start in range(0, len(strips[0]), 180):
+        for slot, strip in zip(slots, strips, strict=True):
+            live.push(slot, strip[start : start + 180])
+        live.tick()
+        for seen, slot in zip(vitals, slots, strict=True):
+            seen.append(live.vitals(slot))
+    return vitals
+
+
+NOISES = [(kind, db) for kind in ("muscle", "motion") for db in (18, 12, 6, 0, -6)]
+
+
+Heard = dict[tuple[str, int], list[EcgVitals]]
+
+
+@pytest.fixture(scope="module")
+def through_noise() -> Heard:
+    """The whole sample through every noise."""
+    return dict(zip(NOISES, follow_together([noisy(*one) for one in NOISES]), strict=True))
+
+
 @pytest.mark.parametrize(
-    ("kind", "reason", "share"),
-    # Motion comes in bursts: the calm seconds between them are good.
-    [("muscle", Reason.MUSCLE, 0.9), ("motion", Reason.MOVEMENT, 0.55)],
+    ("kind", "reason"), [("muscle", Reason.MUSCLE), ("motion", Reason.MOVEMENT)]
 )
 def test_noise_as_strong_as_the_heart_shows_no_rate(
-    kind: str, reason: Reason, share: float
+    kind: str, reason: Reason, through_noise: Heard
 ) -> None:
-    _, vitals = follow(noisy(kind, -6))
-    settled = vitals[12:]
+    """Motion comes in bursts: the calm seconds between them are not trusted."""
+    settled = through_noise[kind, -6][12:]
     unusable = [v for v in settled if v.quality is Quality.UNUSABLE]
-    assert len(unusable) >= share * len(settled)
+    assert len(unusable) >= 0.9 * len(settled)
     assert {v.heart_rate_bpm for v in unusable} == {None}
     assert {v.reason for v in unusable} == {reason}
 
 
-@pytest.mark.parametrize(("kind", "share"), [("muscle", 0.95), ("motion", 0.9)])
-def test_rates_shown_as_good_through_any_noise_are_right(kind: str, share: float) -> None:
-    right: list[bool] = []
-    for ratio_db in (18, 12, 6):
-        _, vitals = follow(noisy(kind, ratio_db)[: 360 * 60])
-        right += [
-            v.heart_rate_bpm == pytest.approx(annotated_rate(v.at_sample), rel=0.15)
-            for v in vitals[12:]
-            if v.quality is Quality.GOOD and v.heart_rate_bpm is not None
-        ]
-    assert len(right) > 60
-    assert sum(right) / len(right) > share
+@pytest.mark.parametrize("kind", ["muscle", "motion"])
+def test_rates_shown_as_good_through_any_noise_are_right(kind: str, through_noise: Heard) -> None:
+    right = [
+        v.heart_rate_bpm == pytest.approx(annotated_rate(v.at_sample), rel=0.15)
+        for ratio_db in (18, 12, 6, 0)
+        for v in through_noise[kind, ratio_db][12:]
+        if v.quality is Quality.GOOD
+    ]
+    assert len(right) > 200
+    assert sum(right) / len(right) > 0.95
 
 
 def test_mains_hum_is_named() -> None:
@@ -318,7 +349,7 @@ def test_a_wandering_baseline_does_not_cost_beats() -> None:
     assert (score.missed, score.false) == (0, 0)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=40)
 @given(
     rate_hz=st.floats(100, 1000),
     parts=st.lists(
