@@ -132,6 +132,11 @@ class Estimator:
         """What was sent lately, of what arrived."""
         return self._offered.bps or 0.0
 
+    @property
+    def has_reduced(self) -> bool:
+        """Whether the link has been full since the beginning."""
+        return self._capacity is not None
+
     def told(self, rows: Sequence[Row], lost: int, now: float, rtt_s: float = 0.1) -> None:
         """Takes what one feedback says, its rows in the order of sending."""
         passed, self._told_at = min(now - self._told_at, 1.0), now
@@ -221,6 +226,7 @@ class Estimator:
         delivered = self._delivered.bps
         if delivered is None:
             return
+        self._target = max(self._target, min(delivered, MOST_BPS))  # proven, whoever sent it
         limit = min(HEADROOM * delivered + HEADROOM_BPS, MOST_BPS)
         if self._capacity is not None and delivered > self._capacity * 1.1:
             self._capacity = None

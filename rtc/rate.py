@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHT = {"screen": 2, "video": 1, "audio": 0}
 GROWS = 1.5  # a picture may want so many times of what it takes now
+BEGIN_S = 1.5  # a link is taken for good until then, or until it is seen to be full
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
 
 BEAT_S = 0.01  # a probe leaves in portions
@@ -37,7 +38,8 @@ class Rate:
         self._viewer = viewer
         self._estimator = Estimator(now)
         self._steady = Steady()
-        self._told = False
+        self._told_at: float | None = None  # for the first time
+        self._told = False  # long enough to believe the estimate
         self._answered = 0  # packets sent when the last feedback came
         self._repaired: dict[int, int] = {}  # by repair SSRC: the packets sent in it
 
@@ -63,9 +65,12 @@ class Rate:
     def told(self, feedback: Feedback, now: float) -> None:
         """Takes the browser's feedback."""
         told = self.sent.told(feedback)
-        self._told = self._told or bool(told.rows)
+        if self._told_at is None and told.rows:
+            self._told_at = now
         self._answered = self.sent.count[0]
         self._estimator.told(told.rows, told.lost, now, self._viewer.rtt_s)
+        if self._told_at is not None and not self._told:
+            self._told = self._estimator.has_reduced or now - self._told_at >= BEGIN_S
 
     def number(self, packet: bytearray, now: float) -> None:
         """Gives a packet that leaves beside the hot path the transport's next number."""

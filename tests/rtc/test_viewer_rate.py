@@ -1,0 +1,126 @@
+"""What a viewer gets of his pictures follows what his link carries: on the clock of the test."""
+
+import asyncio
+
+import pytest
+
+from rtc.aiortc_parts import Identity
+from rtc.leg import Leg
+from rtc.messages import Kind
+from rtc.simulcast import RIDS
+from rtc.stun import Address
+from rtc.track import Track
+from rtc.transport import Transport
+from rtc.twcc import TICK_S, Feedback
+
+STEP_S = 0.05
+PACKET = 1000
+LAYERS_BPS = (100_000, 400_000, 1_500_000)
+
+
+class NoWire:
+    """Where nothing arrives."""
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Nowhere."""
+
+    def enter(self, transport: Transport) -> None:
+        """Nobody can find it."""
+
+    def forget(self, transport: Transport) -> None:
+        """Nobody knew it."""
+
+
+class Watching:
+    """A viewer of a voice and a picture, on a link of a given rate."""
+
+    def __init__(self, rids: tuple[str, ...], bps: tuple[int, ...], kind: Kind = "video") -> None:
+        self.now = asyncio.get_running_loop().time()
+        self.viewer = Transport(NoWire(), Identity.make(), "subscribe", lambda *_: None)
+        assert self.viewer.rate is not None
+        self.rate = self.viewer.rate
+        self.viewer.sent = self.rate.sent
+        self.voice = Track("teacher", "audio")
+        self.picture = Track("teacher", kind, rids=rids)
+        for layer, rate in zip(self.picture.layers, bps, strict=True):
+            layer.bps = rate
+        Leg(self.viewer, self.voice, self.now)
+        self.leg = Leg(self.viewer, self.picture, self.now)
+        self._free_at = self.now
+        self._count = 0
+
+    def watch(self, seconds: float, link_bps: float, sent_bps: float) -> list[int | None]:
+        """The layers wanted one after the other, while so much is sent over such a link."""
+        wanted: list[int | None] = []
+        for _ in range(int(seconds / STEP_S)):
+            self.now += STEP_S
+            for track in (self.voice, self.picture):
+                track.live = True
+                for layer in track.layers:
+                    layer.heard_at = self.now
+            self._feed_back(link_bps, sent_bps)
+            self.rate.tick(self.now)
+            layer = self.leg.wanted
+            at = None if layer is None else self.picture.layers.index(layer)
+            if not wanted or wanted[-1] != at:
+                wanted.append(at)
+        return wanted
+
+    def _feed_back(self, link_bps: float, sent_bps: float) -> None:
+        base, ticks = self.rate.sent.count[0] & 0xFFFF, list[int | None]()
+        for _ in range(max(1, round(sent_bps * STEP_S / 8 / PACKET))):
+            self.rate.sent.take(PACKET, self.now)
+            self._free_at = max(self._free_at, self.now) + PACKET * 8 / link_bps
+            ticks.append(int(self._free_at / TICK_S))
+        self._count += 1
+        self.rate.told(Feedback(base, self._count & 0xFF, ticks), self.now)
+
+
+async def test_a_viewer_gets_the_layer_his_link_carries() -> None:
+    """From the largest he begins with down to the smallest, and not to nothing."""
+    watching = Watching(RIDS, LAYERS_BPS)
+    assert watching.watch(2, 50e6, 1.5e6) == [2]
+    assert watching.watch(6, 250e3, 400e3)[-1] == 0
+
+
+async def test_a_picture_that_does_not_fit_is_paused_and_comes_back() -> None:
+    """Under half of it for three seconds: the voice has the link alone, until there is room."""
+    watching = Watching(("",), (600_000,))
+    watching.rate.repairs = True
+    assert watching.watch(2, 50e6, 600e3) == [0]
+    assert watching.watch(8, 150e3, 600e3) == [0, None]
+    assert watching.leg.layer is None
+    assert watching.watch(3, 150e3, 40e3) == [None]
+    assert watching.watch(40, 50e6, 700e3)[-1] == 0
+
+
+async def test_who_cannot_climb_keeps_his_smallest_layer() -> None:
+    """Without repair streams nothing could tell that there is room again."""
+    watching = Watching(("",), (600_000,))
+    assert watching.watch(8, 150e3, 600e3) == [0]
+
+
+async def test_a_browser_that_tells_no_arrivals_counts_by_its_own_estimate() -> None:
+    """REMB shares out as well; with neither he gets the largest layer that arrives."""
+    watching = Watching(RIDS, LAYERS_BPS)
+    rate, picture = watching.rate, watching.picture
+    rate.tick(watching.now)
+    assert (rate.bps, watching.leg.wanted) == (None, picture.top)
+    rate.heard_bps = 500_000
+    for layer in picture.layers[:2]:
+        layer.heard_at, picture.live = watching.now, True
+    rate.tick(watching.now)
+    assert watching.leg.wanted is picture.layers[1]
+
+
+@pytest.mark.parametrize(("bps", "share"), [(None, None), (548_000, 250_000), (10_000, 0)])
+async def test_a_publisher_hears_each_pictures_share(bps: int | None, share: int | None) -> None:
+    """What the voices need is taken off first."""
+    watching = Watching(("",), (600_000,))
+    screen = Track("teacher", "screen", "h264")
+    Leg(watching.viewer, screen, watching.now)
+    for track in (watching.voice, watching.picture, screen):
+        track.live = True
+        track.top.heard_at = watching.now
+    watching.rate.heard_bps = bps
+    assert watching.rate.share(watching.now) == share
