@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RtcpPsfbPacket,
@@ -26,11 +27,13 @@ from rtc.messages import Direction, Offer
 from rtc.sdp import OPUS, VP8
 from tests.rtc.raw_client import CERTIFICATE, RawTransport
 
+FIRST_REPEAT_S = 0.05
 SWEEP_S = 0.02
 RECEIVE_BUFFER = 4 << 20
 RECEIVER_SSRC = 77
 CARRIED_BPS = 20_000_000  # what a viewer says his link carries
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the module `socket` has no name for it
+NOWHERE = ("127.0.0.1", 9)  # a full ICE agent may check us before we have its answer: it asks again
 VP8_LAST = 0x80 | VP8  # second byte of a picture's last packet
 PASSWORD = "p" * 24  # RawTransport's
 EXTENSIONS = (
@@ -38,6 +41,7 @@ EXTENSIONS = (
     "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 )
 _TIMESPEC = struct.Struct("qq")
+_CANDIDATE = re.compile(r"(?m)^a=candidate:\S+ 1 (?:udp|UDP) ")  # whatever foundation it has
 _KEPT = ("a=mid:", "a=rtpmap:", "a=fmtp:", "a=rtcp-fb:", "a=extmap:", "a=rtcp-mux", "a=rtcp-rsize")
 
 
@@ -74,13 +78,17 @@ class Peer(RawTransport):
         self._newest: dict[int, bytes] = {}
         self._listens = False
         self.closed = False
+        self._hears_dtls = False
 
     # signalling
 
     def take(self, offer: Offer) -> None:
         """As RawTransport's; without a description there is nothing to read yet."""
         if offer.sdp:
-            super().take(offer)
+            sdp = _CANDIDATE.sub("a=candidate:1 1 udp ", offer.sdp)
+            super().take(msgspec.structs.replace(offer, sdp=sdp))
+        else:
+            self.remote = NOWHERE
 
     def offer_sdp(self) -> str:
         """Our own offer, for servers that wait for one: a voice and a picture, one direction."""
@@ -206,6 +214,26 @@ class Peer(RawTransport):
                 on_packet(self._rx.unprotect(data), seconds + nanoseconds / 1e9)
         except (BlockingIOError, ConnectionError):
             return
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """As RawTransport's."""
+        self._hears_dtls = self._hears_dtls or 20 <= data[0] <= 63
+        super().datagram_received(data, addr)
+
+    async def _send(self, data: bytes) -> None:
+        await super()._send(data)
+        self._repeat(data, FIRST_REPEAT_S)
+
+    def _repeat(self, data: bytes, after_s: float) -> None:
+        """Until the server speaks DTLS: a browser repeats after 50 ms, OpenSSL after a second."""
+
+        def again() -> None:
+            if not self._hears_dtls and not self.closed:
+                self.send_raw(data)
+                self._repeat(data, 2 * after_s)
+
+        if not self._hears_dtls:
+            asyncio.get_running_loop().call_later(after_s, again)
 
     def _stun(self, data: bytes) -> None:
         try:
