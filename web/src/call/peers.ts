@@ -50,10 +50,11 @@ export class Peers {
   #words: Record<Direction, LinkWord> = { publish: 'none', subscribe: 'none' };
   #ever: Record<Direction, boolean> = { publish: false, subscribe: false };
   #frozen = false;
+  /** Of the present connection, as it said last; of sections that carry nothing now it says nothing. */
   #decoded = 0;
   #encoded = 0;
-  /** Frames of connections that are gone, so that the counters only grow. */
-  #decodedBefore = 0;
+  /** Of all connections, and of what they carried before: it only grows. */
+  #decodedInAll = 0;
 
   constructor(plan: PeersPlan) {
     this.#plan = plan;
@@ -88,7 +89,7 @@ export class Peers {
   }
 
   get framesDecoded(): number {
-    return this.#decodedBefore + this.#decoded;
+    return this.#decodedInAll;
   }
 
   get framesEncoded(): number {
@@ -233,10 +234,7 @@ export class Peers {
     transport.peer.onconnectionstatechange = null;
     transport.peer.close();
     this.#transports.delete(transport.id);
-    if (transport.direction === 'subscribe') {
-      this.#decodedBefore += this.#decoded;
-      this.#decoded = 0;
-    }
+    if (transport.direction === 'subscribe') this.#decoded = 0;
   }
 
   #of(direction: Direction): Transport | undefined {
@@ -265,7 +263,7 @@ export class Peers {
     for (const direction of ['publish', 'subscribe'] as const) {
       const transport = this.#of(direction);
       const report = await transport?.peer.getStats();
-      // Made anew meanwhile: what was counted of it is kept, and must not be counted twice.
+      // Made anew meanwhile: the next one begins with nothing.
       if (transport !== this.#of(direction)) continue;
       const counted = countStats(report === undefined ? [] : report.values());
       const subscribed = direction === 'subscribe';
@@ -283,8 +281,10 @@ export class Peers {
       );
       // Before the first connection there is nothing to judge.
       if (!this.#ever[direction]) this.#words[direction] = 'none';
-      if (subscribed) this.#decoded = counted.framesDecoded;
-      else this.#encoded = counted.framesEncoded;
+      if (subscribed) {
+        this.#decodedInAll += Math.max(0, counted.framesDecoded - this.#decoded);
+        this.#decoded = counted.framesDecoded;
+      } else this.#encoded = counted.framesEncoded;
     }
     this.#frozen = this.#judges.subscribe.frozen;
     if (before !== JSON.stringify([this.#words, this.#frozen, this.#decoded, this.#encoded])) {

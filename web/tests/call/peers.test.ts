@@ -1,6 +1,7 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Peers } from '../../src/call/peers';
+import type { Offer } from '../../src/call/wire';
 
 /** As much of a browser's connection as counting needs; its statistics come when they are let. */
 class Connection {
@@ -31,6 +32,24 @@ class Connection {
   }
 }
 
+function joined(): Peers {
+  const peers = new Peers({
+    send: () => true,
+    renew: () => undefined,
+    rejoin: () => undefined,
+    attach: () => Promise.resolve(),
+    expects: () => ({ audio: true, video: true }),
+    onChange: () => undefined,
+  });
+  peers.start();
+  peers.offer(offer('first'));
+  return peers;
+}
+
+function offer(transport: string): Offer {
+  return { transport, direction: 'subscribe', sdp: 'offer', tracks: [] };
+}
+
 describe('frames of a call', () => {
   beforeEach(() => {
     Connection.made = [];
@@ -43,17 +62,7 @@ describe('frames of a call', () => {
   });
 
   it('are counted once when a connection is made anew while it is asked', async () => {
-    const peers = new Peers({
-      send: () => true,
-      renew: () => undefined,
-      rejoin: () => undefined,
-      attach: () => Promise.resolve(),
-      expects: () => ({ audio: true, video: true }),
-      onChange: () => undefined,
-    });
-    const offer = { direction: 'subscribe', sdp: 'offer', tracks: [] } as const;
-    peers.start();
-    peers.offer({ ...offer, tracks: [], transport: 'first' });
+    const peers = joined();
     const first = Connection.made[0]!;
     first.frames = 100;
     await vi.advanceTimersByTimeAsync(1_000);
@@ -63,7 +72,7 @@ describe('frames of a call', () => {
     first.held = new Promise((resolve) => (answer = resolve));
     first.frames = 120;
     await vi.advanceTimersByTimeAsync(1_000);
-    peers.offer({ ...offer, tracks: [], transport: 'second' });
+    peers.offer(offer('second'));
     answer();
     await vi.advanceTimersByTimeAsync(0);
     expect(peers.framesDecoded).toBe(100);
@@ -71,6 +80,18 @@ describe('frames of a call', () => {
     Connection.made[1]!.frames = 5;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(peers.framesDecoded).toBe(105);
+    peers.stop();
+  });
+
+  it('stay counted when the other is away and his section carries nothing', async () => {
+    const peers = joined();
+    const counts: number[] = [];
+    for (const frames of [100, 130, 0, 0, 7]) {
+      Connection.made[0]!.frames = frames;
+      await vi.advanceTimersByTimeAsync(1_000);
+      counts.push(peers.framesDecoded);
+    }
+    expect(counts).toEqual([100, 130, 130, 130, 137]);
     peers.stop();
   });
 });
