@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rtc import srtp
+from rtc.follower import shifted
 from rtc.layer import Outgoing
-from rtc.leg import Leg, shifted
+from rtc.leg import Leg
 from rtc.simulcast import NO_SHIFT
 from rtc.stun import Address
 

@@ -4,7 +4,6 @@ Opened once, header patched once; at the end of a wake-up of the port copied, se
 viewer (`rtc.fan_out`).
 """
 
-import logging
 import struct
 from dataclasses import dataclass
 
@@ -13,13 +12,9 @@ from rtc.extensions import TRANSPORT_WIDE, element, hide_send_time
 from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
 from rtc.layer import Layer
-from rtc.tap import Tap
 from rtc.track import Track
 from rtc.transport import Transport
 
-log = logging.getLogger(__name__)
-
-COMPLAIN_EVERY_S = 10.0
 _SEQUENCE_TIMESTAMP_SSRC = struct.Struct("!HII")
 _SSRC = struct.Struct("!I")
 
@@ -44,7 +39,6 @@ class Forwarder:
         self._counters = counters
         self._fan_out = fan_out
         self._pending: list[Layer] = []  # with packets to be fanned out
-        self._complained_at = 0.0
 
     def packet(self, transport: Transport, slot: int, size: int, now: float) -> bool:
         """Takes the SRTP packet of `size` bytes that lies in a slot, where it stays until `flush`.
@@ -101,8 +95,8 @@ class Forwarder:
             if not layer.pending:
                 self._pending.append(layer)
             layer.pending.append((slot, len(view), index, element(view, TRANSPORT_WIDE)))
-        if track.tap is not None and layer is track.top:
-            self._record(track.tap, bytes(view), now)
+        for tap in layer.taps:
+            tap.packet(view, index, now)
 
     @staticmethod
     def _number(layer: Layer, view: memoryview, index: int, timestamp: int, now: float) -> None:
@@ -129,11 +123,3 @@ class Forwarder:
             sent, dropped = self._fan_out.send(layer.legs, packets, now)
             self._counters.packets_out += sent
             self._counters.dropped_send += dropped
-
-    def _record(self, tap: Tap, packet: bytes, now: float) -> None:
-        try:
-            tap.packet(packet, now)
-        except Exception:  # a recording's mistake must not silence the class
-            if now - self._complained_at > COMPLAIN_EVERY_S:
-                self._complained_at = now
-                log.exception("a recording stumbled over a packet")

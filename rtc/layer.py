@@ -11,7 +11,9 @@ from rtc.ring import Ring
 from rtc.vp8 import Ids
 
 if TYPE_CHECKING:
+    from rtc.follower import Follower
     from rtc.leg import Leg
+    from rtc.tap import TapLeg
     from rtc.track import Track
 
 OUR_SSRC = 1  # of our receiver reports and requests; Chromium uses the same for a receive-only end
@@ -64,7 +66,8 @@ class Layer:
         self.ring = Ring() if track.is_picture else None
         self.reception: Reception | None = None
         self.legs: list[Leg] = []  # who gets it
-        self.waiting: list[Leg] = []  # who gets it from its next key frame on
+        self.taps: list[TapLeg] = []
+        self.waiting: list[Follower] = []  # who gets it from its next key frame on
         self.pending: list[Outgoing] = []  # what this wake-up of the port has brought
         self.first_index = 0
         self.sequence_offset = 0
@@ -118,8 +121,8 @@ class Layer:
             return None
         self.reception = Reception(ssrc, sequence, self.clock_rate)
         self.first_index = sequence
-        for leg in self.legs:
-            leg.first_index, leg.is_stale = EVERYTHING, True
+        for follower in (*self.legs, *self.taps):
+            follower.first_index, follower.is_stale = EVERYTHING, True
         if self.last_sequence is not None:
             passed = max(1, int((now - self.last_at) * self.clock_rate))
             self.sequence_offset = (self.last_sequence + 1 - sequence) & 0xFFFF
@@ -127,8 +130,8 @@ class Layer:
             self.key_wanted = track.is_picture
         if track.begins_with_key:
             self.awaits_key = self.key_wanted = True
-        if track.tap is not None and self is track.top:
-            track.tap.restarted()
+        for tap in self.taps:
+            tap.tap.restarted()
         return self.reception
 
     def begin(
@@ -191,5 +194,5 @@ class Layer:
             info.rtp_timestamp = (here + leg.shift.timestamp) & 0xFFFFFFFF
             packet = bytes(RtcpSrPacket(ssrc=track.ssrc, sender_info=info))
             leg.transport.send_rtcp(packet + track.description)
-        if track.tap is not None and self is track.top:
-            track.tap.report(info.ntp_timestamp, here, now)
+        for tap in self.taps:
+            tap.report(info.ntp_timestamp, here, now)

@@ -205,9 +205,10 @@ class Room:
                     weakest = feedback.LEFT_BEHIND if self.stage is not None else 0.0
                     feedback.report_to_publisher(transport, now, weakest)
         if self.stage is not None:
-            self._tick_lesson(now, reports=reports)
+            self._tick_lesson(self.stage, now, reports=reports)
 
-    def _tick_lesson(self, now: float, *, reports: bool) -> None:
+    def _tick_lesson(self, stage: Stage, now: float, *, reports: bool) -> None:
+        stage.tick(now)
         for seat in self.seats.values():
             for kind in seat.trespasses(now):
                 log.info("room %s: %s without a grant", self.name, kind)

@@ -12,8 +12,8 @@ from rtc import vp8
 from rtc.extensions import REPAIRED_RID, rid
 
 if TYPE_CHECKING:
+    from rtc.follower import Follower
     from rtc.layer import Layer
-    from rtc.leg import Leg
     from rtc.track import Track
 
 RIDS = ("q", "h", "f")  # a quarter, a half, the full size; as offered
@@ -65,7 +65,7 @@ def _layer(track: "Track", name: str) -> "Layer | None":
     return next((each for each in track.layers if each.rid == name), None)
 
 
-def newest(leg: "Leg") -> Newest | None:
+def newest(leg: "Follower") -> Newest | None:
     """Where the leg's stream stands; None before its first packet."""
     layer, shift = leg.layer, leg.shift
     if layer is None:
@@ -96,7 +96,7 @@ def switch(layer: "Layer", index: int, packet: memoryview, now: float) -> None:
         begin(leg, layer, index, packet, now)
 
 
-def begin(leg: "Leg", layer: "Layer", index: int, packet: memoryview, now: float) -> None:
+def begin(leg: "Follower", layer: "Layer", index: int, packet: memoryview, now: float) -> None:
     """Lets a leg's stream go on with this packet of a layer, as its publisher sent it."""
     last, leg.left = newest(leg), None
     if last is None:
@@ -119,7 +119,7 @@ def begin(leg: "Leg", layer: "Layer", index: int, packet: memoryview, now: float
     leg.onto(layer, index, shift, now)
 
 
-def leave(leg: "Leg") -> None:
+def leave(leg: "Follower") -> None:
     """Ends what a leg gets, but remembers where its stream stands."""
     leg.left = newest(leg)
     leg.off()

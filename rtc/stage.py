@@ -70,4 +70,10 @@ class Stage:
         """Asks for a key frame of the "camera" or the "screen"."""
         track = self.presented.get("video" if picture == "camera" else "screen")
         if track is not None:
-            track.top.ask_key_frame(now)
+            (track.recorded or track.top).ask_key_frame(now)
+
+    def tick(self, now: float) -> None:
+        """Lets the recording follow the camera's layers."""
+        for track in self.presented.values():
+            if track.recorded is not None:
+                track.recorded.follow(now)

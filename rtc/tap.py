@@ -1,6 +1,19 @@
 """What listens to a track beside its viewers: the recording of a lesson."""
 
-from typing import Protocol
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rtc.follower import Follower, shifted
+from rtc.layer import Layer
+from rtc.simulcast import Shift
+
+if TYPE_CHECKING:
+    from rtc.track import Track
+
+log = logging.getLogger(__name__)
+
+COMPLAIN_EVERY_S = 10.0
+LARGER_AFTER_S = 10.0  # a change of size shows in the film
 
 
 class Tap(Protocol):
@@ -14,3 +27,53 @@ class Tap(Protocol):
 
     def restarted(self) -> None:
         """The source is another one now, and its NTP clock may be another."""
+
+
+class TapLeg(Follower):
+    """A tap's stream. It follows the largest layer that arrives: a browser stops the larger ones
+    when its link or its processor has no room for them.
+    """
+
+    __slots__ = ("_changed_at", "_complained_at", "tap")
+
+    def __init__(self, track: "Track", tap: Tap) -> None:
+        super().__init__(track)
+        self.tap = tap
+        self._changed_at = float("-inf")
+        self._complained_at = float("-inf")
+
+    def among(self, layer: Layer) -> list[Any]:
+        """See Follower."""
+        return layer.taps
+
+    def onto(self, layer: Layer, index: int, shift: Shift, now: float) -> None:
+        """See Follower."""
+        super().onto(layer, index, shift, now)
+        self._changed_at = now
+        self.tap.restarted()
+
+    def follow(self, now: float) -> None:
+        """Changes to a smaller layer at once when its own stops, to a larger one after a while."""
+        arriving = [each for each in self.track.layers if each.arrives(now)]
+        if not arriving or self.wanted is arriving[-1]:
+            return
+        if self.wanted not in arriving or now - self._changed_at >= LARGER_AFTER_S:
+            self.want(arriving[-1], now)
+
+    def packet(self, view: memoryview, index: int, now: float) -> None:
+        """Takes a layer's packet."""
+        if index < self.first_index:
+            return
+        packet = bytearray(view)
+        if any(self.shift):
+            shifted(memoryview(packet), self.shift)
+        try:
+            self.tap.packet(bytes(packet), now)
+        except Exception:  # a recording's mistake must not silence the class
+            if now - self._complained_at > COMPLAIN_EVERY_S:
+                self._complained_at = now
+                log.exception("a recording stumbled over a packet")
+
+    def report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
+        """Takes a sender report of a layer."""
+        self.tap.report(ntp, (rtp_timestamp + self.shift.timestamp) & 0xFFFFFFFF, now)

@@ -20,7 +20,7 @@ from rtc.layer import SENDING_S as SENDING_S  # noqa: PLC0414
 from rtc.layer import Layer
 from rtc.messages import Codec, Kind
 from rtc.sdp import CLOCK_RATE, PAYLOAD_TYPE
-from rtc.tap import Tap
+from rtc.tap import Tap, TapLeg
 from rtc.transport import Transport
 from rtc.vp8 import Ids
 
@@ -74,7 +74,7 @@ class Track:
         self.live = False  # a publish grant is there now
         self.source: Transport | None = None
         self.legs: list[Leg] = []  # connected viewers
-        self.tap: Tap | None = None
+        self.recorded: TapLeg | None = None  # where a recording's stream of it stands
         self.layers = [Layer(self, rid) for rid in rids]
         self.top = self.layers[-1]
         self.rids: frozenset[str] = frozenset()  # that the publisher tells apart
@@ -104,6 +104,17 @@ class Track:
             if layer is not None and len(self._layer_of) < 2 * MAX_SOURCES:
                 self._layer_of[ssrc] = layer
         return layer
+
+    @property
+    def tap(self) -> Tap | None:
+        """Who listens beside the viewers."""
+        return self.recorded.tap if self.recorded is not None else None
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        if self.recorded is not None:
+            self.recorded.unlist()
+        self.recorded = TapLeg(self, tap) if tap is not None else None
 
     def takes_source(self, *, new: bool) -> bool:
         """Counts the publisher's SSRCs; False: that was one too many."""
