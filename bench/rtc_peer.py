@@ -22,13 +22,15 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
-from rtc import stun
+from rtc import stun, twcc
+from rtc.extensions import TRANSPORT_WIDE, element
 from rtc.messages import Direction, Offer
 from rtc.sdp import OPUS, VP8
 from tests.rtc.raw_client import CERTIFICATE, RawTransport
 
 FIRST_REPEAT_S = 0.05
 SWEEP_S = 0.02
+TELL_S = 0.1
 RECEIVE_BUFFER = 4 << 20
 RECEIVER_SSRC = 77
 CARRIED_BPS = 20_000_000  # what a viewer says his link carries
@@ -36,9 +38,10 @@ SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the module `socket` has no name f
 NOWHERE = ("127.0.0.1", 9)  # a full ICE agent may check us before we have its answer: it asks again
 VP8_LAST = 0x80 | VP8  # second byte of a picture's last packet
 PASSWORD = "p" * 24  # RawTransport's
+WIDE_HEAD = TRANSPORT_WIDE << 4 | 1
 EXTENSIONS = (
     "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-    "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    f"a=extmap:{TRANSPORT_WIDE} {twcc.URI}",
 )
 _TIMESPEC = struct.Struct("qq")
 _CANDIDATE = re.compile(r"(?m)^a=candidate:\S+ 1 (?:udp|UDP) ")  # whatever foundation it has
@@ -75,7 +78,9 @@ class Peer(RawTransport):
         self.frames = 0  # pictures whose last packet came
         self.on_packet: Callable[[bytes, float], None] | None = None
         self._buffer = bytearray(2048)
-        self._newest: dict[int, bytes] = {}
+        self._newest: dict[int, bytes] = {}  # sequence, time and SSRC by payload type
+        self._arrivals: twcc.Arrivals | None = None  # told to the server where it wants to know
+        self._wide_at: dict[int, int] = {}
         self._listens = False
         self.closed = False
         self._hears_dtls = False
@@ -119,6 +124,8 @@ class Peer(RawTransport):
     def answer(self, sends: Iterable[str] = ("audio", "video")) -> str:
         """Takes up all that is offered: codecs, feedback and extensions; no simulcast."""
         parts = re.split(r"^(?=m=)", self.offer, flags=re.MULTILINE)[1:]
+        if twcc.URI in self.offer and self._arrivals is None:
+            self._arrivals = twcc.Arrivals()
         lines = _head(re.findall(r"^a=mid:(\S+)", self.offer, re.MULTILINE))
         sent: set[str] = set()
         for part in parts:
@@ -154,6 +161,7 @@ class Peer(RawTransport):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.bind((host, 0))
         self._socket = sock
         self._udp = _Udp(sock, self._unlisten)  # type: ignore[assignment]
@@ -181,39 +189,39 @@ class Peer(RawTransport):
 
     def stamp(self, on_packet: Callable[[bytes, float], None]) -> None:
         """Hands every packet, opened, to `on_packet` with the time at which the kernel had it."""
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.on_packet = on_packet
 
     def drain(self) -> None:
         """Reads all that lies in the socket."""
-        if self.on_packet is not None:
-            self._drain_stamped(self.on_packet)
-            return
-        buffer, receive = self._buffer, self._socket.recv_into
+        buffer, receive = self._buffer, self._socket.recvmsg_into
+        places = [buffer]
         try:
             while True:
-                size = receive(buffer)
+                size, extra, _, _ = receive(places, 64)
                 if buffer[0] > 127 and not 192 <= buffer[1] <= 223 and self.count_only:
-                    self.encrypted_packets += 1
-                    self.frames += buffer[1] == VP8_LAST
-                    self._newest[buffer[1] & 0x7F] = bytes(buffer[2:12])
+                    self._count(buffer, size, extra[0][2])
                 else:
                     self.datagram_received(bytes(buffer[:size]), self.remote)
         except (BlockingIOError, ConnectionError):
             return
 
-    def _drain_stamped(self, on_packet: Callable[[bytes, float], None]) -> None:
-        try:
-            while True:
-                data, extra, _, _ = self._socket.recvmsg(2048, 64)
-                if data[0] < 128 or 192 <= data[1] <= 223:
-                    self.datagram_received(data, self.remote)
-                    continue
-                self.encrypted_packets += 1
-                seconds, nanoseconds = _TIMESPEC.unpack_from(extra[0][2])
-                on_packet(self._rx.unprotect(data), seconds + nanoseconds / 1e9)
-        except (BlockingIOError, ConnectionError):
+    def _count(self, buffer: bytearray, size: int, stamp: bytes) -> None:
+        self.encrypted_packets += 1
+        self.frames += buffer[1] == VP8_LAST
+        kind = buffer[1] & 0x7F
+        self._newest[kind] = bytes(buffer[2:12])
+        if self._arrivals is None and self.on_packet is None:
             return
+        seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+        at = seconds + nanoseconds / 1e9
+        if self._arrivals is not None:
+            place = self._wide_at.get(kind, 0)
+            if not place or buffer[place - 1] != WIDE_HEAD:
+                place = self._wide_at[kind] = element(memoryview(buffer)[:size], TRANSPORT_WIDE)
+            if place:
+                self._arrivals.put(buffer[place] << 8 | buffer[place + 1], at)
+        if self.on_packet is not None:
+            self.on_packet(self._rx.unprotect(bytes(buffer[:size])), at)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """As RawTransport's."""
@@ -253,10 +261,18 @@ class Peer(RawTransport):
         name: bytes = ssl.get_selected_srtp_profile()
         return name
 
-    # what a browser says once a second
+    # what a browser says
+
+    def tell_arrivals(self) -> None:
+        """Transport-wide feedback on what was counted; a browser gives it ten times a second."""
+        if self._arrivals is None or VP8 not in self._newest:
+            return
+        ssrc = int.from_bytes(self._newest[VP8][6:], "big")
+        for each in self._arrivals.feedback(time.time()):
+            self.send_rtcp(twcc.pack(RECEIVER_SSRC, ssrc, each))
 
     def report(self) -> None:
-        """Receiver report and REMB over what has been counted."""
+        """Receiver report and REMB, once a second, over what has been counted."""
         reports = []
         for header in self._newest.values():
             sequence, _, ssrc = struct.unpack("!HII", header)
@@ -281,10 +297,14 @@ def _head(mids: list[str]) -> list[str]:
 async def sweep(peers: Iterable[Peer]) -> None:
     """Empties the sockets of counting viewers and lets them report, until cancelled."""
     peers = list(peers)
-    report_at = time.monotonic() + 1
+    tell_at = report_at = time.monotonic()
     while True:
         for peer in peers:
             peer.drain()
+        if time.monotonic() >= tell_at:
+            tell_at += TELL_S
+            for peer in peers:
+                peer.tell_arrivals()
         if time.monotonic() >= report_at:
             report_at += 1
             for peer in peers:
