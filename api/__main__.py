@@ -5,7 +5,7 @@ from typing import Any
 
 import uvicorn
 
-from api import socket_packing
+from api import socket_wire
 from api.app import create_app
 from storage.settings import Settings
 
@@ -25,8 +25,8 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "port": settings.http_port,
         "ws_max_size": WS_MAX_BYTES,
         "ws_max_queue": 32,
-        # Of some sockets some messages are packed, not all of all.
-        "ws": socket_packing.Protocol,
+        # Of some sockets some messages are packed, not all of all; frames take a shorter way.
+        "ws": socket_wire.Protocol,
         "ws_per_message_deflate": False,
         "ws_ping_interval": PING_EVERY_S,
         "ws_ping_timeout": PING_ANSWER_S,

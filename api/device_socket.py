@@ -6,6 +6,7 @@ the good frames around it are stored and acknowledged, then the socket closes wi
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -19,9 +20,10 @@ from api.live import Close, Tab
 from api.logs import log
 from api.recorders import Recorder
 from api.socket_messages import DeviceHello, DeviceProblem, Ready, Stored
+from api.socket_wire import wire_of
 from api.sockets import GONE, Ended, Socket
 from devices.frames import EcgFrame, MalformedFrame, decode
-from people.device_tokens import device_alive, device_of
+from people.device_tokens import KnownDevice, device_alive, device_of
 from people.policy import Act
 from people.refused import NotSignedIn
 from telemed.ecg import FrameRefused, open_stream
@@ -77,6 +79,7 @@ class _Recorder:
         self.house = house
         self.hello = hello
         self.tab = Tab()
+        self.wire = wire_of(socket)
 
     async def run(self) -> None:
         """Announce the stream, then store frames until the socket ends."""
@@ -92,7 +95,7 @@ class _Recorder:
             await self.house.ecg.loaded.wait()
             self.house.ecg.open(device.person_id, self.hello.stream)
             try:
-                await self._serve(device.id, info.last_sequence)
+                await self._serve(device, info.last_sequence)
             finally:
                 self.house.ecg.close(self.stream)
         finally:
@@ -100,8 +103,9 @@ class _Recorder:
         if self.tab.ended:
             raise Ended(self.tab.ended, _CODES.get(self.tab.ended, "internal"))
 
-    async def _serve(self, device_id: UUID, stored: int) -> None:
-        recorder = Recorder(device_id, self.tab, self._acknowledge)
+    async def _serve(self, device: KnownDevice, stored: int) -> None:
+        whose, wire = device.person_id, self.wire
+        recorder = Recorder(device.id, self.tab, self._acknowledge, person_id=whose, wire=wire)
         self.tab.tell(_encode(Ready(stored=stored)))
         self.house.recorders.join(recorder)
         try:
@@ -111,13 +115,27 @@ class _Recorder:
                 asyncio.create_task(sockets.send_out(self.socket, self.tab)),
             )
         finally:
+            if self.wire is not None:
+                self.wire.deafen()
             await self.house.recorders.leave(recorder)
 
     async def _read(self, recorder: Recorder) -> None:
+        hear = partial(self._heard, recorder)
+        if self.wire is not None:
+            self.wire.listen(hear)
         while True:
-            data = await sockets.receive(self.socket)
+            hear(await sockets.receive(self.socket))
             await recorder.room()
-            self.house.recorders.put(recorder, self._frame(data))
+
+    def _heard(self, recorder: Recorder, data: str | bytes) -> None:
+        if recorder.trouble.done() or self.tab.ended is not None:
+            return
+        try:
+            frame = self._frame(data)
+        except Ended as end:
+            recorder.fail([], end)
+        else:
+            self.house.recorders.put(recorder, frame)
 
     def _frame(self, data: str | bytes) -> EcgFrame:
         try:
@@ -151,7 +169,11 @@ class _Recorder:
         raise next((one for one in errors if not isinstance(one, FrameRefused)), error)
 
     def _acknowledge(self, stored: int) -> None:
-        self.tab.tell(_encode(Stored(sequence=stored)))
+        message, wire = _encode(Stored(sequence=stored)), self.wire
+        if wire is not None and wire.free and not self.tab.waiting:
+            wire.write(wire.framed(message, text=True))
+        else:
+            self.tab.tell(message)
 
 
 _CODES = {Close.NOT_SIGNED_IN: "not_signed_in", Close.FORBIDDEN: "forbidden", Close.BUSY: "busy"}

@@ -26,7 +26,7 @@ from api.reactions import react
 from api.recorders import Recorders
 from api.socket_messages import EcgBeats, Vitals
 from api.watch import Watch
-from devices.frames import encode
+from devices.frames import EcgFrame
 from people import audit, passwords
 from people.facts import ORIGIN, take
 from people.policy import Thing
@@ -64,7 +64,8 @@ class House:
         self.live = Live()
         self.devices = KnownDevices(self)
         self.keeper = Keeper(self)
-        self.media = Media([settings.link_path(0)], keep=self.keeper.take, came=self._came)
+        links = [settings.link_path(number) for number in range(settings.rtc_workers)]
+        self.media = Media(links, keep=self.keeper.take, came=self._came)
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
@@ -149,10 +150,11 @@ class House:
         self._react(session)
         # A fact carries ids only; the trace itself is shown from what was applied.
         new = [one for one in applied if one.new]
+        by_person: dict[UUID, list[EcgFrame]] = {}
         for one in new:
-            frame, channel = one.frame, live.patient(one.person_id)
-            if self.live.on(channel):
-                self.live.show(channel, encode(frame), frame.started_at)
+            by_person.setdefault(one.person_id, []).append(one.frame)
+        for person_id, frames in by_person.items():
+            self.live.show_frames(live.patient(person_id), frames)
         self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())
 
     def _came(self, room_id: UUID) -> None:

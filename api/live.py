@@ -8,10 +8,13 @@ live trace and vitals drop from the left.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
+from operator import attrgetter
 from uuid import UUID
+
+from devices.frames import EcgFrame, encode
 
 # Ten seconds of trace and vitals; of many leads at once, and after a break, so many messages.
 LIVE_KEPT_S, LIVE_KEPT = 10.0, 1000
@@ -66,10 +69,10 @@ class Tab:
         self._messages.append(message)
         self._wake.set()
 
-    def show(self, live: bytes | str) -> None:
+    def show(self, *live: bytes | str) -> None:
         """Queue live trace (bytes) or vitals (text); the oldest give way."""
         now = self._clock()
-        self._live.append((now, live))
+        self._live.extend((now, one) for one in live)
         while self._live[0][0] < now - LIVE_KEPT_S:
             self._live.popleft()
         self._wake.set()
@@ -169,6 +172,24 @@ class Live:
         for tab in self.on(channel):
             if tab.shows_from is None or at >= tab.shows_from:
                 tab.show(live)
+
+    def show_frames(self, channel: str, frames: Sequence[EcgFrame]) -> None:
+        """Show frames of a trace to every tab on `channel`, as far back as each may see."""
+        tabs = self._channels.get(channel)
+        if not tabs:
+            return
+        encoded = [encode(frame) for frame in frames]
+        earliest = min(frames, key=_began_us).started_at
+        for tab in tabs:
+            if tab.shows_from is None or earliest >= tab.shows_from:
+                tab.show(*encoded)
+                continue
+            for frame, one in zip(frames, encoded, strict=True):
+                if frame.started_at >= tab.shows_from:
+                    tab.show(one)
+
+
+_began_us = attrgetter("started_at_us")
 
 
 def patient(person_id: UUID) -> str:

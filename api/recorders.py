@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from api.live import Close, Tab
+from api.socket_wire import Protocol
 from devices.frames import EcgFrame
 from people.device_tokens import alive_among
 from storage.db_errors import is_away
@@ -39,9 +40,19 @@ Batch = list[IncomingFrame]
 class Recorder:
     """What one recorder put down. `trouble` ends with why it could not be stored."""
 
-    def __init__(self, device_id: UUID, tab: Tab, stored: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        device_id: UUID,
+        tab: Tab,
+        stored: Callable[[int], None],
+        *,
+        person_id: UUID | None = None,
+        wire: Protocol | None = None,
+    ) -> None:
         self.device_id = device_id
+        self.person_id = person_id
         self.tab = tab
+        self.wire = wire
         self.trouble: asyncio.Future[tuple[Batch, Exception]] = (
             asyncio.get_running_loop().create_future()
         )
@@ -68,6 +79,8 @@ class Recorder:
             frames = self.waiting[:FRAMES_AT_ONCE]
             del self.waiting[:FRAMES_AT_ONCE]
         self._room.set()
+        if self.wire is not None:
+            self.wire.go_on()
         self.storing = True
         return frames
 
@@ -135,6 +148,8 @@ class Recorders:
     def put(self, recorder: Recorder, frame: EcgFrame) -> None:
         """Put a frame down to be stored with the next group."""
         recorder.waiting.append(frame)
+        if len(recorder.waiting) >= FRAMES_WAITING and recorder.wire is not None:
+            recorder.wire.hold()
         if not recorder.storing:
             self._is_due(recorder)
 
@@ -154,25 +169,21 @@ class Recorders:
             self._hand_in(recorder, now)
 
     def _hand_in(self, recorder: Recorder, now: datetime) -> None:
-        batch = [IncomingFrame(frame, now) for frame in recorder.taken()]
+        whose = recorder.person_id
+        batch = [IncomingFrame(frame, now, whose) for frame in recorder.taken()]
         try:
-            answer = self._house.frames.offer(batch)
+            self._house.frames.offer(batch, partial(self._answered, recorder, batch))
         except Exception as error:  # noqa: BLE001 - the recorder's socket tells, and ends
             recorder.fail(batch, error)
-        else:
-            answer.add_done_callback(partial(self._answered, recorder, batch))
 
     def _answered(
-        self, recorder: Recorder, batch: Batch, answer: "asyncio.Future[list[AppliedFrame]]"
+        self, recorder: Recorder, batch: Batch, answer: list[AppliedFrame] | Exception
     ) -> None:
-        if answer.cancelled():
-            return
-        error = answer.exception()
-        if isinstance(error, Exception):
-            recorder.fail(batch, error)
+        if isinstance(answer, Exception):
+            recorder.fail(batch, answer)
             return
         recorder.storing = False
-        recorder.acknowledge(answer.result())
+        recorder.acknowledge(answer)
         if recorder not in self._linked:
             return
         if len(recorder.waiting) >= FRAMES_AT_ONCE:

@@ -12,11 +12,14 @@ from api.live import Close, Tab
 from api.logs import log
 from api.problems import problem_of, read_json
 from api.security import origin_allowed
+from api.socket_wire import Protocol, wire_of
 from people.refused import Refused
 
 HELLO_WITHIN_S = 5.0
 # A page sends a ping every few seconds and a few messages at a call's start.
 MESSAGES_ALLOWED, MESSAGES_PER_S = 200, 10.0
+# What waits is written together, so much of it before the client must have taken some.
+AT_ONCE_BYTES = 64 * 1024
 
 Socket = WebSocket[Any, Any, Any]
 T = TypeVar("T")
@@ -72,6 +75,10 @@ async def open_socket(socket: Socket, house: House, hello: type[T]) -> T:
 
 async def send_out(socket: Socket, tab: Tab) -> None:
     """Send what waits in the tab until it is ended; must-arrive messages before live ones."""
+    wire = wire_of(socket)
+    if wire is not None:
+        await _write_out(wire, tab)
+        return
     while True:
         while (message := tab.take_message()) is not None:
             await socket.send_data(message, mode="text")
@@ -79,6 +86,26 @@ async def send_out(socket: Socket, tab: Tab) -> None:
             return
         if (live := tab.take_live()) is not None:
             await socket.send_data(live, mode="text" if isinstance(live, str) else "binary")
+        else:
+            await tab.wait()
+
+
+async def _write_out(wire: Protocol, tab: Tab) -> None:
+    while True:
+        # What is framed is written: behind packed text that was lost nothing could be read.
+        await wire.taken()
+        framed, room = [], AT_ONCE_BYTES
+        while room > 0 and (message := tab.take_message()) is not None:
+            framed.append(wire.framed(message, text=True))
+            room -= len(framed[-1])
+        while room > 0 and tab.ended is None and (live := tab.take_live()) is not None:
+            text = isinstance(live, str)
+            framed.append(wire.framed(live.encode() if isinstance(live, str) else live, text=text))
+            room -= len(framed[-1])
+        if framed:
+            wire.write(b"".join(framed))
+        elif tab.ended is not None:
+            return
         else:
             await tab.wait()
 

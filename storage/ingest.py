@@ -42,19 +42,18 @@ log = logging.getLogger(__name__)
 
 
 class _Submission(Generic[T, R]):
-    __slots__ = ("answer", "items")
+    __slots__ = ("_tell", "items")
 
-    def __init__(self, items: Sequence[T], answer: "asyncio.Future[list[R]]") -> None:
+    def __init__(self, items: Sequence[T], tell: Callable[[list[R] | Exception], None]) -> None:
         self.items = items
-        self.answer = answer
+        self._tell = tell
 
-    def succeed(self, results: list[R]) -> None:
-        if not self.answer.done():  # the submitter may have gone away
-            self.answer.set_result(results)
-
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
+    def tell(self, answer: list[R] | Exception) -> None:
+        try:
+            self._tell(answer)
+        except Exception:
+            # One that cannot hear its answer must not keep the others from theirs.
+            log.exception("submitter failed")
 
 
 class _Lane(Generic[T, R]):
@@ -145,7 +144,17 @@ class IngestWriter(Generic[T, R]):
         """
         if not items:
             return []
-        answer = self.offer(items, lane)
+        answer: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
+
+        def tell(told: list[R] | Exception) -> None:
+            if answer.done():  # the submitter has gone away
+                return
+            if isinstance(told, Exception):
+                answer.set_exception(told)
+            else:
+                answer.set_result(told)
+
+        self.offer(items, tell, lane)
         try:
             await asyncio.wait((answer,), timeout=self._answer_within_s)
             if not answer.done():
@@ -154,17 +163,17 @@ class IngestWriter(Generic[T, R]):
         finally:
             answer.cancel()
 
-    def offer(self, items: Sequence[T], lane: Hashable = None) -> "asyncio.Future[list[R]]":
-        """As `submit`, for who hands in much and waits for nothing in between: give the answer yet
-        to come. It comes when its transaction has ended; a stalled one is cut.
+    def offer(
+        self, items: Sequence[T], tell: Callable[[list[R] | Exception], None], lane: Hashable = None
+    ) -> None:
+        """As `submit`, for who hands in much and waits for nothing in between: `tell` is called
+        with the answer when its transaction has ended; a stalled one is cut.
 
         Raises Busy, StoreAway.
         """
         if self._closing or not self._tasks:
             raise StoreAway("the writer is not running")
-        answer: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Submission(items, answer), lane)
-        return answer
+        self._enqueue(_Submission(items, tell), lane)
 
     def _enqueue(self, submission: _Submission[T, R], key: Hashable) -> None:
         """Put it into its lane.
@@ -228,7 +237,7 @@ class IngestWriter(Generic[T, R]):
             if is_away(error) or isinstance(error, TimeoutError):
                 self._tell_away(lane, group, error)
             elif len(group) == 1:
-                group[0].fail(error)
+                group[0].tell(error)
             else:
                 middle = len(group) // 2
                 await self._write(lane, group[:middle])
@@ -285,7 +294,7 @@ class IngestWriter(Generic[T, R]):
         for submission in waiting:
             away = StoreAway(reason)
             away.__cause__ = error
-            submission.fail(away)
+            submission.tell(away)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +307,7 @@ class _Judged(Generic[T, R]):
     half_written: bool
 
     def tell(self) -> None:
-        if self.refusal is None:
-            self.submission.succeed(self.results)
-        else:
-            self.submission.fail(self.refusal)
+        self.submission.tell(self.results if self.refusal is None else self.refusal)
 
 
 def _judge(group: list[_Submission[T, R]], answers: Sequence[R | Exception]) -> list[_Judged[T, R]]:

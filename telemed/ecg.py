@@ -7,13 +7,13 @@ the recorder is told, and it drops what it was told.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ForeignKey, Index, Select, Uuid, any_, bindparam, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import ForeignKey, Index, Select, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +25,7 @@ from people.organisations import Ref
 from people.policy import Act, Actor, Thing, require
 from people.refused import Forbidden, Refused
 from storage.engine import Base, new_id
+from telemed.ecg_runs import Counted, array, is_run, store_runs
 from telemed.visits import Visits, measured, thing, window
 
 # As for readings: a device's clock may be a little ahead, and a buffer may be old.
@@ -117,14 +118,15 @@ class EcgStreamInfo(msgspec.Struct, frozen=True, kw_only=True):
     frames: int
 
 
-class IncomingFrame(msgspec.Struct, frozen=True):
-    """A frame of an opened stream on its way to the store."""
+class IncomingFrame(msgspec.Struct, frozen=True, gc=False):
+    """A frame of an opened stream on its way to the store; and whose it is, where that is known."""
 
     frame: EcgFrame
     received_at: datetime
+    person_id: UUID | None = None
 
 
-class AppliedFrame(msgspec.Struct, frozen=True):
+class AppliedFrame(msgspec.Struct, frozen=True, gc=False):
     """The answer to one frame. `new` is False for a repeat; `last_sequence` is the stream's."""
 
     frame: EcgFrame
@@ -195,15 +197,60 @@ async def apply_frames(
     Idempotent on (stream, sequence): of two frames with one number the first stays. Frames may come
     in any order; the caller has made sure that the device owns the stream (`open_stream`).
     """
-    streams = await _lock(db, {item.frame.stream for item in batch})
+    by_stream: dict[UUID, list[IncomingFrame]] = {}
+    for item in batch:
+        by_stream.setdefault(item.frame.stream, []).append(item)
+    runs = {one: items for one, items in by_stream.items() if _may_be_run(items)}
+    left = await store_runs(db, by_stream, runs)
+    for stream in left:
+        runs.pop(stream, None)
+    _announce(db, runs)
+    rest = [item for item in batch if item.frame.stream not in runs]
+    answers = iter(await _apply_others(db, rest, left) if rest else ())
+    return [
+        AppliedFrame(item.frame, True, item.person_id, run[-1].frame.sequence)
+        if (run := runs.get(item.frame.stream)) is not None and item.person_id is not None
+        else next(answers)
+        for item in batch
+    ]
+
+
+def _may_be_run(items: Sequence[IncomingFrame]) -> bool:
+    return is_run(items) and all(
+        item.person_id is not None and _why_refused(item) is None for item in items
+    )
+
+
+def _announce(db: AsyncSession, runs: Mapping[UUID, Sequence[IncomingFrame]]) -> None:
+    for stream, items in runs.items():
+        last = items[-1]
+        if last.person_id is not None:
+            emit(
+                db,
+                EcgFramesStored(
+                    at=last.received_at,
+                    stream=stream,
+                    person_id=last.person_id,
+                    last_sequence=last.frame.sequence,
+                ),
+            )
+
+
+async def _apply_others(
+    db: AsyncSession, batch: Sequence[IncomingFrame], locked: Mapping[UUID, Counted | None]
+) -> list[AppliedFrame | Exception]:
+    """Store what is no plain continuation: repeats, holes and their ends, refused frames."""
+    streams = {one: row for one, row in locked.items() if row is not None}
     taken = await _chunked(db, streams.values())
     first: dict[tuple[UUID, int], IncomingFrame] = {}
     refused: dict[int, Exception] = {}
     for at, item in enumerate(batch):
         frame = item.frame
         stream = streams.get(frame.stream)
-        reason = _why_refused(item, stream)
-        if reason is not None or stream is None:
+        if stream is None:
+            refused[at] = FrameRefused(reason="unknown_stream")
+            continue
+        if (reason := _why_refused(item)) is not None:
             refused[at] = FrameRefused(reason=reason)
             continue
         if frame.sequence > stream.last_sequence and not any(
@@ -251,35 +298,8 @@ def streams_of(visit: Visits) -> Select[EcgStreams, str]:
     )
 
 
-class _Counted(msgspec.Struct):
-    """What is counted of a stream: plain values, for a row of the ORM costs more than a frame."""
-
-    stream: UUID
-    person_id: UUID
-    last_sequence: int
-    max_sequence: int
-
-
-async def _lock(db: AsyncSession, ids: set[UUID]) -> dict[UUID, _Counted]:
-    """Lock the streams, in order: two writers or the chunk job wait for each other."""
-    query = (
-        select(
-            EcgStreams.stream,
-            EcgStreams.person_id,
-            EcgStreams.last_sequence,
-            EcgStreams.max_sequence,
-        )
-        # One parameter, however many they are.
-        .where(EcgStreams.stream == any_(bindparam("ids", type_=ARRAY(Uuid()))))
-        .order_by(EcgStreams.stream)
-        .with_for_update()
-    )
-    rows = await db.execute(query, {"ids": list(ids)}, execution_options=audit.WRITE_PATH)
-    return {row[0]: _Counted(*row) for row in rows.all()}
-
-
 async def _chunked(
-    db: AsyncSession, streams: Iterable[_Counted]
+    db: AsyncSession, streams: Iterable[Counted]
 ) -> dict[UUID, list[tuple[int, int]]]:
     """Ranges of chunks beyond last_sequence; only a stream with a hole can have any."""
     taken: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
@@ -297,9 +317,7 @@ async def _chunked(
     return taken
 
 
-def _why_refused(item: IncomingFrame, stream: _Counted | None) -> str | None:
-    if stream is None:
-        return "unknown_stream"
+def _why_refused(item: IncomingFrame) -> str | None:
     ahead_us = item.frame.started_at_us - item.received_at.timestamp() * 1e6
     if ahead_us > _AHEAD_US:
         return "from_future"
@@ -332,21 +350,16 @@ _COUNT = text("""
 """)
 
 
-def _array(items: Iterable[str]) -> str:
-    """An array as PostgreSQL writes it: made in one piece, several times faster than by item."""
-    return "{" + ",".join(items) + "}"
-
-
 async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple[UUID, int]]:
     if not items:
         return set()
     frames = [item.frame for item in items]
     columns = {
-        "stream": _array(frame.stream.hex for frame in frames),
-        "sequence": _array(str(frame.sequence) for frame in frames),
-        "started_us": _array(str(frame.started_at_us) for frame in frames),
-        "received_at": _array(f'"{item.received_at.isoformat()}"' for item in items),
-        "frame": _array(rf'"\\x{encode(frame).hex()}"' for frame in frames),
+        "stream": array(frame.stream.hex for frame in frames),
+        "sequence": array(str(frame.sequence) for frame in frames),
+        "started_us": array(str(frame.started_at_us) for frame in frames),
+        "received_at": array(f'"{item.received_at.isoformat()}"' for item in items),
+        "frame": array(rf'"\\x{encode(frame).hex()}"' for frame in frames),
     }
     rows = await db.execute(_INSERT, columns, execution_options=audit.WRITE_PATH)
     return {(stream, sequence) for stream, sequence in rows.all()}
@@ -354,7 +367,7 @@ async def _insert(db: AsyncSession, items: Sequence[IncomingFrame]) -> set[tuple
 
 async def _advance(
     db: AsyncSession,
-    streams: dict[UUID, _Counted],
+    streams: dict[UUID, Counted],
     taken: dict[UUID, list[tuple[int, int]]],
     stored: Sequence[IncomingFrame],
 ) -> None:
@@ -392,11 +405,11 @@ async def _advance(
             ),
         )
     if by_stream:
-        values_of = {name: _array(column) for name, column in columns.items()}
+        values_of = {name: array(column) for name, column in columns.items()}
         await db.execute(_COUNT, values_of, execution_options=audit.WRITE_PATH)
 
 
-async def _loose(db: AsyncSession, row: _Counted) -> list[tuple[int, int]]:
+async def _loose(db: AsyncSession, row: Counted) -> list[tuple[int, int]]:
     """Rows beyond the first hole."""
     query = select(EcgFrames.sequence).where(
         EcgFrames.stream == row.stream, EcgFrames.sequence > row.last_sequence

@@ -87,7 +87,7 @@ WRITE_PATH = frozenset(
         ("telemed/stored_readings.py", "already_there"),  # a repeat is answered with its row
         ("telemed/demo_days.py", "_began"),  # the seed asks for one day, nobody sees it
         ("telemed/ecg.py", "open_stream"),  # a recorder is told how far it is stored
-        ("telemed/ecg.py", "_lock"),
+        ("telemed/ecg_runs.py", "store_runs"),  # how the streams stand that are written to
         ("telemed/ecg.py", "_chunked"),
         ("telemed/ecg.py", "_loose"),
         ("telemed/ecg_chunks.py", "due_streams"),  # the job moves bytes, nobody sees them
