@@ -91,6 +91,7 @@ class RawTransport(asyncio.DatagramProtocol):
     role = "controlling"
     state = "completed"
     layers: Sequence[str] = ()  # that it answers to send where it is asked for layers
+    numbers = False  # whether it agrees to transport-wide numbers and to repair streams
 
     def __init__(self, offer: Offer, *, count_only: bool = False) -> None:
         self.id = offer.transport
@@ -140,7 +141,8 @@ class RawTransport(asyncio.DatagramProtocol):
     def _offered_ssrcs(self) -> list[tuple[str, str, int]]:
         pattern = r"^a=ssrc:(\d+) msid:(\S+) \S+\.(audio|video|screen)\r?$"
         found = re.findall(pattern, self.offer, re.MULTILINE)
-        return [(member, kind, int(ssrc)) for ssrc, member, kind in found]
+        repairs = re.findall(r"^a=ssrc-group:FID \d+ (\d+)", self.offer, re.MULTILINE)
+        return [(member, kind, int(ssrc)) for ssrc, member, kind in found if ssrc not in repairs]
 
     def answer(self, sends: Sequence[str] = ("audio", "video", "screen")) -> str:
         """The answer: active DTLS, every offered m-line taken up (of kinds `sends` if publishing)."""
@@ -167,6 +169,10 @@ class RawTransport(asyncio.DatagramProtocol):
                 f"a=ice-ufrag:{self._ours}",
                 "a=ice-pwd:" + "p" * 24,
             ]
+            if self.numbers:
+                lines += re.findall(
+                    r"^a=(?:extmap:3|rtpmap:\d+ rtx).*?(?=\r?$)", part, re.MULTILINE
+                )
         return "\r\n".join(lines) + "\r\n"
 
     # transport
@@ -321,6 +327,7 @@ class RawPage:
 
     make: type[RawTransport] = RawTransport
     layers: Sequence[str] = ()
+    numbers = False
 
     def __init__(
         self,
@@ -357,7 +364,7 @@ class RawPage:
             self._changed.set()
             return
         transport = self.make(offer, count_only=self.count_only)
-        transport.layers = self.layers
+        transport.layers, transport.numbers = self.layers, self.numbers
         self.transports[offer.transport] = transport
         task = asyncio.create_task(self._connect(transport))
         self._tasks.add(task)
