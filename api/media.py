@@ -43,6 +43,7 @@ from rtc.messages import (
     TakeStored,
     TransportFailed,
     Trespass,
+    together,
 )
 from rtc.messages import Presence as WorkerPresence
 
@@ -81,6 +82,7 @@ class Media:
         self._grace_s = grace_s
         self._began_s = time.monotonic()
         self._stats: asyncio.Future[Stats] | None = None
+        self._counted: list[Stats] = []
         # When by the loop's clock, and in which room.
         self._failures: deque[tuple[float, UUID]] = deque(maxlen=_FAILURES_KEPT)
 
@@ -243,9 +245,9 @@ class Media:
         return sum(at >= since and room_id in rooms for at, room_id in self._failures)
 
     async def stats(self) -> Stats | None:
-        """What a worker counts since its start; None when none answers."""
+        """What the workers together count since their start; None when one does not answer."""
         if self._stats is None or self._stats.done():
-            self._stats = asyncio.get_running_loop().create_future()
+            self._stats, self._counted = asyncio.get_running_loop().create_future(), []
             if not self._link.send(StatsAsk()):
                 self._stats.cancel()
                 return None
@@ -306,10 +308,9 @@ class Media:
             self._link.send(join)
 
     def _up(self, worker_id: str) -> None:
-        for room_id in [*self._closing]:
-            if self._link.worker_of(str(room_id)) == worker_id:
-                self._closing.discard(room_id)
-                self.close(room_id)
+        closing, self._closing = self._closing, set()
+        for room_id in closing:
+            self.close(room_id)
         for room_id, room in self._rooms.items():
             if self._link.worker_of(str(room_id)) != worker_id:
                 continue
@@ -340,10 +341,15 @@ class Media:
         elif isinstance(message, Trespass):
             self._trespass(message)
         elif isinstance(message, Stats):
-            if self._stats is not None and not self._stats.done():
-                self._stats.set_result(message)
+            self._count(message)
         elif isinstance(message, SegmentClosed | TakeClosed):
             self._keep(message)
+
+    def _count(self, stats: Stats) -> None:
+        self._counted.append(stats)
+        whole = len(self._counted) >= self._link.workers
+        if whole and self._stats is not None and not self._stats.done():
+            self._stats.set_result(together(self._counted))
 
     def _offer(self, offer: Offer) -> None:
         seat = self._seat(UUID(offer.room), UUID(offer.member))

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 
@@ -35,7 +36,7 @@ def stages(settings: Settings) -> list[list[Child]]:
     if settings.caddy:
         last.append(caddy_child(settings))
     return [
-        [*store_children(settings), media(settings)],
+        [*store_children(settings), *media(settings)],
         [migration(settings)],
         [api(settings)],
         last,
@@ -71,15 +72,24 @@ def _heads() -> set[str]:
     return revisions - followed
 
 
-def media(settings: Settings) -> Child:
-    """The media worker; ready when it takes the API's link."""
+def media(settings: Settings) -> list[Child]:
+    """The media workers; each is ready when it takes the API's link."""
 
-    async def ready() -> None:
-        _, writer = await asyncio.open_unix_connection(settings.link_path())
+    async def ready(number: int) -> None:
+        _, writer = await asyncio.open_unix_connection(settings.link_path(number))
         writer.close()
         await writer.wait_closed()
 
-    return _program(settings, "media", "rtc", ready=ready)
+    return [
+        _program(
+            settings,
+            f"media-{number}" if number else "media",
+            "rtc",
+            str(number),
+            ready=partial(ready, number),
+        )
+        for number in range(settings.rtc_workers)
+    ]
 
 
 def api(settings: Settings) -> Child:
@@ -98,7 +108,10 @@ def check_ports(settings: Settings) -> None:
     """Refuse a taken or forbidden port before anything starts. Raises Cannot."""
     wanted = [
         (listens_at(settings), settings.http_port, socket.SOCK_STREAM, "YANASHA_HTTP_PORT"),
-        (_rtc_host(settings), settings.rtc_port, socket.SOCK_DGRAM, "YANASHA_RTC_PORT"),
+        *(
+            (_rtc_host(settings), port, socket.SOCK_DGRAM, "YANASHA_RTC_PORT")
+            for port in range(settings.rtc_port, settings.rtc_port + settings.rtc_workers)
+        ),
     ]
     if settings.caddy:
         wanted.append(("", settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"))
@@ -145,7 +158,7 @@ def _program(
     settings: Settings,
     name: str,
     module: str,
-    *,
+    *words: str,
     ready: Callable[[], Awaitable[None]] = at_once,
     needed: Callable[[], Awaitable[bool]] = always,
     once: bool = False,
@@ -157,7 +170,7 @@ def _program(
     """
     return Child(
         name=name,
-        argv=(sys.executable, "-m", module),
+        argv=(sys.executable, "-m", module, *words),
         env=program_env(settings),
         ready=ready,
         orphan_signal=SIGKILL,

@@ -1,4 +1,4 @@
-"""`python -m rtc`: the media worker."""
+"""`python -m rtc [NUMBER]`: a media worker, the first of several when no number is given."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ def main() -> int:
     """Runs the worker; exit code 2 for a bad setting, 1 for a taken port."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        asyncio.run(run(Settings.from_env()))
+        asyncio.run(run(Settings.from_env(), int(sys.argv[1]) if sys.argv[1:] else 0))
     except BadSetting as bad:
         sys.stderr.write(f"{bad}\n")
         return 2

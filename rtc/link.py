@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from zlib import crc32
 
 from rtc.messages import (
     Answer,
@@ -40,8 +39,16 @@ MAX_UNSENT_BYTES = 8 << 20
 _OfRoom = RoomState | Join | Answer | Restart | Leave | SegmentStored | TakeStored
 
 
+# What a new room adds to a worker's load until the worker itself has told.
+_ROOM_LOAD = 0.05
+
+
 class MediaLink:
-    """Keeps a stream open to every worker; a room belongs to one worker by its name.
+    """Keeps a stream open to every worker; a room belongs to one worker for as long as it lives.
+
+    A new room goes to the worker with the least to do, once every worker has said which rooms it
+    has: a restart of this process finds them where they are. While its worker is away a room waits
+    for it. Two processes that open the same new room at once may differ: one of them places rooms.
 
     `on_up(worker_id)` is called at each (re)connect: the API then sends the `RoomState` and `Join`
     of everybody present in rooms of that worker (`worker_of(room)`). `on_down()` is called when a
@@ -60,6 +67,8 @@ class MediaLink:
         self._on_down = on_down
         self._api_id = uuid.uuid4().hex[:8]
         self._lines = [_Line(path) for path in paths]
+        self._places: dict[str, _Line] = {}
+        self._only_kept: set[str] = set()  # no room of ours: a recording that is not stored yet
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -77,27 +86,54 @@ class MediaLink:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
+    def workers(self) -> int:
+        """How many workers there are, up or not."""
+        return len(self._lines)
+
+    @property
     def up(self) -> bool:
         """Whether every worker is connected."""
         return all(line.worker_id for line in self._lines)
 
     def worker_of(self, room: str) -> str | None:
-        """The worker a room belongs to; None while it is away."""
-        return self._line(room).worker_id
+        """The worker a room belongs to, a new one from now on; None while it is away."""
+        line = self._line(room)
+        return line.worker_id if line is not None else None
 
     def send(self, message: ToWorker) -> bool:
-        """Hands a message to the room's worker (to all when it names no room).
+        """Hands a message to the room's worker (to all when it names no room, or ends an unknown).
 
         False: that worker is away and the message is gone; `on_up` is the place to say it again.
         """
         data = frame(message)
-        if isinstance(message, _OfRoom):
-            return self._line(message.room).write(data)
+        if not isinstance(message, _OfRoom):
+            return self._to_all(data)
+        room = message.room
+        if isinstance(message, RoomState):
+            self._only_kept.discard(room)
+            if not message.members and (line := self._places.pop(room, None)) is not None:
+                return line.write(data)
+            if not message.members:
+                return self._to_all(data)
+        line = self._line(room)
+        if isinstance(message, TakeStored) and room in self._only_kept:
+            self._only_kept.remove(room)
+            del self._places[room]
+        return line is not None and line.write(data)
+
+    def _to_all(self, data: bytes) -> bool:
         sent = [line.write(data) for line in self._lines]
         return all(sent)
 
-    def _line(self, room: str) -> "_Line":
-        return self._lines[crc32(room.encode()) % len(self._lines)]
+    def _line(self, room: str) -> "_Line | None":
+        line = self._places.get(room)
+        if line is None and all(each.known for each in self._lines):
+            up = [each for each in self._lines if each.worker_id is not None]
+            line = min(up, key=lambda each: each.burden, default=None)
+            if line is not None:
+                line.added += 1
+                self._places[room] = line
+        return line
 
     async def _keep(self, line: "_Line") -> None:
         retry_s = FIRST_RETRY_S
@@ -146,8 +182,19 @@ class MediaLink:
     def _heard(self, line: "_Line", message: FromWorker, writer: asyncio.StreamWriter) -> None:
         if isinstance(message, Welcome):
             line.worker_id, line.writer = message.worker_id, writer
-            self._on_up(message.worker_id)
-        elif not isinstance(message, Pong):
+            for room in message.rooms:
+                if room not in self._places:
+                    self._places[room] = line
+                    self._only_kept.add(room)
+            waiting = not all(each.known for each in self._lines)
+            line.known = True
+            if all(each.known for each in self._lines):
+                for each in self._lines if waiting else [line]:
+                    if each.worker_id is not None:
+                        self._on_up(each.worker_id)
+        elif isinstance(message, Pong):
+            line.load, line.added = message.load, 0
+        else:
             self._on_message(message)
 
 
@@ -156,6 +203,14 @@ class _Line:
         self.path = path
         self.worker_id: str | None = None
         self.writer: asyncio.StreamWriter | None = None
+        self.known = False  # it has said once which rooms it has
+        self.load = 0.0
+        self.added = 0  # rooms placed since it has told its load
+
+    @property
+    def burden(self) -> float:
+        # Idle workers differ by a hair: that is no reason.
+        return round(self.load, 1) + _ROOM_LOAD * self.added
 
     def write(self, data: bytes) -> bool:
         if self.writer is None or self.writer.is_closing():

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ from storage.settings import Settings
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
+LOAD_OVER_S = 5.0
 MAX_UNSENT_BYTES = 8 << 20
 ANY_IPV4 = "0.0.0.0"  # noqa: S104 - see `bind_host`
 
@@ -71,6 +73,8 @@ class Worker:
         self._host, self._udp_port, self._addresses = host, udp_port, addresses
         self._links: set[asyncio.StreamWriter] = set()
         self._spool = open_spool(self._tell_all) if open_spool is not None else None
+        self._load = 0.0
+        self._load_from = time.monotonic(), time.process_time()
 
     async def __aenter__(self) -> Self:
         self.port = UdpPort(self._host, self._udp_port)
@@ -104,10 +108,18 @@ class Worker:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            self._look_at_load(now)
             try:
-                self.rooms.tick(time.monotonic())
+                self.rooms.tick(now)
             except Exception:
                 log.exception("a tick failed")
+
+    def _look_at_load(self, now: float) -> None:
+        since, used = self._load_from
+        if now - since >= LOAD_OVER_S:
+            cpu = time.process_time()
+            self._load, self._load_from = (cpu - used) / (now - since), (now, cpu)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -123,7 +135,8 @@ class Worker:
 
     def _heard(self, message: ToWorker, writer: asyncio.StreamWriter) -> None:
         if isinstance(message, Hello):
-            self._tell(writer, Welcome(self.id, self._started_at))
+            rooms = {*self.rooms.rooms, *(self._spool.rooms if self._spool is not None else ())}
+            self._tell(writer, Welcome(self.id, self._started_at, sorted(rooms)))
             for room in self.rooms.rooms.values():
                 self._tell(writer, room.presence())
             self._links.add(writer)
@@ -133,7 +146,7 @@ class Worker:
             if self._spool is not None:
                 self._spool.stored(message)
         elif isinstance(message, Ping):
-            self._tell(writer, Pong(message.n))
+            self._tell(writer, Pong(message.n, self._load))
         elif isinstance(message, StatsAsk):
             self._tell(writer, self.stats())
         else:
@@ -183,14 +196,37 @@ class Worker:
         link.write(frame(message))
 
 
-async def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; says one line when ready."""
+def spool_of(settings: Settings, number: int) -> Path:
+    """The folder of a worker's recordings; the first takes over from workers that are no more."""
+    home = settings.home
+    own = home / (f"spool-{number}" if number else "spool")
+    if number == 0:
+        for folder in sorted(home.glob("spool-*")):
+            left = folder.name.removeprefix("spool-")
+            if left.isdecimal() and int(left) >= settings.rtc_workers:
+                _take_over(folder, own)
+    return own
+
+
+def _take_over(left: Path, own: Path) -> None:
+    for take in sorted(left.glob("*/*")):
+        place = own / take.relative_to(left)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not place.exists():
+            take.rename(place)
+    for folder in (*left.glob("*"), left):
+        with suppress(OSError):  # something is left in it: it stays for a person to look at
+            folder.rmdir()
+
+
+async def run(settings: Settings, number: int = 0) -> None:
+    """Serves as worker `number` until SIGTERM or SIGINT; says one line when ready."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     host = bind_host(settings)
-    path = settings.link_path(0)
+    path = settings.link_path(number)
 
     def open_objects() -> Objects:
         from storage.s3 import S3Objects  # noqa: PLC0415 - a lesson waits for us to come back
@@ -198,9 +234,10 @@ async def run(settings: Settings) -> None:
         return S3Objects(settings)
 
     def open_spool(tell: Callable[[FromWorker], None]) -> Spool:
-        return Spool(settings.home / "spool", open_objects, tell)
+        return Spool(spool, open_objects, tell)
 
-    serving = Worker(path, host, settings.rtc_port, settings.rtc_addresses, open_spool=open_spool)
+    spool, port = spool_of(settings, number), settings.rtc_port + number
+    serving = Worker(path, host, port, settings.rtc_addresses, open_spool=open_spool)
     async with serving as worker:
         sys.stdout.write(f"media worker ready: UDP {host}:{worker.port.number}, link {path}\n")
         sys.stdout.flush()

@@ -20,6 +20,7 @@ from storage.outside_signer import OutsideSigner
 from storage.secrets import secret
 
 _YEARS = (3, 100)
+_WORKERS_MAX = 32
 _PORT_MAX = 65535
 # sockaddr_un holds 108 bytes with the closing zero (unix(7)).
 _SOCKET_PATH_MAX = 107
@@ -59,6 +60,7 @@ class Settings:
     plain_port: int = 8080
     rtc_port: int = 8010
     rtc_address: str | None = None
+    rtc_workers: int = 1  # on as many ports, from `rtc_port` on
     pg_bin: Path | None = None
     outside_database: str | None = field(default=None, repr=False)
     outside_objects: S3Place | None = None
@@ -93,6 +95,7 @@ class Settings:
             plain_port=_port(environ, "YANASHA_PLAIN_PORT", cls.plain_port),
             rtc_port=_port(environ, "YANASHA_RTC_PORT", cls.rtc_port),
             rtc_address=_text(environ, "YANASHA_RTC_ADDRESS"),
+            rtc_workers=_workers(environ),
             pg_bin=_folder(environ, "YANASHA_PG_BIN"),
             outside_database=_database(environ),
             outside_objects=_objects(environ),
@@ -113,6 +116,8 @@ class Settings:
             backups=_text(environ, "YANASHA_BACKUPS"),
             keep_health_records_years=_years(environ, "YANASHA_KEEP_HEALTH_RECORDS_YEARS"),
         )
+        if settings.rtc_port + settings.rtc_workers - 1 > _PORT_MAX:
+            raise BadSetting("YANASHA_RTC_PORT", "leaves no port for each media worker.")
         if settings.domain is not None and settings.lan:
             raise BadSetting("YANASHA_LAN", "cannot be used together with YANASHA_DOMAIN.")
         return settings
@@ -128,6 +133,7 @@ class Settings:
             "YANASHA_PLAIN_PORT": str(self.plain_port),
             "YANASHA_RTC_PORT": str(self.rtc_port),
             "YANASHA_RTC_ADDRESS": self.rtc_address or "",
+            "YANASHA_RTC_WORKERS": str(self.rtc_workers),
             "YANASHA_PG_BIN": str(self.pg_bin or ""),
             "DATABASE_URL": self.outside_database or "",
             "S3_ENDPOINT": place.endpoint if place else "",
@@ -321,6 +327,18 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
         return default
     if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= _PORT_MAX:
         raise BadSetting(name, f"is not a port from 1 to {_PORT_MAX}: {given!r}.")
+    return int(given)
+
+
+def _workers(environ: Mapping[str, str]) -> int:
+    """One a core unless it is said otherwise."""
+    given = _text(environ, "YANASHA_RTC_WORKERS")
+    if given is None:
+        return min(os.cpu_count() or 1, _WORKERS_MAX)
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= _WORKERS_MAX:
+        raise BadSetting(
+            "YANASHA_RTC_WORKERS", f"is not a number from 1 to {_WORKERS_MAX}: {given!r}."
+        )
     return int(given)
 
 

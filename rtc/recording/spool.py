@@ -96,6 +96,11 @@ class Spool:
             self._changed.set()
         return folder
 
+    @property
+    def rooms(self) -> set[str]:
+        """Rooms of which something is still here."""
+        return {room for room, _ in self._takes}
+
     def stored(self, message: SegmentStored | TakeStored) -> None:
         """The index has it: it may be forgotten here."""
         folder = self._takes.get((message.room, message.take))

@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -39,6 +40,17 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports_for_media(workers: int) -> int:
+    """The first of so many UDP ports in a row that nobody uses now."""
+    while True:
+        first = free_port(socket.SOCK_DGRAM)
+        with ExitStack() as held, suppress(OSError, OverflowError):
+            for port in range(first, first + workers):
+                probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                probe.bind(("127.0.0.1", port))
+            return first
+
+
 def wait_for(what: str, look: Callable[[], T], timeout_s: float = 30.0) -> T:
     """Poll `look` until it gives something true; fail naming `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
@@ -60,7 +72,8 @@ class House:
             **os.environ,
             "YANASHA_HOME": str(home),
             "YANASHA_HTTP_PORT": str(self.http_port),
-            "YANASHA_RTC_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "YANASHA_RTC_PORT": str(free_ports_for_media(2)),
+            "YANASHA_RTC_WORKERS": "1",
             "PYTHONUNBUFFERED": "1",
             # As with `serve --demo`: the demo's staff sign in with a password alone.
             "YANASHA_STAFF_SECOND_FACTOR": "offered",

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def wreck() -> Iterator[House]:
-    """A house of its own, to be hurt."""
-    house = House.seeded()
+    """A house of its own with two media workers, to be hurt."""
+    house = House.seeded(YANASHA_RTC_WORKERS="2")
     house.start()
     yield house
     house.stop()

@@ -45,6 +45,7 @@ class Installation:
             "YANASHA_HOME": str(home),
             "YANASHA_HTTP_PORT": str(free_port(socket.SOCK_STREAM)),
             "YANASHA_RTC_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "YANASHA_RTC_WORKERS": "1",
         }
         self.settings = Settings.from_env(self.env)
         self.lines: list[str] = []

@@ -1,5 +1,6 @@
 """Settings and secrets: read once, named when wrong, made once."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def test_children_read_the_same_settings(folder: Path) -> None:
     assert not settings.embedded_objects
     assert settings.secure_cookies
     assert settings.origins == ("https://clinic.example.org", "https://other.example.org")
+
+
+def test_there_is_a_media_worker_for_each_core_unless_it_is_said_otherwise(folder: Path) -> None:
+    """Each on a port of its own."""
+    home = {"YANASHA_HOME": str(folder)}
+    assert Settings.from_env(home).rtc_workers == os.cpu_count()
+    assert Settings.from_env({**home, "YANASHA_RTC_WORKERS": "3"}).rtc_workers == 3
+    for bad in ("0", "many", "33", "²"):
+        with pytest.raises(BadSetting, match="YANASHA_RTC_WORKERS"):
+            Settings.from_env({**home, "YANASHA_RTC_WORKERS": bad})
+    with pytest.raises(BadSetting, match="YANASHA_RTC_PORT"):
+        Settings.from_env({**home, "YANASHA_RTC_WORKERS": "2", "YANASHA_RTC_PORT": "65535"})
 
 
 def test_settings_can_be_shown_without_a_password() -> None:

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +16,13 @@ import pytest
 from rtc.link import MediaLink
 from rtc.messages import (
     MAX_MESSAGE_BYTES,
+    FromWorker,
     Hello,
     Ping,
     Pong,
+    Presence,
+    RoomState,
     SegmentStored,
-    StatsAsk,
     TakeStored,
     ToWorker,
     Welcome,
@@ -155,38 +157,127 @@ async def test_every_link_hears_of_a_room(house: MediaHouse, worker: Worker) -> 
         await other.until(lambda: other.presence("amina") == (False, False, False))
 
 
-async def test_what_concerns_a_room_goes_to_its_worker_only(home: Path) -> None:
-    """Of two workers the one that has the room hears that a segment or a take is known."""
-    heard: dict[str, list[ToWorker]] = {"a": [], "b": []}
-    up, down = asyncio.Semaphore(0), asyncio.Semaphore(0)
+class Workers:
+    """Listening ends that say what workers would: which rooms they have, and how busy they are."""
 
-    async def serve(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(frame(Welcome(name, 0.0)))
-        while not isinstance(message := await read_to_worker(reader), StatsAsk):
-            heard[name].append(message)
+    def __init__(self, home: Path, **loads: float) -> None:
+        self.heard: dict[str, list[ToWorker]] = {name: [] for name in loads}
+        self.rooms: dict[str, list[str]] = {name: [] for name in loads}
+        self.paths = [home / name for name in loads]
+        self.ups: list[str] = []
+        self.told: set[str] = set()  # whose load the link knows
+        self.link = MediaLink(self.paths, self._hear, self._up, self._changed)
+        self._loads = loads
+        self._event = asyncio.Event()
+        self._writers: dict[str, list[asyncio.StreamWriter]] = {name: [] for name in loads}
+
+    def _up(self, name: str) -> None:
+        self.ups.append(name)
+        self._event.set()
+
+    def _hear(self, message: FromWorker) -> None:
+        if isinstance(message, Presence):
+            self.told.add(message.room)
+        self._event.set()
+
+    def _changed(self) -> None:
+        self._event.set()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                self._event.clear()
+                await self._event.wait()
+
+    @asynccontextmanager
+    async def listening(self, name: str) -> AsyncIterator[None]:
+        """A worker of this name takes links, until it is gone with all of them."""
+        path = next(each for each in self.paths if each.name == name)
+        async with await asyncio.start_unix_server(partial(self._serve, name), path):
+            yield
+            for writer in self._writers[name]:
+                writer.close()
+        path.unlink(missing_ok=True)
+
+    async def _serve(
+        self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._writers[name].append(writer)
+        writer.write(frame(Welcome(name, 0.0, self.rooms[name])))
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                message = await read_to_worker(reader)
+                if isinstance(message, Ping):
+                    writer.write(frame(Pong(message.n, self._loads[name])))
+                    writer.write(frame(Presence(name, message.n, [])))
+                self.heard[name].append(message)
+                self._event.set()
         writer.close()
 
-    paths = [home / each for each in heard]
-    link = MediaLink(paths, lambda _: None, lambda _: up.release(), down.release)
-    async with (
-        await asyncio.start_unix_server(partial(serve, "a"), paths[0]),
-        await asyncio.start_unix_server(partial(serve, "b"), paths[1]),
-        asyncio.timeout(10),
-        link,
-    ):
-        await up.acquire()
-        await up.acquire()
-        rooms = {link.worker_of(f"room-{n}"): f"room-{n}" for n in range(20)}
-        for room in rooms.values():
-            link.send(SegmentStored(room, "take", 0))
-            link.send(TakeStored(room, "take"))
-        link.send(StatsAsk())
-        await down.acquire()
-        await down.acquire()
-    assert rooms.keys() == heard.keys()
-    for name, room in rooms.items():
-        stored = [each for each in heard[str(name)] if not isinstance(each, Hello | Ping)]
-        assert stored == [SegmentStored(room, "take", 0), TakeStored(room, "take")]
+    def of(self, name: str) -> list[ToWorker]:
+        """What a worker heard of rooms."""
+        return [each for each in self.heard[name] if not isinstance(each, Hello | Ping)]
+
+
+async def test_a_new_room_goes_to_the_worker_with_the_least_to_do(home: Path) -> None:
+    """And a burst of rooms is spread although the workers have not told their load again."""
+    workers = Workers(home, a=0.62, b=0.41)
+    link = workers.link
+    async with workers.listening("a"), workers.listening("b"), link:
+        await workers.until(lambda: len(workers.ups) == 2)
+        await workers.until(lambda: workers.told == {"a", "b"})
+        places = [link.worker_of(f"room-{n}") for n in range(8)]
+    assert places == ["b", "b", "b", "b", "a", "b", "a", "b"]
+
+
+async def test_what_concerns_a_room_goes_to_its_worker_only(home: Path) -> None:
+    """Of two workers the one that has the room hears of it, until it is closed."""
+    workers = Workers(home, a=0.0, b=0.0)
+    link = workers.link
+    async with workers.listening("a"), workers.listening("b"), link:
+        await workers.until(lambda: len(workers.ups) == 2)
+        for n in range(2):
+            link.send(RoomState(f"room-{n}", 1, [both("amina")]))
+            link.send(SegmentStored(f"room-{n}", "take", 0))
+            link.send(TakeStored(f"room-{n}", "take"))
+            link.send(RoomState(f"room-{n}", 2, []))
+        await workers.until(lambda: len(workers.of("a")) == len(workers.of("b")) == 4)
+    assert [[type(each) for each in workers.of(name)] for name in "ab"] == 2 * [
+        [RoomState, SegmentStored, TakeStored, RoomState]
+    ]
+    rooms = [
+        {each.room for each in workers.of(name) if isinstance(each, RoomState)} for name in "ab"
+    ]
+    assert sorted(map(len, rooms)) == [1, 1]
+    assert rooms[0].isdisjoint(rooms[1])
+
+
+async def test_no_room_is_placed_before_every_worker_has_said_which_it_has(home: Path) -> None:
+    """A new API process finds a room where it lives, and goes on with it there."""
+    workers = Workers(home, a=0.0, b=0.9)
+    workers.rooms["b"] = ["room"]
+    link = workers.link
+    async with workers.listening("a"), link:
+        await workers.until(lambda: bool(workers.heard["a"]))
+        assert link.worker_of("room") is None
+        assert workers.ups == []
+        async with workers.listening("b"):
+            await workers.until(lambda: len(workers.ups) == 2)
+            assert link.worker_of("room") == "b"
+            assert link.worker_of("other") == "a"
+
+
+async def test_a_room_waits_for_its_worker_and_a_new_one_does_not(home: Path) -> None:
+    """While a worker is away its rooms have none; new ones go to those that are there."""
+    workers = Workers(home, a=0.0, b=0.5)
+    link = workers.link
+    async with workers.listening("b"), link:
+        async with workers.listening("a"):
+            await workers.until(lambda: len(workers.ups) == 2)
+            assert link.worker_of("room") == "a"
+        await workers.until(lambda: link.worker_of("room") is None)
+        assert link.send(RoomState("room", 1, [both("amina")])) is False
+        assert link.worker_of("new") == "b"
 
 
 async def test_media_goes_on_while_the_api_is_away(house: MediaHouse, worker: Worker) -> None:

@@ -12,6 +12,8 @@ from rtc.recording.line import Line
 from rtc.recording.opus import SILENCE, SILENCE_TICKS
 from rtc.recording.programme import BLACK
 from rtc.recording.take_folder import Segment, TakeFolder
+from rtc.worker import spool_of
+from storage.settings import Settings
 from tests.rtc.recording_source import Camera, Film, Microphone, Studio
 
 ROOT = Path(__file__).parents[2]
@@ -134,3 +136,18 @@ def test_a_chunk_that_a_power_cut_spoiled_does_not_count_nor_hang(spoiled_from: 
         cut = spoiled[:spoiled_from] + 8 * filling + spoiled[spoiled_from + 8 :]
         found = recovery.read(whole + cut, picture=False)
         assert (found.size, found.sequence, found.audio_end) == (len(whole), 1, 9600)
+
+
+def test_the_first_worker_takes_over_what_a_worker_that_is_no_more_has_left(tmp_path: Path) -> None:
+    """Of three workers one is left: every take lies in its spool, and none is written over."""
+    homes = {0: "spool", 1: "spool-1", 2: "spool-2"}
+    for number, room, take in [(0, "a", "1"), (1, "a", "2"), (2, "b", "3"), (2, "a", "1")]:
+        place = tmp_path / homes[number] / room / take
+        place.mkdir(parents=True)
+        (place / "of").write_text(str(number))
+    assert spool_of(Settings(tmp_path, rtc_workers=2), 1) == tmp_path / "spool-1"
+    own = spool_of(Settings(tmp_path, rtc_workers=1), 0)
+    found = {str(of.parent.relative_to(own)): of.read_text() for of in own.glob("*/*/of")}
+    assert found == {"a/1": "0", "a/2": "1", "b/3": "2"}
+    assert (tmp_path / "spool-2" / "a" / "1" / "of").read_text() == "2"
+    assert not (tmp_path / "spool-1").exists()
