@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from rtc.extensions import REPAIRED_RID, RID
+from rtc.extensions import ABS_SEND_TIME, REPAIRED_RID, RID, TRANSPORT_WIDE
 from rtc.messages import Codec, Kind
 from rtc.stun import Address
 
@@ -35,12 +35,16 @@ MAX_SDP_BYTES = 200_000
 FIRST_HOST_PRIORITY = 2130706431  # RFC 8445 section 5.1.2.1: host, component 1
 
 WIDE_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-_ABS_SEND_TIME = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+_TIMES = (
+    f"a=extmap:{ABS_SEND_TIME} http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    f"a=extmap:{TRANSPORT_WIDE} {WIDE_URI}",
+)
 _VOICE = (
     f"a=rtpmap:{OPUS} opus/48000/2",
     f"a=fmtp:{OPUS} minptime=10;useinbandfec=1",
+    f"a=rtcp-fb:{OPUS} transport-cc",
     "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    _ABS_SEND_TIME,
+    *_TIMES,
 )
 _RID = (
     f"a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
@@ -62,8 +66,11 @@ def _codec(payload_type: int) -> list[str]:
             f"a=rtpmap:{payload_type} H264/90000",
             f"a=fmtp:{payload_type} level-asymmetry-allowed=1;{profile}",
         ]
-    feedback = ("ccm fir", "nack", "nack pli", "goog-remb")
-    return [*lines, *(f"a=rtcp-fb:{payload_type} {each}" for each in feedback), _ABS_SEND_TIME]
+    feedback = ("ccm fir", "nack", "nack pli", "goog-remb", "transport-cc")
+    lines += [f"a=rtcp-fb:{payload_type} {each}" for each in feedback]
+    repair = REPAIR_TYPE[payload_type]
+    lines += [f"a=rtpmap:{repair} rtx/90000", f"a=fmtp:{repair} apt={payload_type}"]
+    return [*lines, *_TIMES]
 
 
 OfferedDirection = Literal["recvonly", "sendonly", "inactive"]
@@ -73,7 +80,7 @@ OfferedDirection = Literal["recvonly", "sendonly", "inactive"]
 class Section:
     """One m-line of an offer; `ssrc` and `member` are set when it carries a member's track.
 
-    `rids`, small to large: the layers we would receive.
+    `rids`, small to large: the layers we would receive. `repair_ssrc`: of its retransmissions.
     """
 
     mid: str
@@ -83,6 +90,7 @@ class Section:
     ssrc: int = 0
     codec: Codec = "vp8"
     rids: tuple[str, ...] = ()
+    repair_ssrc: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,11 @@ def offer(session: int, version: int, place: Place, sections: Sequence[Section])
 def _section(section: Section, place: Place) -> list[str]:
     payload_type = PAYLOAD_TYPE[section.codec][section.kind]
     medium = "audio" if section.kind == "audio" else "video"
+    formats = [payload_type]
+    if payload_type in REPAIR_TYPE:
+        formats.append(REPAIR_TYPE[payload_type])
     lines = [
-        f"m={medium} 9 UDP/TLS/RTP/SAVPF {payload_type}",
+        f"m={medium} 9 UDP/TLS/RTP/SAVPF " + " ".join(map(str, formats)),
         "c=IN IP4 0.0.0.0",
         f"a=mid:{section.mid}",
         f"a={section.direction}",
@@ -133,11 +144,13 @@ def _section(section: Section, place: Place) -> list[str]:
         lines.append("a=simulcast:recv " + ";".join(section.rids))
     if section.direction == "sendonly":
         stream = f"{section.member} {section.member}.{section.kind}"
-        lines += [
-            f"a=msid:{stream}",
-            f"a=ssrc:{section.ssrc} cname:{section.member}",
-            f"a=ssrc:{section.ssrc} msid:{stream}",
-        ]
+        lines.append(f"a=msid:{stream}")
+        ssrcs = [section.ssrc]
+        if section.repair_ssrc:
+            ssrcs.append(section.repair_ssrc)
+            lines.append(f"a=ssrc-group:FID {section.ssrc} {section.repair_ssrc}")
+        for ssrc in ssrcs:
+            lines += [f"a=ssrc:{ssrc} cname:{section.member}", f"a=ssrc:{ssrc} msid:{stream}"]
     for i, (host, port) in enumerate(place.addresses):
         priority = FIRST_HOST_PRIORITY - 256 * i
         lines.append(f"a=candidate:{i + 1} 1 udp {priority} {host} {port} typ host")

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtc import sdp
 from rtc.leg import Leg
@@ -227,8 +227,10 @@ class Seat:
             if line.track is None:
                 sections.append(sdp.Section(line.mid, line.kind, "inactive", codec=self._codec))
                 continue
-            member, ssrc = line.track.member, line.track.ssrc
-            sections.append(sdp.Section(line.mid, line.kind, "sendonly", member, ssrc, self._codec))
+            track, member = line.track, line.track.member
+            repair_ssrc = track.rtx_ssrc if track.is_picture else 0
+            section = sdp.Section(line.mid, line.kind, "sendonly", member, track.ssrc, self._codec)
+            sections.append(replace(section, repair_ssrc=repair_ssrc))
             tracks.append(TrackInfo(line.mid, line.kind, member))
         return self._offer(transport, sections, tracks)
 

@@ -26,7 +26,7 @@ def test_another_implementation_reads_our_offer() -> None:
     """aiortc's parser sees the lite end, both addresses, the codecs and the directions."""
     read = SessionDescription.parse(TEXT)
     assert [media.direction for media in read.media] == ["sendonly", "sendonly", "inactive"]
-    assert [codec.mimeType for codec in read.media[1].rtp.codecs] == ["video/VP8"]
+    assert [codec.mimeType for codec in read.media[1].rtp.codecs] == ["video/VP8", "video/rtx"]
     assert [each.ip for each in read.media[0].ice_candidates] == ["192.0.2.1", "192.0.2.2"]
     assert "a=ice-lite" in TEXT
 
@@ -86,6 +86,28 @@ def test_an_answer_tells_who_sends_and_receives() -> None:
         ("0", False, True),
         ("1", False, False),
     ]
+
+
+def test_a_viewer_is_told_where_retransmissions_come() -> None:
+    """The two streams of a picture are named as belonging together (RFC 5576); both are its own."""
+    camera = sdp.Section("1", "video", "sendonly", "amina", 1002, repair_ssrc=1003)
+    text = sdp.offer(7, 1, PLACE, [camera])
+    read = SessionDescription.parse(text).media[0]
+    assert read.fmt == [96, 97]
+    assert [(each.semantic, each.items) for each in read.ssrc_group] == [("FID", [1002, 1003])]
+    assert {each.ssrc: each.msid for each in read.ssrc} == dict.fromkeys(
+        (1002, 1003), "amina amina.video"
+    )
+    [repair] = [each for each in read.rtp.codecs if each.mimeType == "video/rtx"]
+    assert repair.parameters == {"apt": 96}
+
+
+def test_every_medium_is_numbered_for_feedback() -> None:
+    """Voice too: the one number counts all packets of a connection."""
+    for section in SECTIONS:
+        text = sdp.offer(7, 1, PLACE, [section])
+        assert f"a=extmap:3 {sdp.WIDE_URI}" in text
+        assert "transport-cc" in text
 
 
 def test_an_answer_tells_how_it_repairs_and_reports() -> None:
