@@ -88,12 +88,14 @@ class Addresses:
     def is_anothers(self, transport: Transport, source: Address, now: float) -> bool:
         """Whether another transport's packets come from this address.
 
-        A member could else sign a check in the name of another's address and cut him off.
+        A member could else sign a check in the name of another's address and cut him off. One that
+        its owner has left may be somebody else's by now: a router gives ports again.
         """
         owner = self.by_address.get(source)
         if owner is None or owner is transport:
             return False
-        return owner.connected and now - owner.packet_at < IN_USE_S
+        is_there = owner.connected and owner.address == source
+        return is_there and now - owner.packet_at < IN_USE_S
 
     def adopt(self, transport: Transport, source: Address) -> None:
         """Gives an address to the transport that has proven it."""

@@ -75,8 +75,8 @@ def records_of(datagram: bytes) -> list[bytes]:
 class DtlsServer:
     """Takes datagrams, gives datagrams; has no task of its own, only OpenSSL's timer.
 
-    `on_change()` is called when the handshake is whole (`keys` is there, if a profile was agreed)
-    and once more when the peer has said goodbye (`ended`).
+    `on_change()` is called when the handshake is whole (`keys` is there, if a profile was agreed),
+    when one was spoilt, and when the peer has said goodbye (`ended`).
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class DtlsServer:
     ) -> None:
         self.keys: Keys | None = None
         self.whole = False
+        self.spoilt = False
         self.ended = False
         self._identity = identity
         self._send = send
@@ -169,8 +170,8 @@ class DtlsServer:
         except SSL.WantReadError:
             self._flush()
             self._arm()
-        except SSL.Error:  # spoilt, perhaps by a forger: the peer may still begin anew
-            self._connection = None
+        except SSL.Error:
+            self._spoil()
         else:
             self.whole = True
             self._flush()
@@ -235,8 +236,14 @@ class DtlsServer:
             return
         try:
             self._connection.DTLSv1_handle_timeout()
-        except SSL.Error:
-            self._connection = None
+        except SSL.Error:  # too often
+            self._spoil()
             return
         self._flush()
         self._arm()
+
+    def _spoil(self) -> None:
+        """Whoever did it, a peer who has not heard our first flight may begin once more."""
+        self._connection = None
+        self.spoilt = True
+        self._on_change()

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 CONSENT_S = 30.0  # RFC 7675 section 5.1
 HANDSHAKE_S = 20.0
+SPOILT_S = 2.0  # a browser that is past the beginning can only join anew: it is told soon
 RENEW_S = 86400.0
 MAX_SSRCS = 64  # libsrtp keeps a stream for each a peer has sealed a packet with
 
@@ -104,8 +105,13 @@ class Transport:
             return
         self.answered = True
         self._peer = fingerprints
-        self._late = asyncio.get_running_loop().call_later(HANDSHAKE_S, self.close, "dtls")
+        self._give_up_in(SPOILT_S if self._dtls.spoilt else HANDSHAKE_S)
         self._secure()
+
+    def _give_up_in(self, seconds: float) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._late = asyncio.get_running_loop().call_later(seconds, self.close, "dtls")
 
     def dtls_received(self, data: bytes, now: float) -> bool:
         """Takes a DTLS datagram from a known address; False when there were too many."""
@@ -127,8 +133,10 @@ class Transport:
 
     def moved(self, now: float) -> None:
         """The peer's address has changed: what was lost on the way needs a key frame."""
-        for each in (*self.tracks.values(), *self.watched.values()):
-            each.ask_key_frame(now)
+        for track in self.tracks.values():
+            track.ask_key_frame(now)
+        for leg in self.watched.values():
+            leg.ask_key_frame(now)
 
     def expire(self, now: float) -> None:
         """Closes a transport whose peer has been silent for `CONSENT_S`."""
@@ -151,8 +159,10 @@ class Transport:
     def _dtls_changed(self) -> None:
         if self._dtls.ended:
             self.close("peer_closed")
-        else:
+        elif self._dtls.whole:
             self._secure()
+        elif self.answered:
+            self._give_up_in(SPOILT_S)
 
     def _secure(self) -> None:
         """Lets media flow once the handshake is whole and the peer is who his SDP said he is."""

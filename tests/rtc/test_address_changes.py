@@ -150,6 +150,12 @@ async def test_nobody_takes_the_address_another_one_sends_from(
     publish.send_rtp(video.next())
     await subscribe.until(lambda: subscribe.received[ssrc].count > got)
     assert publish.ignored_stun == 0
+    left = publish.local
+    transport = at_worker(worker, publish)
+    transport.ice.move(("192.0.2.9", 9), time.monotonic())
+    subscribed = at_worker(worker, subscribe)
+    addresses = worker.port._addresses
+    assert not addresses.is_anothers(subscribed, left, time.monotonic())
 
 
 async def test_a_member_cannot_make_us_keep_a_stream_for_each_ssrc_he_invents(

@@ -119,6 +119,8 @@ async def test_no_unsealed_alert_leaves(meeting: Meeting) -> None:
     finished = bytes([22]) + b"\xfe\xfd" + bytes(8) + (16).to_bytes(2, "big")
     meeting.forge(finished + bytes([20]) + bytes([0, 0, 4, 0, 2, 0, 0, 0, 0, 0, 4]) + bytes(4))
     assert all(each[0] != GOODBYE_KIND for each in meeting.to_client)
+    assert meeting.server.spoilt
+    assert meeting.changes == 1
 
 
 async def test_a_goodbye_is_said_and_heard(meeting: Meeting) -> None:
