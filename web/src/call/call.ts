@@ -29,12 +29,11 @@ export interface CallView {
 
 export type CallMessage =
   | PeersMessage
-  | { type: 'media_ready'; audio: boolean; video: boolean }
+  | { type: 'media_ready'; audio: boolean; video: boolean; resume: string[] }
   | { type: 'mute'; kind: DeviceKind; muted: boolean };
 
 export interface CallPlan {
   send: (message: CallMessage) => boolean;
-  renew: () => void;
   /** What the other side sends now, as the server knows it. */
   expects: () => { audio: boolean; video: boolean };
   onChange: (view: CallView) => void;
@@ -51,8 +50,7 @@ export class Call {
     this.#plan = plan;
     this.#peers = new Peers({
       send: plan.send,
-      renew: plan.renew,
-      rejoin: () => this.ready(),
+      rejoin: () => this.ready(this.#peers.healthy()),
       attach: (peer) => this.#attach(peer),
       expects: plan.expects,
       onChange: () => this.#changed(),
@@ -103,12 +101,15 @@ export class Call {
     this.#changed();
   }
 
-  /** Say again that this page wants media: after joining, and on every new link. */
-  ready(): void {
+  /**
+   * Say again that this page wants media: after joining, and on every new link. Connections named
+   * in `keep` are well and go on; the others are offered anew.
+   */
+  ready(keep: string[] = []): void {
     this.#peers.linkUp();
     if (this.#choice === null) return;
     const { has, muted } = this.#local;
-    this.#plan.send({ type: 'media_ready', ...has });
+    this.#plan.send({ type: 'media_ready', ...has, resume: keep });
     // The server remembers what an earlier page of this person had muted.
     for (const kind of ['audio', 'video'] as const) {
       if (has[kind]) this.#plan.send({ type: 'mute', kind, muted: muted.includes(kind) });

@@ -12,9 +12,7 @@ export type TransportState = 'none' | 'connecting' | 'connected' | 'restoring';
 
 export interface PeersPlan {
   send: (message: PeersMessage) => boolean;
-  /** A new link, which names the transports that live on: the others are offered anew. */
-  renew: () => void;
-  /** Say again that this page wants media: its connection is past mending. */
+  /** Say again that this page wants media: what is not healthy is past mending. */
   rejoin: () => void;
   /** Put our tracks on the sections of an offer to publish, just taken. */
   attach: (peer: RTCPeerConnection, tracks: readonly TrackInfo[]) => Promise<void>;
@@ -174,7 +172,7 @@ export class Peers {
     }
     if (this.#unrenderable(transport, offer)) {
       this.#close(transport);
-      this.#plan.renew();
+      this.#plan.rejoin();
       return;
     }
     const current = transport;

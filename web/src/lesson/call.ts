@@ -65,7 +65,6 @@ export type LessonCallMessage =
 
 export interface LessonCallPlan {
   send: (message: LessonCallMessage) => boolean;
-  renew: () => void;
   /** Kinds this person may ever send here. */
   may: () => readonly MediaKind[];
   expects: () => { audio: boolean; video: boolean };
@@ -86,7 +85,6 @@ export class LessonCall {
     this.#plan = plan;
     this.#peers = new Peers({
       send: plan.send,
-      renew: plan.renew,
       rejoin: () => this.ready(this.#peers.healthy()),
       attach: (peer, tracks) => this.#attach(peer, tracks),
       expects: plan.expects,

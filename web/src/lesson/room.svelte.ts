@@ -119,7 +119,6 @@ export class LessonRoom {
     });
     this.calling = new LessonCall({
       send: (message) => this.#socket.send(message),
-      renew: () => this.#socket.renew(),
       may: () => (this.teacher ? ['audio', 'video', 'screen'] : ['audio', 'video']),
       expects: () =>
         this.teacher ? { audio: false, video: false } : { audio: false, video: this.sends.video },

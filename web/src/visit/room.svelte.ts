@@ -94,7 +94,6 @@ export class Room {
     });
     this.calling = new Call({
       send: (message) => this.#socket.send(message),
-      renew: () => this.#socket.renew(),
       expects: () => ({ audio: this.other?.audio ?? false, video: this.other?.video ?? false }),
       onChange: (view) => (this.call = view),
     });

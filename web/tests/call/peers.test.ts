@@ -32,11 +32,10 @@ class Connection {
   }
 }
 
-function joined(): Peers {
+function joined(rejoin = (): void => undefined): Peers {
   const peers = new Peers({
     send: () => true,
-    renew: () => undefined,
-    rejoin: () => undefined,
+    rejoin,
     attach: () => Promise.resolve(),
     expects: () => ({ audio: true, video: true }),
     onChange: () => undefined,
@@ -93,5 +92,22 @@ describe('frames of a call', () => {
     }
     expect(counts).toEqual([100, 130, 130, 130, 137]);
     peers.stop();
+  });
+});
+
+describe('a section that is filled again', () => {
+  it('has its connection made anew, and only that one', () => {
+    vi.stubGlobal('RTCPeerConnection', Connection);
+    const tracks = [{ mid: '0', kind: 'video', member: 'other' } as const];
+    let kept: string[] | null = null;
+    const peers = joined(() => (kept = peers.healthy()));
+    peers.offer({ ...offer('voice'), direction: 'publish' });
+    for (const carried of [tracks, [], tracks]) {
+      expect(kept).toBeNull();
+      peers.offer({ ...offer('first'), tracks: [...carried] });
+    }
+    expect(kept).toEqual(['voice']);
+    peers.stop();
+    vi.unstubAllGlobals();
   });
 });
