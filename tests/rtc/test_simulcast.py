@@ -229,7 +229,7 @@ def check(scene: Scene, known: set[tuple[str, int]]) -> None:
             assert before.ids.tl0 is not None
             assert after.ids.tl0 is not None
             assert (after.ids.tl0 - before.ids.tl0) & 0xFF == ahead & 0xFF
-    last_at = scene.seen[-1].at
+    last_at = scene.seen[-1].at if scene.seen else 0.0  # who never wanted a layer saw none
     for each in scene.seen:
         if last_at - each.at < KEEP_S / 2:
             assert scene.leg.kept(each.number & 0xFFFF, last_at) == each.data
