@@ -60,6 +60,11 @@ class Steady:
         self._roomy_since: dict[Hashable, float] = {}
         self._short_since: dict[Hashable, float] = {}
 
+    def forget(self) -> None:
+        """All are well: whatever has been so for a while is over."""
+        self._roomy_since.clear()
+        self._short_since.clear()
+
     def decide(self, bps: float, wishes: Sequence[Wish], now: float) -> list[int | None]:
         """The layer each picture shall have from now on."""
         fitting = allocate(bps, wishes)

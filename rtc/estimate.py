@@ -6,10 +6,12 @@ but never far beyond what was really delivered. Beside the draft: a queue that s
 loss that is there at any rate is no congestion, and probes find out what nobody has used yet.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
 from rtc.trend import Trend
+from rtc.twcc import Row
 
 START_BPS = 1_000_000.0
 LEAST_BPS = 30_000.0  # a voice
@@ -50,8 +52,6 @@ QUIET_S = 1.5  # after a reduction nothing is tried
 
 SILENT_S = 1.0  # without any feedback the link is as good as down
 
-Row = tuple[float, float, int]  # sent, arrived, bytes
-
 
 class _Rate:
     """Bits a second over the last half second, from sums at moments of one clock."""
@@ -85,17 +85,16 @@ class Probe:
     def result(self) -> float | None:
         """The rate that passed."""
         rows = self.rows
-        if len(rows) < PROBE_PACKETS:
+        if sum(each.packets for each in rows) < PROBE_PACKETS:
             return None
         rows.sort()
-        size = sum(each[2] for each in rows)
-        sent_s = rows[-1][0] - rows[0][0]
-        arrived = sorted(each[1] for each in rows)
-        arrived_s = arrived[-1] - arrived[0]
+        size = sum(each.size for each in rows)
+        sent_s = rows[-1].sent - rows[0].sent
+        arrived_s = max(each.arrived for each in rows) - rows[0].arrived
         if sent_s <= 0:
             return None
-        sent = (size - rows[-1][2]) * 8 / sent_s
-        passed = (size - rows[0][2]) * 8 / arrived_s if arrived_s > 0 else sent
+        sent = (size - rows[-1].size) * 8 / sent_s
+        passed = (size - rows[0].size) * 8 / arrived_s if arrived_s > 0 else sent
         return min(sent, self.bps) if passed > PASSED * sent else FILLED * passed
 
 
@@ -141,13 +140,19 @@ class Estimator:
         """Takes what one feedback says, its rows in the order of sending."""
         passed, self._told_at = min(now - self._told_at, 1.0), now
         if rows:
-            for sent, arrived, _ in rows:
-                self._trend.take(sent, arrived)
-            size = sum(each[2] for each in rows)
-            self._delivered.take(max(each[1] for each in rows), size)
-            self._offered.take(rows[-1][0], size)
-            self._measure_queue(min(arrived - sent for sent, arrived, _ in rows), now)
-        self._count(len(rows), lost, now)
+            size = packets = 0
+            last, way = rows[0].arrived, math.inf
+            for row in rows:
+                self._trend.take(row.sent, row.arrived)
+                size += row.size
+                packets += row.packets
+                last = max(last, row.arrived)
+                way = min(way, row.first_arrived - row.sent)
+            self._delivered.take(last, size)
+            self._offered.take(rows[-1].sent, size)
+            self._measure_queue(way, now)
+            self._arrived += packets
+        self._count(lost, now)
         over = self._trend.grows()
         if over > 0 and (now > self._own_until or self._queue_s > PROBE_QUEUE_S):
             self._reduce(now)
@@ -185,8 +190,7 @@ class Estimator:
             self._base = (min(self._base[0], way_s), self._base[1])
         self._queue_s = way_s - min(self._base)
 
-    def _count(self, arrived: int, lost: int, now: float) -> None:
-        self._arrived += arrived
+    def _count(self, lost: int, now: float) -> None:
         self._lost += lost
         total = self._arrived + self._lost
         if now - self._loss_at < LOSS_EVERY_S or total < LOSS_PACKETS:
@@ -241,8 +245,8 @@ class Estimator:
         probe = self._probe
         if probe is None:
             return
-        probe.rows += [each for each in rows if probe.since <= each[0] <= probe.until]
-        if now < probe.until + PROBE_ANSWER_S and not (rows and rows[-1][0] > probe.until):
+        probe.rows += [each for each in rows if probe.since <= each.sent <= probe.until]
+        if now < probe.until + PROBE_ANSWER_S and not (rows and rows[-1].sent > probe.until):
             return
         self._probe = None
         passed = probe.result()

@@ -5,7 +5,7 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from rtc.allocate import VOICE_BPS, Steady, Wish
+from rtc.allocate import ROOM, VOICE_BPS, Steady, Wish
 from rtc.estimate import Estimator, Probe
 from rtc.extensions import TRANSPORT_WIDE, element
 from rtc.sdp import REPAIR_TYPE
@@ -26,6 +26,9 @@ BEAT_S = 0.01  # a probe leaves in portions
 _PADDING = bytes(254) + b"\xff"  # the most there is in one packet
 _PADDING_HEAD = struct.Struct("!BBHIIIBHB")
 PADDING_BYTES = _PADDING_HEAD.size + len(_PADDING)
+
+
+_Asked = tuple["Leg", list["Layer"], Wish]
 
 
 class Rate:
@@ -97,7 +100,7 @@ class Rate:
         """Gives each picture its layer; answers what all he watches could use."""
         legs = self._viewer.watched.values()
         voices = sum(not each.track.is_picture and each.track.arrives(now) for each in legs)
-        asked: list[tuple[Leg, list[Layer], Wish]] = []
+        asked: list[_Asked] = []
         for leg in legs:
             # A layer that has just begun does not say yet how much it is.
             layers = [each for each in leg.track.layers if each.arrives(now) and each.bps]
@@ -109,13 +112,21 @@ class Rate:
             wish = Wish(leg.track.ssrc, needs, weight, None if leg.wanted is None else has)
             asked.append((leg, layers, wish))
         bps = math.inf if self.bps is None else self.bps - voices * VOICE_BPS
+        if all(
+            wish.now == len(layers) - 1 and leg.wanted is layers[-1] for leg, layers, wish in asked
+        ) and bps > ROOM * sum(wish.needs[-1] for _, _, wish in asked):
+            self._steady.forget()  # as nearly always
+        else:
+            self._choose(asked, bps, now)
+        pictures = (min(each[0].track.most_bps, GROWS * each[2].needs[-1]) for each in asked)
+        return voices * VOICE_BPS + sum(pictures)
+
+    def _choose(self, asked: list[_Asked], bps: float, now: float) -> None:
         choices = self._steady.decide(bps, [each[2] for each in asked], now)
         for (leg, layers, _), chosen in zip(asked, choices, strict=True):
             # Who cannot climb would never come back from nothing.
             choice = chosen if chosen is not None or self._climbs else 0
             leg.want(None if choice is None else layers[choice], now)
-        pictures = (min(each[0].track.most_bps, GROWS * each[2].needs[-1]) for each in asked)
-        return voices * VOICE_BPS + sum(pictures)
 
     def _beat(self, probe: Probe, now: float, owed: float) -> None:
         """Sends a portion of padding, and the next one soon."""

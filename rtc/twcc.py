@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 FORMAT = 15  # of RTCP type 205
@@ -219,11 +221,20 @@ class Arrivals:
         return Feedback(base & 0xFFFF, count, ticks)
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a viewer's feedback says of the packets we sent."""
+class Row(NamedTuple):
+    """Packets that left in one moment and have arrived, by the clock of each end."""
 
-    rows: list[tuple[float, float, int]]  # sent at, arrived at (of his clock), bytes
+    sent: float
+    first_arrived: float
+    arrived: float  # the last of them
+    size: int
+    packets: int
+
+
+class Told(NamedTuple):
+    """What a viewer's feedback says of the packets we sent, in the order of sending."""
+
+    rows: list[Row]
     lost: int
 
 
@@ -250,22 +261,23 @@ class Sent:
         newest = self.count[0] - 1
         base = newest - ((newest - feedback.base) & 0xFFFF)
         shift = self._shift(feedback.ticks)
-        rows: list[tuple[float, float, int]] = []
+        times, sizes = self.times, self.sizes
+        found: list[tuple[float, int, int]] = []
         lost = 0
         oldest = max(0, newest - SLOTS + 1)
         for index, tick in enumerate(feedback.ticks, base):
             if not oldest <= index <= newest:
                 continue
             slot = index & _MASK
-            size = self.sizes[slot]
+            size = sizes[slot]
             if not size:
                 continue
             if tick is None:
                 lost += 1
             else:
-                self.sizes[slot] = 0
-                rows.append((self.times[slot], (tick + shift) * TICK_S, size))
-        return Told(rows, lost)
+                sizes[slot] = 0
+                found.append((times[slot], tick + shift, size))
+        return Told([_row(sent, [*same]) for sent, same in groupby(found, _sent)], lost)
 
     def _shift(self, ticks: Sequence[int | None]) -> int:
         first = next((each for each in ticks if each is not None), None)
@@ -276,3 +288,14 @@ class Sent:
         ahead = (first - self._clock) & _CLOCK
         self._clock += ahead - (_CLOCK + 1 if ahead > _CLOCK >> 1 else 0)
         return self._clock - first
+
+
+_sent = itemgetter(0)
+
+
+def _row(sent: float, packets: list[tuple[float, int, int]]) -> Row:
+    if len(packets) == 1:
+        _, tick, size = packets[0]
+        return Row(sent, tick * TICK_S, tick * TICK_S, size, 1)
+    _, ticks, sizes = zip(*packets, strict=True)
+    return Row(sent, min(ticks) * TICK_S, max(ticks) * TICK_S, sum(sizes), len(sizes))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from rtc.estimate import LEAST_BPS, START_BPS, Estimator, Probe
-from rtc.twcc import Arrivals, Sent, pack, parse
+from rtc.twcc import Arrivals, Row, Sent, pack, parse
 
 STEP_S = 0.01
 FEEDBACK_S = 0.05
@@ -161,5 +161,5 @@ def test_a_first_feedback_of_nothing_changes_nothing() -> None:
     """Nothing is divided by no time and by no packets."""
     estimator = Estimator(5.0)
     estimator.told([], 0, 5.0)
-    estimator.told([(5.0, 77.0, 1200)], 0, 5.0)
+    estimator.told([Row(5.0, 77.0, 77.0, 1200, 1)], 0, 5.0)
     assert estimator.bps == START_BPS

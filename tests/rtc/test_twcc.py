@@ -12,6 +12,7 @@ from rtc.twcc import (
     Arrivals,
     BadFeedbackError,
     Feedback,
+    Row,
     Sent,
     pack,
     parse,
@@ -134,10 +135,25 @@ def test_feedback_finds_what_was_sent_once() -> None:
     assert numbers == [65535, 0, 1]
     feedback = Feedback(65535, 0, [40, None, 80])
     told = sent.told(feedback)
-    assert told.rows == [(10.0, 40 * TICK_S, 100), (12.0, 80 * TICK_S, 102)]
+    assert told.rows == [
+        Row(10.0, 40 * TICK_S, 40 * TICK_S, 100, 1),
+        Row(12.0, 80 * TICK_S, 80 * TICK_S, 102, 1),
+    ]
     assert told.lost == 1
     again = sent.told(Feedback(65535, 1, [40, 60, 80]))
-    assert (again.rows, again.lost) == ([(11.0, 60 * TICK_S, 101)], 0)
+    assert (again.rows, again.lost) == ([Row(11.0, 60 * TICK_S, 60 * TICK_S, 101, 1)], 0)
+
+
+def test_what_left_in_one_moment_is_one_row() -> None:
+    """With its first and its last arrival, whatever their order was."""
+    sent = Sent()
+    for size, at in ((100, 1.0), (200, 1.0), (300, 1.0), (400, 1.1)):
+        sent.take(size, at)
+    rows = sent.told(Feedback(0, 0, [8, 4, None, 20])).rows
+    assert rows == [
+        Row(1.0, 4 * TICK_S, 8 * TICK_S, 300, 2),
+        Row(1.1, 20 * TICK_S, 20 * TICK_S, 400, 1),
+    ]
 
 
 def test_feedback_about_packets_that_were_never_sent_counts_nothing() -> None:
@@ -146,9 +162,9 @@ def test_feedback_about_packets_that_were_never_sent_counts_nothing() -> None:
     for _ in range(SLOTS + 10):
         sent.take(100, 1.0)
     assert sent.told(Feedback(SLOTS + 10, 0, [1, 2, None])).rows == []
-    assert len(sent.told(Feedback(0, 0, [1] * 20)).rows) == 10
+    assert [each.packets for each in sent.told(Feedback(0, 0, [1] * 20)).rows] == [10]
     ahead = sent.told(Feedback(SLOTS + 8, 0, [1] * 20))
-    assert len(ahead.rows) == 2
+    assert [each.packets for each in ahead.rows] == [2]
     assert Sent().told(Feedback(7, 0, [1, None])).rows == []
 
 
@@ -158,6 +174,6 @@ def test_the_viewers_clock_goes_on_over_its_wrap() -> None:
     first = [sent.take(100, 1.0), sent.take(100, 2.0)]
     before = sent.told(Feedback(first[0], 0, [(1 << 32) - 400]))
     after = sent.told(Feedback(first[1], 1, [0]))
-    assert after.rows[0][1] - before.rows[0][1] == pytest.approx(400 * TICK_S)
+    assert after.rows[0].arrived - before.rows[0].arrived == pytest.approx(400 * TICK_S)
     late = sent.told(Feedback(sent.take(100, 3.0), 2, [(1 << 32) - 100]))
-    assert late.rows[0][1] - before.rows[0][1] == pytest.approx(300 * TICK_S)
+    assert late.rows[0].arrived - before.rows[0].arrived == pytest.approx(300 * TICK_S)
