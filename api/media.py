@@ -82,7 +82,7 @@ class Media:
         self._grace_s = grace_s
         self._began_s = time.monotonic()
         self._stats: asyncio.Future[Stats] | None = None
-        self._counted: list[Stats] = []
+        self._counted: dict[str, Stats] = {}  # by worker
         # When by the loop's clock, and in which room.
         self._failures: deque[tuple[float, UUID]] = deque(maxlen=_FAILURES_KEPT)
 
@@ -247,7 +247,7 @@ class Media:
     async def stats(self) -> Stats | None:
         """What the workers together count since their start; None when one does not answer."""
         if self._stats is None or self._stats.done():
-            self._stats, self._counted = asyncio.get_running_loop().create_future(), []
+            self._stats, self._counted = asyncio.get_running_loop().create_future(), {}
             if not self._link.send(StatsAsk()):
                 self._stats.cancel()
                 return None
@@ -346,10 +346,10 @@ class Media:
             self._keep(message)
 
     def _count(self, stats: Stats) -> None:
-        self._counted.append(stats)
+        self._counted[stats.worker_id] = stats
         whole = len(self._counted) >= self._link.workers
         if whole and self._stats is not None and not self._stats.done():
-            self._stats.set_result(together(self._counted))
+            self._stats.set_result(together(self._counted.values()))
 
     def _offer(self, offer: Offer) -> None:
         seat = self._seat(UUID(offer.room), UUID(offer.member))

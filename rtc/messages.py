@@ -9,7 +9,7 @@ of a room, so a lost message heals with the next one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, ValidationError, msgpack
@@ -264,12 +264,13 @@ class Stats(Message, frozen=True):
     refused_datagrams: int
     cpu_s: float
     dropped_receive: int = 0  # datagrams that came while the socket's buffer was full
+    worker_id: str = ""
 
 
-def together(parts: Sequence[Stats]) -> Stats:
+def together(parts: Collection[Stats]) -> Stats:
     """What several workers count, as one."""
-    counted = (sum(getattr(part, name) for part in parts) for name in Stats.__struct_fields__)
-    return Stats(*counted)
+    names = [name for name in Stats.__struct_fields__ if name != "worker_id"]
+    return Stats(**{name: sum(getattr(part, name) for part in parts) for name in names})
 
 
 ToWorker = (

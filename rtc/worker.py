@@ -180,6 +180,7 @@ class Worker:
             resent=counters.resent,
             refused_datagrams=counters.refused_datagrams,
             cpu_s=used.ru_utime + used.ru_stime,
+            worker_id=self.id,
             dropped_receive=self.port.dropped_receive,
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 from rtc.messages import FromWorker, RoomState, ToWorker, Welcome, frame, read_to_worker
 from storage.settings import Settings
@@ -12,6 +13,7 @@ class Worker:
     """One link at a time."""
 
     def __init__(self) -> None:
+        self.id = uuid4().hex
         self.told: list[ToWorker] = []
         self._more = asyncio.Condition()
         self._writer: asyncio.StreamWriter | None = None
@@ -19,7 +21,7 @@ class Worker:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speak with the API until it hangs up."""
         self._writer = writer
-        writer.write(frame(Welcome("stand-in", 0.0)))
+        writer.write(frame(Welcome(self.id, 0.0)))
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 message = await read_to_worker(reader)
@@ -32,6 +34,11 @@ class Worker:
         """Tell the API something."""
         assert self._writer is not None
         self._writer.write(frame(message))
+
+    def hang_up(self) -> None:
+        """End the link."""
+        if self._writer is not None:
+            self._writer.close()
 
     async def until(self, seen: Callable[[list[ToWorker]], bool], within_s: float) -> None:
         """Wait until what was told is as `seen` says."""
@@ -54,12 +61,13 @@ class Worker:
 
 
 @asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[Worker]:
-    """A stand-in at the address of the first worker."""
+async def listening(settings: Settings, number: int = 0) -> AsyncIterator[Worker]:
+    """A stand-in at the address of a worker, gone with its link in the end."""
     worker = Worker()
-    path = settings.link_path(0)
+    path = settings.link_path(number)
     path.unlink(missing_ok=True)
     listener = await asyncio.start_unix_server(worker.serve, path)
     yield worker
     listener.close()
+    worker.hang_up()
     path.unlink(missing_ok=True)
