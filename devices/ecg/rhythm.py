@@ -2,17 +2,18 @@
 
 A finding is a reason for a physician to look at the trace, never a diagnosis. Unbroken usable
 stretches are judged: nothing is counted across a gap. Fibrillation alone is also asked of shorter
-stretches that lie close together and hold 30 s in all: no interval of theirs spans what is between.
+stretches that lie close together and hold 30 s in all, a single doubtful second inside counted in:
+no interval of theirs spans what is between.
 
 | rule | says | source |
 |---|---|---|
-| af.both/2 | suspected atrial fibrillation in at least 30 s: the two rules of devices/ecg/af.py agree in their sum | ESC 2020 and 2024 for the 30 s, which 2024 calls "not clear"; the rules are learnt |
+| af.both/3 | suspected atrial fibrillation in at least 30 s: the two rules of devices/ecg/af.py agree in their sum | ESC 2020 and 2024 for the 30 s, which 2024 calls "not clear"; the rules are learnt |
 | pause/1 | more than 3 s between two beats, with nothing as steep as half a beat in between | customary, unconfirmed |
 | rate.slow/2, rate.fast/2 | below 50, above 100 a minute over at least 10 s, at rest | customary, unconfirmed |
 | ectopy.ventricular/1 | early or followed by a pause, another and wider shape than usual, twice alike in the window | textbook signs; measured in bench/ecg_rhythm.py |
 | ectopy.supraventricular/2 | 13 % early, of the usual shape, between intervals that are not, twice in a window whose rhythm is steady else; not asked where it looks like fibrillation, however short | textbook signs; measured in bench/ecg_rhythm.py |
 | regular/2 | a half minute in which most intervals differ by less than 5 % from the one before and none by 15 %, at 50 to 100 a minute | ours |
-| enough/2 | usable stretches that lie close together do not reach 30 s: fibrillation was not asked | ESC as above |
+| enough/3 | usable stretches that lie close together do not reach 30 s, one doubtful second inside counted in: fibrillation was not asked | ESC as above |
 """  # noqa: E501 - a table
 
 from collections.abc import Sequence
@@ -96,11 +97,12 @@ def find_rhythm(
             found += ended
         found += going
     for run in joined_runs(x, rate_hz, at, _short(stretches, rate_hz)):
-        longest = max(longest, len(run.x) / rate_hz)
-        found += _across(run, rate_hz)
+        longest = max(longest, run.counts / rate_hz)
+        if run.counts >= int(LEAST_S * rate_hz):
+            found += _across(run, rate_hz)
     if longest < LEAST_S:
         last = max(0, len(x) - 1)
-        found.append(_finding(RhythmCode.NOT_ENOUGH, 0, last, "enough/2", longest_s=longest))
+        found.append(_finding(RhythmCode.NOT_ENOUGH, 0, last, "enough/3", longest_s=longest))
     return tuple(sorted(found, key=lambda finding: (finding.first, finding.code)))
 
 
@@ -128,14 +130,14 @@ def _across(run: Run, rate_hz: float) -> list[Finding]:
         beats = run.beats[inside] - low
         rr = np.diff(beats) / rate_hz
         now = []
-        if high - low >= int(LEAST_S * rate_hz) and len(rr) > RATE_INTERVALS:
+        if len(rr) > RATE_INTERVALS:
             odds = _fibrillation(run.x[low:high], rate_hz, beats, rr)
             if odds > 0:
                 first, last = run.origin[inside][[0, -1]].tolist()
                 rate = 60 / float(rr.mean())
                 inputs = {"rate_bpm": rate, "windows": 1.0, "odds": odds}
                 code = RhythmCode.AF_SUSPECTED
-                now = [_finding(code, first, last, "af.both/2", **inputs)]
+                now = [_finding(code, first, last, "af.both/3", **inputs)]
         going, ended = _joined(going, now)
         found += ended
     return found + going
@@ -183,7 +185,7 @@ def _window(x: Floats, rate_hz: float, beats: Indices, start: int) -> list[Findi
     long_enough = len(x) >= int(LEAST_S * rate_hz)
     odds = _fibrillation(x, rate_hz, beats, rr)
     if odds > 0 and long_enough:
-        say(RhythmCode.AF_SUSPECTED, "af.both/2", odds=odds)
+        say(RhythmCode.AF_SUSPECTED, "af.both/3", odds=odds)
     found += _ectopy(x, rate_hz, beats, start, irregular=odds > 0)
     steps = np.abs(np.diff(rr)) / rr.mean()
     if not found and long_enough and np.median(steps) < STILL and steps.max() < JUMP:

@@ -4,6 +4,7 @@ From the last beat of a stretch the run goes on at the first beat of the next on
 interval spans what lies between, and the P wave before and the T wave behind a joint are real.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +13,23 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+# One doubtful second inside half a minute is half a minute of ECG all the same.
+SPARED_S = 1.0
 # A stretch shorter than this, or with fewer beats, is not taken in; no more than APART_S is left
 # out in one place, so that half a minute of ECG lies in about a minute.
 PIECE_S, PIECE_BEATS, APART_S = 5.0, 5, 5.0
 
 
 class Run(NamedTuple):
-    """The signal of a run, its beats in it, and each beat's sample in the recording."""
+    """The signal of a run, its beats in it, each beat's sample in the recording.
+
+    `counts` is how many samples of ECG it stands for.
+    """
 
     x: Floats
     beats: Indices
     origin: Indices
+    counts: int
 
 
 def joined_runs(
@@ -37,10 +44,11 @@ def joined_runs(
         if not groups or first - groups[-1][-1][1] > APART_S * rate_hz:
             groups.append([])
         groups[-1].append((first, end, inside))
-    return [_joined(x, group) for group in groups if len(group) > 1]
+    spared = int(SPARED_S * rate_hz) + 1
+    return [_joined(x, group, spared) for group in groups if len(group) > 1]
 
 
-def _joined(x: Floats, group: list[tuple[int, int, Indices]]) -> Run:
+def _joined(x: Floats, group: list[tuple[int, int, Indices]], spared: int) -> Run:
     signal, at, origin = [], [], []
     length, level = 0, 0.0
     for i, (first, end, inside) in enumerate(group):
@@ -54,4 +62,6 @@ def _joined(x: Floats, group: list[tuple[int, int, Indices]]) -> Run:
         at.append(kept - low + length)
         origin.append(kept)
         length += high - low
-    return Run(np.concatenate(signal), np.concatenate(at), np.concatenate(origin))
+    between = sum(after[0] - before[1] for before, after in pairwise(group))
+    counts = group[-1][1] - group[0][0] if between <= spared else length
+    return Run(np.concatenate(signal), np.concatenate(at), np.concatenate(origin), counts)

@@ -27,7 +27,7 @@ def test_disorder_without_p_waves_is_suspected_as_fibrillation() -> None:
     said = found(made(fibrillating(90), p_waves=False))
     assert codes(said) == {RhythmCode.AF_SUSPECTED}
     assert said[0].inputs["odds"] > 0
-    assert said[0].rule == "af.both/2"
+    assert said[0].rule == "af.both/3"
 
 
 def test_fibrillation_is_not_asked_under_thirty_seconds() -> None:
@@ -49,6 +49,18 @@ def test_thirty_seconds_may_have_short_unusable_parts_between() -> None:
     far = found(ecg, pieces[0], (cut + 1300, 2 * cut + 1300))
     little = found(ecg, (0, cut), (cut + 500, round(28 * ecg.rate_hz)))
     assert codes(far) == codes(little) == {RhythmCode.NOT_ENOUGH}
+
+
+def test_half_a_minute_may_have_one_doubtful_second_inside_and_no_more() -> None:
+    ecg = made(fibrillating(90), p_waves=False)
+    at = [round(seconds * ecg.rate_hz) for seconds in (12, 13, 13.5, 29.5, 30)]
+    one = found(ecg, (0, at[0]), (at[1], at[4]))
+    assert codes(one) == {RhythmCode.AF_SUSPECTED}
+    assert (one[0].first, one[0].last) == (ecg.beats[0], ecg.beats[ecg.beats < at[4]].max())
+    more = found(ecg, (0, at[0]), (at[2], at[4]))
+    short = found(ecg, (0, at[0]), (at[1], at[3]))
+    assert codes(more) == codes(short) == {RhythmCode.NOT_ENOUGH}
+    assert short[0].inputs["longest_s"] == pytest.approx(29.5)
 
 
 def test_no_interval_spans_what_lies_between_two_stretches() -> None:
