@@ -38,6 +38,7 @@ SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the module `socket` has no name f
 NOWHERE = ("127.0.0.1", 9)  # a full ICE agent may check us before we have its answer: it asks again
 VP8_LAST = 0x80 | VP8  # second byte of a picture's last packet
 PASSWORD = "p" * 24  # RawTransport's
+MEDIA = {OPUS, VP8}
 WIDE_HEAD = TRANSPORT_WIDE << 4 | 1
 EXTENSIONS = (
     "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
@@ -206,10 +207,11 @@ class Peer(RawTransport):
             return
 
     def _count(self, buffer: bytearray, size: int, stamp: bytes) -> None:
-        self.encrypted_packets += 1
         self.frames += buffer[1] == VP8_LAST
         kind = buffer[1] & 0x7F
-        self._newest[kind] = bytes(buffer[2:12])
+        if kind in MEDIA:  # no repair, no padding of a probe
+            self.encrypted_packets += 1
+            self._newest[kind] = bytes(buffer[2:12])
         if self._arrivals is None and self.on_packet is None:
             return
         seconds, nanoseconds = _TIMESPEC.unpack(stamp)

@@ -124,7 +124,7 @@ class OurServer:
 
     def __init__(self, house: MediaHouse, pid: int, name: str, port: int, said: str) -> None:
         self.house, self.pid, self.name, self.port = house, pid, name, port
-        self.said = said  # what the worker wrote until it was ready
+        self.in_c = "in Python" not in said  # what the worker wrote until it was ready
         self._viewers: list[str] = []
         self._numbers = count()
         self._pages: dict[Peer, RawPage] = {}
