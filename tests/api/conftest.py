@@ -1,6 +1,7 @@
 """The application on real stores: in this loop for requests, under uvicorn for sockets."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -121,7 +122,10 @@ def world(first_world: World, engine: AsyncEngine) -> World:
 @pytest.fixture(scope="session")
 def routes(stores: Settings) -> tuple[Litestar, Litestar]:
     """The application made twice: with so many routes one takes longer than most tests."""
-    return create_app(stores), create_app(stores)
+    both = create_app(stores), create_app(stores)
+    gc.collect()
+    gc.freeze()  # as the API does
+    return both
 
 
 @pytest.fixture
