@@ -2,9 +2,9 @@
 
 import pytest
 from conftest import FAKE_MEDIA, launch
-from house import House, wait_for
+from house import House
 from playwright.sync_api import Browser, Playwright, expect
-from room import DeviceProgram, Room, in_a_visit
+from room import Room
 from words import LANGUAGES, sentence
 
 pytestmark = pytest.mark.browser
@@ -97,27 +97,3 @@ def test_a_browser_without_camera_joins_all_the_same(
             assert patient.errors == []
     finally:
         bare.close()
-
-
-def test_a_visit_works_without_the_test_flags_of_the_browser(playwright: Playwright) -> None:
-    """No loopback candidates and no fake permission dialog: an address and permissions as in life."""
-    far = House.seeded(YANASHA_RTC_ADDRESS="10.77.0.1")
-    kept = [
-        flag
-        for flag in FAKE_MEDIA
-        if "loopback" not in flag and "fake-ui" not in flag and "Mdns" not in flag
-    ]
-    browser = launch(playwright, *kept)
-    try:
-        far.start()
-        visit = far.world["visits"][0]
-        allowed = {"permissions": ["camera", "microphone"]}
-        with in_a_visit(browser, far, visit, **allowed) as (doctor, patient, devices):
-            for room in (doctor, patient):
-                room.sees_the_other()
-            assert isinstance(devices, DeviceProgram)
-            wait_for("the trace", lambda: doctor.last_sequence() > 10)
-    finally:
-        browser.close()
-        far.stop()
-        far.remove()

@@ -1,4 +1,7 @@
-"""What happens in mid-visit when a process dies, a lid closes or the whole house is killed."""
+"""What happens in mid-visit when a process dies, a lid closes or the whole house is killed.
+
+The patient's computer is one as in life: its browser knows no test's own ways to cameras and media.
+"""
 
 import os
 import re
@@ -19,8 +22,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def wreck() -> Iterator[House]:
-    """A house of its own with two media workers, to be hurt."""
-    house = House.seeded(YANASHA_RTC_WORKERS="2")
+    """A house of its own with two media workers, to be hurt; media have no loopback address."""
+    house = House.seeded(YANASHA_RTC_WORKERS="2", YANASHA_RTC_ADDRESS="10.77.0.1")
     house.start()
     yield house
     house.stop()
@@ -29,8 +32,16 @@ def wreck() -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def laptop(playwright: Playwright) -> Iterator[Browser]:
-    """The patient's own computer, whose lid can be closed."""
-    browser = launch(playwright, *FAKE_MEDIA)
+    """The patient's own computer, whose lid can be closed.
+
+    No loopback candidates, no names instead of addresses shown, no fake permission dialog.
+    """
+    kept = [
+        flag
+        for flag in FAKE_MEDIA
+        if "loopback" not in flag and "fake-ui" not in flag and "Mdns" not in flag
+    ]
+    browser = launch(playwright, *kept)
     yield browser
     browser.close()
 
@@ -40,7 +51,8 @@ def visit(
     browser: Browser, laptop: Browser, wreck: House
 ) -> Iterator[tuple[Room, Room, DeviceProgram]]:
     """One long visit that every accident of this module falls upon."""
-    with in_a_visit(browser, wreck, wreck.world["visits"][0], patient_browser=laptop) as people:
+    allowed = {"permissions": ["camera", "microphone"]}
+    with in_a_visit(browser, wreck, wreck.world["visits"][0], laptop, **allowed) as people:
         for room in people[:2]:
             room.sees_the_other()
             room.watch_troubles()
@@ -57,6 +69,16 @@ def child_is_another(house: House, name: str, before: int) -> bool:
 def trace_is_whole(doctor: Room, devices: DeviceProgram, beyond: int) -> None:
     """The trace goes on past frame `beyond` and has neither hole nor double nor a false sample."""
     assert_equals_recording(doctor.whole_trace(beyond + 10, 60), devices.stream)
+
+
+def test_a_visit_works_without_the_test_flags_of_the_browser(
+    visit: tuple[Room, Room, DeviceProgram],
+) -> None:
+    """On the patient's side both ways: his picture to the doctor, the doctor's to him."""
+    doctor, patient, _ = visit
+    for room in (doctor, patient):
+        room.sees_the_other()
+    wait_for("the trace", lambda: doctor.last_sequence() > 10)
 
 
 @pytest.mark.journey("J1.10")
