@@ -23,6 +23,7 @@ from tests.rtc.raw_client import h264, rtp, vp8
 from tests.rtc.test_srtp_buffers import LONG_TAG, SHORT_TAG, session
 
 NOW = 5.0
+SO_NO_CHECK, UDP_NO_CHECK6_TX, UDP_NO_CHECK6_RX = 11, 101, 102  # linux: asm/socket.h, udp.h
 FIRST = 65_520  # the numbers wrap among these packets
 FULL, SHORT = 1100, 300
 # Runs of one size, a shorter end, a longer one, one that must go alone, and a full batch.
@@ -185,6 +186,26 @@ def test_each_viewer_opens_a_stream_with_his_own_numbers(sockets: list[socket.so
     assert [struct.unpack_from("!H", each, 19)[0] for each in numbered[1::2]] == [
         *range(count - 16, count)
     ]
+
+
+def test_a_way_that_takes_no_segments_gets_them_singly(
+    in_c: Callable[[socket.socket], FanOut], sockets: list[socket.socket]
+) -> None:
+    """As with a card that makes no checksums: nothing is lost, and nobody tries it again."""
+    if sockets[0].family == socket.AF_INET6:
+        option = (socket.IPPROTO_UDP, UDP_NO_CHECK6_TX)
+        for each in sockets[1:]:
+            each.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_RX, 1)
+    else:
+        option = (socket.SOL_SOCKET, SO_NO_CHECK)
+    expected, _ = run(PythonFanOut, sockets, "h264", "video")
+    sockets[0].setsockopt(*option, 1)  # the system refuses segments then
+    got, base = run(PythonFanOut, sockets, "h264", "video")
+    assert got == expected
+    assert [leg.segments for leg in base.legs] == [False] * 4
+    got, other = run(in_c, sockets, "h264", "video")
+    assert got == expected
+    assert [leg.state.struct.segments for leg in other.legs] == [0] * 4
 
 
 def test_who_has_no_compiler_goes_without(

@@ -52,6 +52,9 @@ def test_a_tap_follows_the_largest_layer_that_arrives(codec: Codec) -> None:
         film.play((q, False), (f, False), after_s=LARGER_AFTER_S)
         film.play((q, False), (f, True))
         assert film.rids == "fqf"
+        film.play((q, True), after_s=SENDING_S + 0.1)
+        film.play((q, True))
+        assert film.rids == "fqfq"
         numbers = [struct.unpack_from("!H", each, 2)[0] for each in film.tap.packets]
         assert {(b - a) & 0xFFFF for a, b in pairwise(numbers)} == {1}
         assert film.tap.restarts >= 3
