@@ -95,10 +95,15 @@ class Trend:
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:
+    """Of the least-squares line, counted from the first point so that no digits are lost."""
+    begin, base = points[0]
+    at = height = square = product = 0.0
+    for time, value in points:
+        x, y = time - begin, value - base
+        at += x
+        height += y
+        square += x * x
+        product += x * y
     n = len(points)
-    middle = sum(at for at, _ in points) / n
-    height = sum(value for _, value in points) / n
-    square = sum((at - middle) ** 2 for at, _ in points)
-    if not square:
-        return 0.0
-    return sum((at - middle) * (value - height) for at, value in points) / square
+    spread = n * square - at * at
+    return (n * product - at * height) / spread if spread else 0.0

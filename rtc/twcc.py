@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 FORMAT = 15  # of RTCP type 205
@@ -238,6 +238,9 @@ class Told(NamedTuple):
     lost: int
 
 
+_Found = tuple[float, int, int]  # sent, tick of arrival, bytes
+
+
 class Sent:
     """Send times and sizes of the last packets to one viewer; `take` in the hot path."""
 
@@ -261,11 +264,33 @@ class Sent:
         newest = self.count[0] - 1
         base = newest - ((newest - feedback.base) & 0xFFFF)
         shift = self._shift(feedback.ticks)
+        found = self._all(base, newest, feedback.ticks)
+        lost = 0
+        if not found:
+            found, lost = self._some(base, newest, feedback.ticks)
+        return Told([_row(sent, [*same], shift) for sent, same in groupby(found, _sent)], lost)
+
+    def _all(self, base: int, newest: int, ticks: Sequence[int | None]) -> list[_Found]:
+        """The packets, if nothing of them is lost or told before, as nearly always."""
+        begin = base & _MASK
+        end = begin + len(ticks)
+        if not newest - SLOTS < base <= newest - len(ticks) + 1 or end > SLOTS or base < 0:
+            return []
+        sizes = self.sizes[begin:end]
+        if 0 in sizes or None in ticks:
+            return []
+        self.sizes[begin:end] = array("H", bytes(2 * len(ticks)))
+        return [*zip(self.times[begin:end], cast("Sequence[int]", ticks), sizes, strict=True)]
+
+    def _some(
+        self, base: int, newest: int, ticks: Sequence[int | None]
+    ) -> tuple[list[_Found], int]:
+        """The packets that have arrived, and how many have not."""
         times, sizes = self.times, self.sizes
-        found: list[tuple[float, int, int]] = []
+        found: list[_Found] = []
         lost = 0
         oldest = max(0, newest - SLOTS + 1)
-        for index, tick in enumerate(feedback.ticks, base):
+        for index, tick in enumerate(ticks, base):
             if not oldest <= index <= newest:
                 continue
             slot = index & _MASK
@@ -276,8 +301,8 @@ class Sent:
                 lost += 1
             else:
                 sizes[slot] = 0
-                found.append((times[slot], tick + shift, size))
-        return Told([_row(sent, [*same]) for sent, same in groupby(found, _sent)], lost)
+                found.append((times[slot], tick, size))
+        return found, lost
 
     def _shift(self, ticks: Sequence[int | None]) -> int:
         first = next((each for each in ticks if each is not None), None)
@@ -293,9 +318,11 @@ class Sent:
 _sent = itemgetter(0)
 
 
-def _row(sent: float, packets: list[tuple[float, int, int]]) -> Row:
+def _row(sent: float, packets: list[_Found], shift: int) -> Row:
     if len(packets) == 1:
         _, tick, size = packets[0]
-        return Row(sent, tick * TICK_S, tick * TICK_S, size, 1)
+        at = (tick + shift) * TICK_S
+        return Row(sent, at, at, size, 1)
     _, ticks, sizes = zip(*packets, strict=True)
-    return Row(sent, min(ticks) * TICK_S, max(ticks) * TICK_S, sum(sizes), len(sizes))
+    first, last = (min(ticks) + shift) * TICK_S, (max(ticks) + shift) * TICK_S
+    return Row(sent, first, last, sum(sizes), len(sizes))
