@@ -64,7 +64,6 @@ class _Stream:
         "fibrillating",
         "judged",
         "most",
-        "news",
         "pending",
         "rhythm",
         "row",
@@ -78,7 +77,6 @@ class _Stream:
     def __init__(self, slot: int, bank: Bank, row: int, turns: "_Turns") -> None:
         self.slot, self.bank, self.row, self.turns = slot, bank, row, turns
         self.most = bank.most
-        self.news = False
         # The tick that has a piece of this stream in its turns: what comes after it waits.
         self.taken = -1
         self.rhythm: RhythmCode | None = None
@@ -103,7 +101,7 @@ class LiveEcg:
         self._rows: dict[float, dict[int, _Stream]] = {}
         self._streams: dict[int, _Stream] = {}
         self._waiting: dict[int, _Stream] = {}
-        self._news: list[_Stream] = []
+        self._news: dict[int, _Stream] = {}
         self._next = self._ticks = 0
 
     def open(self, header: StreamHeader) -> int:
@@ -182,11 +180,11 @@ class LiveEcg:
             self._turn()
             due = left
         told = []
-        for stream in self._news:
+        for stream in self._news.values():
             vitals = stream.vitals if stream.judged else None
             told.append(Told(stream.slot, tuple(stream.beats), vitals))
-            stream.beats, stream.judged, stream.news = [], False, False
-        self._news = []
+            stream.beats, stream.judged = [], False
+        self._news.clear()
         return told
 
     def _turn(self) -> None:
@@ -256,9 +254,7 @@ class LiveEcg:
         ):
             stream = streams[row]
             stream.beats.append(Beat(sample, None if math.isnan(rr_s) else rr_s))
-            if not stream.news:
-                stream.news = True
-                self._news.append(stream)
+            self._news[stream.slot] = stream
 
     def _judge(self, bank: Bank, ended: Ended) -> None:
         """Every other quarter of a second."""
@@ -280,9 +276,7 @@ class LiveEcg:
                 rhythm=None if rate is None else stream.rhythm,
             )
             stream.judged = True
-            if not stream.news:
-                stream.news = True
-                self._news.append(stream)
+            self._news[stream.slot] = stream
 
     def _ask_rhythm(self, bank: Bank, rows: Ints, at: Ints) -> None:
         due = at // bank.cell % RHYTHM_EVERY == 0
@@ -308,9 +302,7 @@ class LiveEcg:
         stream.vitals = _silent(int(stream.bank.total[stream.row]))
         stream.judged = True
         stream.rhythm, stream.fibrillating, stream.steady = None, False, True
-        if not stream.news:
-            stream.news = True
-            self._news.append(stream)
+        self._news[stream.slot] = stream
 
 
 def _silent(at_sample: int) -> EcgVitals:
