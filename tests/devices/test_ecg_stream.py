@@ -45,6 +45,59 @@ def follow(samples: NDArray[np.generic], head: StreamHeader | None = None) -> Se
     return beats, vitals
 
 
+def follow_together(strips: list[NDArray[np.int16]]) -> list[Seen]:
+    """The same of strips of one length that are followed side by side: much less time."""
+    live = LiveEcg()
+    slots = [live.open(header()) for _ in strips]
+    seen: dict[int, Seen] = {slot: ([], []) for slot in slots}
+    for start in range(0, len(strips[0]), 180):
+        for slot, strip in zip(slots, strips, strict=True):
+            live.push(slot, strip[start : start + 180])
+        for told in live.tick():
+            seen[told.slot][0].extend(told.beats)
+        for slot, (_, vitals) in seen.items():
+            vitals.append(live.vitals(slot))
+    return [seen[slot] for slot in slots]
+
+
+def noisy(kind: str, ratio_db: float) -> NDArray[np.int16]:
+    """The sample with noise as strong as the recipe of the Noise Stress Test asks for."""
+    rng = np.random.default_rng(3)
+    white = rng.standard_normal(len(ECG))
+    if kind == "muscle":
+        noise = white - np.convolve(white, np.ones(18) / 18, "same")
+    else:
+        noise = np.convolve(white, np.hanning(54), "same") * np.repeat(rng.random(120) ** 2, 360)
+    height = np.median([np.ptp(ECG[at - 18 : at + 18]) for at in ANNOTATED[1:-1]])
+    gain = np.sqrt(height**2 / 8 / (np.mean(noise**2) * 10 ** (ratio_db / 10)))
+    return np.round(ECG + gain * noise).astype(np.int16)
+
+
+NOISES = [(kind, db) for kind in ("muscle", "motion") for db in (18, 12, 6, 0, -6)]
+
+
+Heard = dict[tuple[str, int], Seen]
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    """What is found in the whole sample spoilt in these ways, followed side by side."""
+    time = np.arange(len(ECG)) / 360
+    pulled, holed = ECG.copy(), ECG.copy()
+    pulled[360 * 20 : 360 * 23] = MISSING
+    holed[360 * 20 : 360 * 20 + 18] = MISSING
+    strips = {
+        "upside_down": 2048 - ECG,
+        "pulled": pulled,
+        "holed": holed,
+        "hum": np.round(ECG + 60 * np.sin(2 * np.pi * 50 * time)).astype(np.int16),
+        "wander": np.round(ECG + 300 * np.sin(2 * np.pi * 0.25 * time)).astype(np.int16),
+    }
+    spoilt = {(name, 0): strip for name, strip in strips.items()}
+    spoilt |= {noise: noisy(*noise) for noise in NOISES}
+    return dict(zip(spoilt, follow_together(list(spoilt.values())), strict=True))
+
+
 def places(beats: list[Beat]) -> NDArray[np.int64]:
     return np.array([beat.sample for beat in beats], np.int64)
 
@@ -150,8 +203,8 @@ def test_beats_do_not_depend_on_offset_and_gain(offset: int, gain: float) -> Non
     assert after(vitals, 20).quality is Quality.GOOD
 
 
-def test_a_trace_upside_down_has_the_same_beats() -> None:
-    beats, _ = follow(2048 - ECG)
+def test_a_trace_upside_down_has_the_same_beats(heard: Heard) -> None:
+    beats, _ = heard["upside_down", 0]
     score = match(ANNOTATED, places(beats), 360)
     assert (score.missed, score.false) == (0, 0)
 
@@ -171,10 +224,10 @@ def test_beats_and_rate_hold_at_any_sampling_rate(up: int, down: int) -> None:
     assert rate_shown == pytest.approx(annotated_rate(60 * 360), rel=0.05)
 
 
-def test_a_pulled_electrode_is_said_within_a_second_and_forgotten_soon_after() -> None:
-    spoilt = ECG.copy()
-    spoilt[360 * 20 : 360 * 23] = MISSING
-    beats, vitals = follow(spoilt)
+def test_a_pulled_electrode_is_said_within_a_second_and_forgotten_soon_after(
+    heard: Heard,
+) -> None:
+    beats, vitals = heard["pulled", 0]
     during = after(vitals, 21)
     assert (during.quality, during.reason) == (Quality.LEAD_OFF, Reason.ELECTRODE_OFF)
     assert all(v.heart_rate_bpm is None for v in vitals[41:47])
@@ -184,20 +237,16 @@ def test_a_pulled_electrode_is_said_within_a_second_and_forgotten_soon_after() -
     assert again.rr_s is None
 
 
-def test_no_beat_is_invented_where_samples_are_missing() -> None:
-    spoilt = ECG.copy()
-    spoilt[360 * 20 : 360 * 23] = MISSING
-    beats, _ = follow(spoilt)
+def test_no_beat_is_invented_where_samples_are_missing(heard: Heard) -> None:
+    beats, _ = heard["pulled", 0]
     there = ANNOTATED[(ANNOTATED < 360 * 20) | (ANNOTATED >= 360 * 23)]
     score = match(there, places(beats), 360)
     assert score.false == 0
     assert score.missed <= 1
 
 
-def test_a_hole_of_some_samples_is_bridged() -> None:
-    spoilt = ECG.copy()
-    spoilt[360 * 20 : 360 * 20 + 18] = MISSING
-    beats, vitals = follow(spoilt)
+def test_a_hole_of_some_samples_is_bridged(heard: Heard) -> None:
+    beats, vitals = heard["holed", 0]
     score = match(ANNOTATED, places(beats), 360)
     assert score.missed + score.false <= 1
     assert shown(vitals, 4, 120) == {Quality.GOOD}
@@ -268,53 +317,14 @@ def test_a_clipped_trace_is_unusable() -> None:
     assert all(v.quality is Quality.UNUSABLE and v.heart_rate_bpm is None for v in saturated)
 
 
-def noisy(kind: str, ratio_db: float) -> NDArray[np.int16]:
-    """The sample with noise as strong as the recipe of the Noise Stress Test asks for."""
-    rng = np.random.default_rng(3)
-    white = rng.standard_normal(len(ECG))
-    if kind == "muscle":
-        noise = white - np.convolve(white, np.ones(18) / 18, "same")
-    else:
-        noise = np.convolve(white, np.hanning(54), "same") * np.repeat(rng.random(120) ** 2, 360)
-    height = np.median([np.ptp(ECG[at - 18 : at + 18]) for at in ANNOTATED[1:-1]])
-    gain = np.sqrt(height**2 / 8 / (np.mean(noise**2) * 10 ** (ratio_db / 10)))
-    return np.round(ECG + gain * noise).astype(np.int16)
-
-
-def follow_together(strips: list[NDArray[np.int16]]) -> list[list[EcgVitals]]:
-    """Vitals after every half second of strips of one length, as of `follow`."""
-    live = LiveEcg()
-    slots = [live.open(header()) for _ in strips]
-    vitals: list[list[EcgVitals]] = [[] for _ in strips]
-    for start in range(0, len(strips[0]), 180):
-        for slot, strip in zip(slots, strips, strict=True):
-            live.push(slot, strip[start : start + 180])
-        live.tick()
-        for seen, slot in zip(vitals, slots, strict=True):
-            seen.append(live.vitals(slot))
-    return vitals
-
-
-NOISES = [(kind, db) for kind in ("muscle", "motion") for db in (18, 12, 6, 0, -6)]
-
-
-Heard = dict[tuple[str, int], list[EcgVitals]]
-
-
-@pytest.fixture(scope="module")
-def through_noise() -> Heard:
-    """The whole sample through every noise."""
-    return dict(zip(NOISES, follow_together([noisy(*one) for one in NOISES]), strict=True))
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"), [("muscle", Reason.MUSCLE), ("motion", Reason.MOVEMENT)]
 )
 def test_noise_as_strong_as_the_heart_shows_no_rate(
-    kind: str, reason: Reason, through_noise: Heard
+    kind: str, reason: Reason, heard: Heard
 ) -> None:
     """Motion comes in bursts: the calm seconds between them are not trusted."""
-    settled = through_noise[kind, -6][12:]
+    settled = heard[kind, -6][1][12:]
     unusable = [v for v in settled if v.quality is Quality.UNUSABLE]
     assert len(unusable) >= 0.9 * len(settled)
     assert {v.heart_rate_bpm for v in unusable} == {None}
@@ -322,30 +332,26 @@ def test_noise_as_strong_as_the_heart_shows_no_rate(
 
 
 @pytest.mark.parametrize("kind", ["muscle", "motion"])
-def test_rates_shown_as_good_through_any_noise_are_right(kind: str, through_noise: Heard) -> None:
+def test_rates_shown_as_good_through_any_noise_are_right(kind: str, heard: Heard) -> None:
     right = [
         v.heart_rate_bpm == pytest.approx(annotated_rate(v.at_sample), rel=0.15)
         for ratio_db in (18, 12, 6, 0)
-        for v in through_noise[kind, ratio_db][12:]
+        for v in heard[kind, ratio_db][1][12:]
         if v.quality is Quality.GOOD
     ]
     assert len(right) > 200
     assert sum(right) / len(right) > 0.95
 
 
-def test_mains_hum_is_named() -> None:
-    time = np.arange(len(ECG)) / 360
-    hum = np.round(ECG + 60 * np.sin(2 * np.pi * 50 * time)).astype(np.int16)
-    beats, vitals = follow(hum)
+def test_mains_hum_is_named(heard: Heard) -> None:
+    beats, vitals = heard["hum", 0]
     score = match(ANNOTATED, places(beats), 360)
     assert score.f1 > 0.97
     assert {(v.quality, v.reason) for v in vitals[12:]} == {(Quality.NOISY, Reason.MAINS)}
 
 
-def test_a_wandering_baseline_does_not_cost_beats() -> None:
-    time = np.arange(len(ECG)) / 360
-    wander = np.round(ECG + 300 * np.sin(2 * np.pi * 0.25 * time)).astype(np.int16)
-    score = match(ANNOTATED, places(follow(wander)[0]), 360)
+def test_a_wandering_baseline_does_not_cost_beats(heard: Heard) -> None:
+    score = match(ANNOTATED, places(heard["wander", 0][0]), 360)
     assert (score.missed, score.false) == (0, 0)
 
 
