@@ -23,15 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import ecg_reads, uploads
 from api.db import asked
 from api.ecg_reads import PDF
-from api.files import LengthNeeded
+from api.files import ANY, LengthNeeded, keep
 from api.house import House
 from api.problems import refuses
 from devices.ecg_files import Format
-from people import files
 from people.files import MAX_NAME, FileRefused, NewFile
 from people.policy import Act
-from people.refused import Refused
-from people.relations import actor_of
 from people.sessions import Caller
 from storage.clamd import infected
 from storage.file_checks import Fault, Kind
@@ -41,7 +38,6 @@ from telemed.ecg_files import MAX_BYTES, EcgFileChanged, EcgFilePreview, too_lar
 from telemed.ecg_records import RecordEcgFile
 from telemed.visit_files import VisitFile
 
-ANY = "application/octet-stream"
 _FILES = "/visits/{visit_id:uuid}/ecg-files"
 _FILE = f"{_FILES}/{{file_id:uuid}}"
 _RECORD = "/records/{person_id:uuid}/ecg-files"
@@ -108,21 +104,7 @@ async def add_ecg_file(
             raise EcgFileChanged
         judged = await ecg_files.judged(found, body, folder)
         new = NewFile(file_id, ecg_files.named(name, found.format), new.received)
-        stored = await files.put(house.objects, begun.data_key, judged)
-        committing = False
-        try:
-            later = house.clock()  # minutes may have passed: rights are judged as they are now
-            async with house.transaction() as db:
-                actor = await actor_of(db, sender.person_id, later)
-            async with house.transaction(asked(request)) as db:
-                added = await visit_files.add(db, actor, visit_id, new, stored, later)
-                committing = True
-        except BaseException as error:
-            # As api/files.py does: certainly rolled back, or there may be a row that counts on it.
-            if not committing or isinstance(error, Refused):
-                await files.take_back(house.objects, stored.object_id)
-            raise
-        return added
+        return await keep(request, house, sender, visit_id=visit_id, new=new, of=(begun, judged))
 
 
 @get(

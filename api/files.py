@@ -89,22 +89,36 @@ async def add_visit_file(
         ) as (body, folder),
     ):
         judged = await _judged(house.settings, body, folder, name)
-        stored = await files.put(house.objects, begun.data_key, judged)
-        committing = False
-        try:
-            later = house.clock()  # minutes may have passed: rights are judged as they are now
-            async with house.transaction() as db:
-                actor = await actor_of(db, sender.person_id, later)
-            async with house.transaction(asked(request)) as db:
-                added = await visit_files.add(db, actor, visit_id, new, stored, later)
-                committing = True
-        except BaseException as error:
-            # Certainly rolled back. Once a commit was begun there may be a row that counts on them:
-            # people/lost_files.py finds out.
-            if not committing or isinstance(error, Refused):
-                await files.take_back(house.objects, stored.object_id)
-            raise
-        return added
+        return await keep(request, house, sender, visit_id=visit_id, new=new, of=(begun, judged))
+
+
+async def keep(
+    request: Request[Any, Any, Any],
+    house: House,
+    sender: Caller,
+    *,
+    visit_id: UUID,
+    new: NewFile,
+    of: tuple[visit_files.Begun, Judged],
+) -> VisitFile:
+    """Store what was judged and name it in the visit; not named, nothing of it stays."""
+    begun, judged = of
+    stored = await files.put(house.objects, begun.data_key, judged)
+    committing = False
+    try:
+        later = house.clock()  # minutes may have passed: rights are judged as they are now
+        async with house.transaction() as db:
+            actor = await actor_of(db, sender.person_id, later)
+        async with house.transaction(asked(request)) as db:
+            added = await visit_files.add(db, actor, visit_id, new, stored, later)
+            committing = True
+    except BaseException as error:
+        # Certainly rolled back. Once a commit was begun there may be a row that counts on them:
+        # people/lost_files.py finds out.
+        if not committing or isinstance(error, Refused):
+            await files.take_back(house.objects, stored.object_id)
+        raise
+    return added
 
 
 @get(

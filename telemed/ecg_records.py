@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit, files
 from people.files import Files, FoundFile
+from people.personal_keys import key_of_known
 from people.policy import Actor
 from people.refused import NotFound
-from storage.data_keys import DataKey, KeyGone, key_of
 from storage.file_checks import Kind
 from telemed.record import RecordField, opened
 from telemed.visit_files import ABOUT
@@ -44,7 +44,7 @@ async def ecg_files(
     rows = [row[0] for row in await audit.read(db, actor, query, purpose)]
     if not rows:
         return []
-    key = await _key(db, person_id, now)
+    key = await key_of_known(db, person_id, now)
     return [
         RecordEcgFile(
             id=row.id,
@@ -71,7 +71,7 @@ async def find(  # noqa: PLR0917 - who, whose, where from, what, when
     rows = await audit.read(db, actor, _of(person_id).where(Files.id == file_id), purpose)
     if not rows:
         raise NotFound
-    return files.found(rows[0][0], await _key(db, person_id, now))
+    return files.found(rows[0][0], await key_of_known(db, person_id, now))
 
 
 async def _open(
@@ -88,10 +88,3 @@ def _of(person_id: UUID) -> Select[Files]:
         Files.kind == Kind.ECG.value,
         Files.removed_at.is_(None),
     )
-
-
-async def _key(db: AsyncSession, person_id: UUID, now: datetime) -> DataKey:
-    try:
-        return await key_of(db, person_id, now)
-    except KeyGone as gone:
-        raise NotFound from gone

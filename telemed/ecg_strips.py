@@ -19,11 +19,12 @@ from people import audit
 from people.facts import EcgStripAttached, emit
 from people.notices import notify
 from people.organisations import Organisations
+from people.personal_keys import key_of_known
 from people.persons import Persons, full_name
 from people.policy import Act, Actor, require
 from people.refused import NotFound, Refused
 from people.sentences import decimal, sentence
-from storage.data_keys import DataKey, KeyGone, key_of, row
+from storage.data_keys import DataKey, row
 from storage.engine import Base
 from telemed.ecg_trace import (
     BadSpan,
@@ -189,7 +190,7 @@ async def attach(  # noqa: PLR0917 - who, where, what and what was made of it
     before = await db.scalar(count, execution_options=audit.WRITE_PATH) or 0
     if before >= MOST_OF_VISIT:
         raise StripsFull(most=MOST_OF_VISIT)
-    key = await _key(db, visit, now)
+    key = await key_of_known(db, visit.patient_id, now)
     strip = EcgStrips(
         id=new.id,
         visit_id=visit.id,
@@ -229,7 +230,7 @@ async def visit_strips(
     rows = await _read(db, actor, visit, query, now)
     if not rows:
         return []
-    key = await _key(db, visit, now)
+    key = await key_of_known(db, visit.patient_id, now)
     return [_shown(one, content_of(one, key)) for one in rows]
 
 
@@ -242,7 +243,7 @@ async def get_strip(
     rows = await _read(db, actor, visit, query, now)
     if not rows:
         raise NotFound
-    key = await _key(db, visit, now)
+    key = await key_of_known(db, visit.patient_id, now)
     return content_of(rows[0], key), pdf_of(rows[0], key)
 
 
@@ -329,7 +330,7 @@ async def _there(
         return None
     if (found.visit_id, found.stream) != (visit.id, stream):
         raise StripIdUsed
-    kept = content_of(found, await _key(db, visit, now))
+    kept = content_of(found, await key_of_known(db, visit.patient_id, now))
     if kept.asked != new:
         raise StripIdUsed
     return _shown(found, kept)
@@ -340,14 +341,6 @@ async def _read(
 ) -> list[EcgStrips]:
     purpose = audit.Purpose(Act.SEE_VISIT_ECG, thing(visit), now)
     return [one[0] for one in await audit.read(db, actor, query, purpose)]
-
-
-async def _key(db: AsyncSession, visit: Visits, now: datetime) -> DataKey:
-    """The patient's key; a visit of somebody erased has nothing to show."""
-    try:
-        return await key_of(db, visit.patient_id, now)
-    except KeyGone as gone:
-        raise NotFound from gone
 
 
 def _about(strip_id: UUID) -> bytes:

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people import audit, files
 from people.facts import VisitFilesChanged, emit
 from people.files import Files, FoundFile, NewFile, Place, Stored
+from people.personal_keys import key_of_known
 from people.policy import Act, Actor, require
 from people.refused import Forbidden, NotFound
-from storage.data_keys import DataKey, KeyGone, key_of
+from storage.data_keys import DataKey
 from storage.file_checks import Kind
 from telemed.visits import Visits, VisitSide, VisitState, measured, thing, window
 
@@ -54,7 +55,7 @@ async def begin(
     """
     visit, person_id = await _open(db, actor, visit_id, now)
     place = _place(visit)
-    key = await _key(db, visit, now)
+    key = await key_of_known(db, visit.patient_id, now)
     sent_before = await files.there(db, person_id, place, new)
     if sent_before is not None:
         return Begun(key, _shown(visit, sent_before, key, person_id))
@@ -75,7 +76,7 @@ async def add(  # noqa: PLR0917 - who, where, what came and what is kept of it
     Raises as `begin`.
     """
     visit, person_id = await _open(db, actor, visit_id, now)
-    key = await _key(db, visit, now)
+    key = await key_of_known(db, visit.patient_id, now)
     made = await files.hand_in(db, person_id, _place(visit), new, stored, key, now)
     details = {"kind": stored.kind.value}
     await audit.acted(db, actor.id, "file_added", thing(visit), now, details=details)
@@ -91,7 +92,7 @@ async def visit_files(
     rows = await _read(db, actor, visit, files.about(visit.id), now)
     if not rows or actor.id is None:
         return []
-    key = await _key(db, visit, now)
+    key = await key_of_known(db, visit.patient_id, now)
     return [_shown(visit, one, key, actor.id) for one in rows]
 
 
@@ -117,7 +118,7 @@ async def find(
     rows = await _read(db, actor, visit, query, now)
     if not rows:
         raise NotFound
-    return files.found(rows[0], await _key(db, visit, now), preview=preview)
+    return files.found(rows[0], await key_of_known(db, visit.patient_id, now), preview=preview)
 
 
 async def remove(
@@ -153,14 +154,6 @@ async def _read(
 ) -> list[Files]:
     purpose = audit.Purpose(Act.SEE_VISIT_FILES, thing(visit), now)
     return [row[0] for row in await audit.read(db, actor, query, purpose)]
-
-
-async def _key(db: AsyncSession, visit: Visits, now: datetime) -> DataKey:
-    """The patient's key; a visit of somebody erased has nothing to show."""
-    try:
-        return await key_of(db, visit.patient_id, now)
-    except KeyGone as gone:
-        raise NotFound from gone
 
 
 def _place(visit: Visits) -> Place:
