@@ -216,11 +216,11 @@ class Estimator:
         return self._offered.bps is not None and self.offered_bps < UNUSED * self._target
 
     def _reduce(self, now: float) -> None:
-        delivered = self._delivered.bps
-        if now - self._reduced_at < AGAIN_S:
+        delivered, unused = self._delivered.bps, self._unused()
+        if now - self._reduced_at < AGAIN_S or (unused and self._queue_s < DRAIN_FROM_S):
             return
         self._reduced_at = now
-        least = self._target / 2 if self._unused() else LEAST_BPS  # not we have filled the link
+        least = self._target / 2 if unused else LEAST_BPS  # not we have filled the link
         reduced = BACK_OFF * (self._target if delivered is None else delivered)
         if delivered is not None:
             self._capacity = delivered

@@ -139,11 +139,12 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
     """What the publisher should send at most: what the viewers' links carry per picture.
 
     The weakest link counts, but for a share of a class that is `left_behind`: one pupil on a bad
-    link must not blur thirty. Where there are several layers he gets a smaller one instead.
+    link must not blur thirty. Where there are several layers he gets a smaller one instead; where
+    only a small one comes, its sender has just begun, or was short of room.
     """
     if not track.legs:
         return track.most_bps if track.tap is not None else ALONE_BPS
-    if sum(layer.arrives(now) for layer in track.layers) > 1:
+    if any(layer.arrives(now) for layer in track.layers[:-1]):
         return track.most_bps
     rates = [leg.transport.rate for leg in track.legs]
     shares = sorted(
@@ -154,11 +155,15 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
 
 
 def tell_arrivals(transport: Transport, now: float) -> None:
-    """Tells a publisher when his packets came; ten times a second."""
-    if transport.arrivals is None:
+    """Tells a publisher when his packets came; ten times a second.
+
+    A browser reads only what names a stream of its own.
+    """
+    media = next(iter(transport.ssrcs), None)
+    if transport.arrivals is None or media is None:
         return
     for each in transport.arrivals.feedback(now):
-        transport.send_rtcp(twcc.pack(OUR_SSRC, 0, each))
+        transport.send_rtcp(twcc.pack(OUR_SSRC, media, each))
 
 
 def report_to_publisher(transport: Transport, now: float, left_behind: float = 0.0) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHT = {"screen": 2, "video": 1, "audio": 0}
 GROWS = 1.5  # a picture may want so many times of what it takes now
+FACE_BPS = 1_000_000  # and this much in any case: who sends it waits to hear that there is room
 BEGIN_S = 1.5  # a link is taken for good until then, or until it is seen to be full
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
 
@@ -118,7 +119,9 @@ class Rate:
             self._steady.forget()  # as nearly always
         else:
             self._choose(asked, bps, now)
-        pictures = (min(each[0].track.most_bps, GROWS * each[2].needs[-1]) for each in asked)
+        pictures = (
+            min(leg.track.most_bps, max(FACE_BPS, GROWS * wish.needs[-1])) for leg, _, wish in asked
+        )
         return voices * VOICE_BPS + sum(pictures)
 
     def _choose(self, asked: list[_Asked], bps: float, now: float) -> None:

@@ -39,6 +39,7 @@ class Trend:
         self._points: deque[tuple[float, float]] = deque(maxlen=WINDOW)
         self._deltas = 0
         self._updated_at = 0.0
+        self._over = 0  # times in a row; once may be a hiccup
 
     def take(self, sent: float, arrived: float) -> None:
         """Takes one packet's times, in the order of sending."""
@@ -81,7 +82,8 @@ class Trend:
         over = slope > self.threshold_ms
         under = slope < -self.threshold_ms
         self._adapt(abs(slope))
-        return 1 if over and rising else -1 if under else 0
+        self._over = self._over + 1 if over else 0
+        return 1 if self._over > 1 and rising else -1 if under else 0
 
     def _adapt(self, size_ms: float) -> None:
         """The threshold follows the noise, so that a TCP beside us does not starve us."""
