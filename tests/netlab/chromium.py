@@ -1,6 +1,6 @@
 """Two Chromium pages call each other over a bad line; run by hand, prints what they saw.
 
-    .venv/bin/python -m tests.netlab.chromium [cut] [loss] [rebind] [address]
+    .venv/bin/python -m tests.netlab.chromium [quiet] [cut] [loss] [rebind] [address]
 
 The pages are at the end "a", the media worker at "b"; what they say to the API is not impaired.
 """
@@ -81,6 +81,13 @@ async def change(**wanted: Any) -> Any:
     return json.loads(await asyncio.to_thread(sys.stdin.readline))
 
 
+async def quiet(watch: Watch, _: Scene) -> dict[str, Any]:
+    """Nothing happens: what the machine itself does to the pictures."""
+    at = time.monotonic()
+    await watch.look(LOOK_S)
+    return {"first frame after, longest gap": watch.gaps(at)}
+
+
 async def cut(watch: Watch, _: Scene) -> dict[str, Any]:
     """Nothing passes for ten seconds, then everything does."""
     await change(down=True)
@@ -133,6 +140,7 @@ async def address(watch: Watch, scene: Scene) -> dict[str, Any]:
 
 
 ACTS: dict[str, Callable[[Watch, Scene], Awaitable[dict[str, Any]]]] = {
+    "quiet": quiet,
     "cut": cut,
     "loss": loss,
     "rebind": rebind,

@@ -84,6 +84,17 @@ def check(ice: IceLite, password: str, source: stun.Address, *, nominate: bool) 
     return ice.check(stun.parse(data), source, NOW)
 
 
+def test_our_user_fragment_is_found_without_reading_the_whole_check() -> None:
+    """Where browsers put it; elsewhere, or cut, there is none, and nothing is raised."""
+    ufrag = IceLite().newest.ufrag
+    data = stun.request(f"{ufrag}:peer", "pw", use_candidate=True, tie_breaker=bytes(8))
+    assert stun.likely_ufrag(memoryview(data)) == ufrag
+    for sample in [*SAMPLES.glob("*.bin")]:
+        assert stun.likely_ufrag(memoryview(sample.read_bytes())) != ufrag
+    for size in range(30):
+        assert stun.likely_ufrag(memoryview(data[:size])) != ufrag
+
+
 def test_the_first_valid_source_is_taken_without_nomination() -> None:
     """Chromium's first check does not nominate when the other end is lite."""
     ice = IceLite()
