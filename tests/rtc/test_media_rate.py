@@ -65,6 +65,8 @@ async def test_a_publisher_hears_when_his_packets_came(house: MediaHouse) -> Non
 
     await publish.until(lambda: len(told()) == 5)
     assert told() == {65533: True, 65534: True, 65535: False, 0: True, 1: True}
+    named = {each[8:12] for each in publish.rtcp if each[1] == twcc.RTPFB}
+    assert named == {source.ssrc.to_bytes(4, "big")}  # browsers pass over what names no stream
 
 
 async def test_a_viewers_packets_are_numbered_and_repaired_in_a_stream_of_their_own(
