@@ -73,7 +73,9 @@ class Forwarder:
         """A packet that is sent again as a stream of its own becomes what it was."""
         layer = track.layer_of(_SSRC.unpack_from(view, 8)[0], view, repairs=True)
         size = rtx.unwrap(view, len(view))
-        if layer is not None and layer.reception is not None and size > HEADER_BYTES:
+        if layer is None or layer.reception is None or size <= HEADER_BYTES:
+            return
+        if layer.reception.lacks(view[2] << 8 | view[3]):
             _SSRC.pack_into(view, 8, layer.reception.ssrc)
             self._forward(track, slot, view[:size], now)
 

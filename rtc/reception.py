@@ -50,6 +50,11 @@ class Reception:
         self._transit = transit
         return index
 
+    def lacks(self, sequence: int) -> bool:
+        """Whether a packet sent again is news: browsers also probe with such as have come."""
+        ahead = (sequence - self.highest) & 0xFFFF
+        return 0 < ahead < HALF or self.highest + ahead - 0x10000 in self.missing
+
     def due(self, now: float) -> list[int]:
         """Sequence numbers to ask the sender for now; gives up after `NACK_TRIES`."""
         asked = []

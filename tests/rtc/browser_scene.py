@@ -117,12 +117,12 @@ async def served_page() -> Any:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-async def open_page(browser: Browser, url: str) -> Page:
+async def open_page(browser: Browser, url: str, camera: str = "640, 480") -> Page:
     """A page of its own person, camera and microphone on."""
     page = await (await browser.new_context()).new_page()
     page.on("console", lambda message: print("console:", message.text))
     await page.goto(url)
-    await page.evaluate("ready()")
+    await page.evaluate(f"ready({camera})")
     return page
 
 

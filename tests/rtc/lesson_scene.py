@@ -11,33 +11,67 @@ from typing import Any
 from playwright.async_api import Browser
 
 from rtc.messages import Join, Kind, Member, RoomState
+from rtc.rate import Rate
 from rtc.worker import Worker
 from tests.rtc.browser_scene import PATIENCE_S, POLL_S, ROOM, Scene, main, open_page
 
 CAMERA, SCREEN, FLOOR_PICTURE = "1", "2", "4"  # mids of a pupil's subscribe connection
 TEACHER: list[Kind] = ["audio", "video", "screen"]
 ENOUGH = 30
+SMALL, LARGE = 240, 960  # widths of the smallest and the largest layer
 
 
-async def watch(scene: Scene, member: str, mid: str, least: int) -> dict[str, Any]:
-    """Reads a page's decoder of one line until it has decoded so many frames."""
+class Thin(Rate):
+    """A viewer's link that carries the smallest layers and no more."""
+
+    def tick(self, now: float) -> None:
+        """See Rate."""
+        for leg in self._viewer.watched.values():
+            leg.want(leg.track.layers[0], now)
+
+
+async def watch(
+    scene: Scene, member: str, mid: str, least: int, width: int | None = None
+) -> dict[str, Any]:
+    """Reads a page's decoder of one line until it has decoded so many frames, or is so wide."""
     end = time.monotonic() + PATIENCE_S
     while True:
         seen: dict[str, Any] = await scene.pages[member].evaluate("pictures()")
-        line: dict[str, Any] = seen.get(mid, {"frames": 0})
-        if line["frames"] >= least:
+        line: dict[str, Any] = seen.get(mid, {"frames": 0, "width": 0})
+        if line["frames"] >= least and width in {None, line["width"]}:
             return line
         if time.monotonic() > end:
             raise TimeoutError(f"{member}, line {mid}: {seen}")
         await asyncio.sleep(POLL_S)
 
 
+async def change_layers(scene: Scene, worker: Worker) -> dict[str, Any]:
+    """A friend's link carries little for a while: his picture gets small, and large again."""
+    seat = worker.rooms.rooms[ROOM].seats["friend"]
+    transport = seat.subscribe
+    assert transport is not None
+    assert transport.rate is not None
+    wide = transport.rate
+    await watch(scene, "pupil", CAMERA, ENOUGH, LARGE)
+    before = await watch(scene, "friend", CAMERA, ENOUGH, LARGE)
+    thin = Thin(transport, time.monotonic())
+    thin.repairs = wide.repairs
+    transport.rate, transport.sent = thin, thin.sent
+    small = await watch(scene, "friend", CAMERA, before["frames"], SMALL)
+    small = await watch(scene, "friend", CAMERA, small["frames"] + ENOUGH)
+    pupil = await watch(scene, "pupil", CAMERA, ENOUGH)
+    transport.rate, transport.sent = wide, wide.sent
+    after = await watch(scene, "friend", CAMERA, small["frames"], LARGE)
+    after = await watch(scene, "friend", CAMERA, after["frames"] + ENOUGH)
+    return {"before": before, "small": small, "after": after, "pupil": pupil}
+
+
 async def play(scene: Scene, worker: Worker, browser: Browser, url: str) -> dict[str, Any]:
     """The teacher shows camera and screen; a pupil gets the floor, and loses it to another."""
-    del worker
     names = ("teacher", "pupil", "friend")
     for name in names:
-        scene.pages[name] = await open_page(browser, url)
+        camera = "960, 540" if name == "teacher" else "640, 480"
+        scene.pages[name] = await open_page(browser, url, camera)
     await scene.pages["teacher"].evaluate("share()")
 
     def say(holder: str | None = None) -> None:
@@ -50,14 +84,15 @@ async def play(scene: Scene, worker: Worker, browser: Browser, url: str) -> dict
     for name in names:
         screen = name == "teacher"
         scene.link.send(Join(ROOM, name, audio=True, video=True, resume=[], screen=screen))
-    camera = await watch(scene, "pupil", CAMERA, ENOUGH)
+    first = await watch(scene, "pupil", CAMERA, ENOUGH)
     screen_line = await watch(scene, "pupil", SCREEN, ENOUGH)
     answer = await scene.pages["teacher"].evaluate("answered('publish')")
     result = {
-        "camera": camera,
+        "camera": first,
         "screen": screen_line,
         "answered": re.findall(r"a=fmtp:(10[24]) (\S+)", answer),
     }
+    result["layers"] = await change_layers(scene, worker)
     offers = await scene.pages["friend"].evaluate("offersTaken")
     frames = 0
     for holder, mid in (("pupil", "1"), ("friend", "1"), ("pupil", "1")):

@@ -53,6 +53,15 @@ def test_a_request_names_what_is_lost_also_over_the_wrap(first: int, lost: set[i
     assert [each & 0xFFFF for each in read.lost] == numbers
 
 
+def test_what_has_come_is_not_lacking() -> None:
+    """Of what is sent again only a packet that is missing, or ahead of all, is news; over the wrap."""
+    reception = Reception(1, 65534, RATE)
+    for sequence in (65534, 1):
+        reception.take(sequence, 0, 0.0)
+    news = [each & 0xFFFF for each in range(65530, 65540) if reception.lacks(each & 0xFFFF)]
+    assert news == [65535, 0, 2, 3]
+
+
 def test_a_long_jump_is_a_new_beginning() -> None:
     """A source that comes back after a pause is not asked for thousands of packets."""
     reception = Reception(1, 0, RATE)

@@ -20,6 +20,7 @@ from rtc.layer import Layer
 from rtc.leg import Leg
 from rtc.messages import Codec
 from rtc.ring import KEEP_S
+from rtc.rtx import wrap
 from rtc.sdp import PAYLOAD_TYPE
 from rtc.simulcast import RIDS
 from rtc.track import Track
@@ -291,6 +292,21 @@ def test_whoever_sends_one_size_is_seen_in_the_largest_layer() -> None:
             scene.deliver(bytes([packet[0] & 0xEF]) + packet[1:12] + packet[20:], 1.0)
         assert len(scene.seen) == PACKETS
         assert scene.track.top.reception is not None
+
+
+def test_what_is_sent_again_is_forwarded_only_if_it_was_missing() -> None:
+    """A browser probes its link with packets that have come: a viewer gets each number once."""
+    with Scene("h264") as scene:
+        _, f = streams("h264")
+        first, lost, last = f.frame(key=True)[0], f.frame(key=False)[0], f.frame(key=False)[0]
+        for packet in (first, last):
+            scene.deliver(packet, 1.0)
+        for n, packet in enumerate((first, lost, lost, last)):
+            again = packet[:16] + b"\xb0" + packet[17:]  # the name is the repaired stream's
+            scene.deliver(bytes(wrap(again, 777, n)), 1.1)
+        assert [each.source for each in scene.seen] == [
+            int.from_bytes(each[-2:], "big") for each in (first, last, lost)
+        ]
 
 
 def test_numbers_of_half_a_circle_ago_are_of_the_present_layer() -> None:
