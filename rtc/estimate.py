@@ -51,6 +51,7 @@ PROBE_QUEUE_S = 0.25
 QUIET_S = 1.5  # after a reduction nothing is tried
 
 SILENT_S = 1.0  # without any feedback the link is as good as down
+FORGIVEN_S = 0.5  # so long after it what is told as lost was lost in it
 
 
 class _Rate:
@@ -107,6 +108,7 @@ class Estimator:
         self._delivered, self._offered = _Rate(), _Rate()
         self._capacity: float | None = None  # what was delivered when the link was full
         self._told_at = now
+        self._before_silence: float | None = None
         self._reduced_at = now - QUIET_S
         self._queue_s = 0.0
         self._base: tuple[float, float] | None = None  # shortest way, now and the window before
@@ -115,6 +117,7 @@ class Estimator:
         self._loss_at = now
         self._losses: deque[float] = deque(maxlen=LOSS_WINDOWS)
         self._held_until = now
+        self._forgiven_until = now  # losses
         self._probe: Probe | None = None
         self._probe_at = now + PROBE_EVERY_S / 4
         self._probe_every_s = PROBE_EVERY_S
@@ -139,6 +142,10 @@ class Estimator:
     def told(self, rows: Sequence[Row], lost: int, now: float, rtt_s: float = 0.1) -> None:
         """Takes what one feedback says, its rows in the order of sending."""
         passed, self._told_at = min(now - self._told_at, 1.0), now
+        if rows and self._before_silence is not None:
+            self._begin_again(now)
+        if now < self._forgiven_until:
+            lost = 0
         if rows:
             size = packets = 0
             last, way = rows[0].arrived, math.inf
@@ -165,8 +172,18 @@ class Estimator:
     def silent(self, now: float) -> None:
         """Called by the clock while packets go out: without any answer less is sent."""
         if now - self._told_at >= SILENT_S:
+            if self._before_silence is None:
+                self._before_silence = self._target
             self._told_at = self._reduced_at = now
             self._target = max(LEAST_BPS, self._target / 2)
+
+    def _begin_again(self, now: float) -> None:
+        """The link is back: what went into the dead one says nothing of it."""
+        self._target = max(self._target, (self._before_silence or 0.0) / 2)
+        self._before_silence = None
+        self._forgiven_until = now + FORGIVEN_S
+        self._trend = Trend()
+        self._delivered, self._offered = _Rate(), _Rate()
 
     def probe(self, wanted_bps: float, now: float) -> Probe | None:
         """What to send for a moment from now on, if it is worth finding out more."""

@@ -21,6 +21,7 @@ TICK_S = 250e-6
 SLOTS = 2048  # packets remembered a transport; a power of two
 MOST_NUMBERS = SLOTS  # more than this in one packet is nonsense
 MOST_TOLD = 500  # arrivals in one packet, so that it fits into a datagram
+SILENT_S = 1.0
 KEEP_S = 0.5  # a packet this late may still be told
 
 _TICKS_PER_REFERENCE = 256  # 64 ms
@@ -173,6 +174,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._at: dict[int, float] = {}  # by number without wrapping
         self._highest: int | None = None
+        self._newest_at = 0.0
         self._next = 0  # the first one to tell
         self._count = 0
 
@@ -181,12 +183,15 @@ class Arrivals:
         highest = self._highest
         if highest is None:
             highest = self._next = self._highest = number + 0x10000
+            self._newest_at = now
         index = highest + ((number - highest + _HALF) & 0xFFFF) - _HALF
         if index > highest:
             if index - highest > SLOTS:  # a new beginning, not a loss
                 self._at.clear()
                 self._next = index
-            self._highest = index
+            elif now - self._newest_at > SILENT_S and self._next > highest:
+                self._next = index  # what went into a dead link says nothing of it
+            self._highest, self._newest_at = index, now
         elif highest - index >= SLOTS:
             return
         elif index < self._next:  # late: told as lost before, it is told again

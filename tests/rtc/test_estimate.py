@@ -152,9 +152,10 @@ def test_it_does_not_grow_beyond_what_was_tried() -> None:
 
 def test_without_any_answer_less_and_less_is_sent() -> None:
     """Into a dead link goes no more than a voice; when it is back so is the picture."""
-    seen = run(Link(lambda _: 2e6), 45, answers=lambda now: not 10 < now < 18)
+    seen = run(Link(lambda _: 2e6), 30, answers=lambda now: not 10 < now < 18)
     assert between(seen, 17, 18)[0].bps < 2 * LEAST_BPS
-    assert middle(between(seen, 40, 45)) > 1.6e6
+    assert middle(between(seen, 19, 20)) > 0.4 * middle(between(seen, 9, 10))
+    assert middle(between(seen, 25, 30)) > 1.6e6
 
 
 def test_a_first_feedback_of_nothing_changes_nothing() -> None:

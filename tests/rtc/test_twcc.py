@@ -104,6 +104,17 @@ def test_a_late_packet_is_told_with_what_came_after_it() -> None:
     assert (told.base, told.ticks) == (6, [4800, 4000])
 
 
+def test_what_was_sent_into_a_dead_link_is_not_told_as_lost() -> None:
+    """After a second of nothing a new telling begins with what has come."""
+    arrivals = Arrivals()
+    arrivals.put(5, 1.0)
+    assert arrivals.feedback(1.1)[0].ticks == [4000]
+    arrivals.put(500, 2.5)
+    arrivals.put(502, 2.5)
+    (told,) = arrivals.feedback(2.6)
+    assert (told.base, told.ticks) == (500, [10000, None, 10000])
+
+
 def test_a_jump_of_the_numbers_is_a_new_beginning() -> None:
     """No thousands of losses are told, and nothing grows."""
     arrivals = Arrivals()
