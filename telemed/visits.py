@@ -262,12 +262,25 @@ async def close_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datet
 
 async def get_visit(db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime) -> Visit:
     """Give a visit to its doctor or patient. Raises NotFound for anybody else."""
+    return _shown(await _whole(db, actor, visit_id, now), actor, now)
+
+
+async def _whole(
+    db: AsyncSession, actor: Actor, visit_id: UUID, now: datetime
+) -> tuple[Visits, Organisations, Persons, Persons]:
     if actor.id is None:
         raise NotFound
     asked = {"visit_id": visit_id, "person_id": actor.id, "now": now}
     found = (await db.execute(_one_whole(ACTS[Act.SEE_VISIT]), asked)).one_or_none()
     if found is None:
         raise NotFound
+    row, clinic, patient, doctor = found
+    return row, clinic, patient, doctor
+
+
+def _shown(
+    found: tuple[Visits, Organisations, Persons, Persons], actor: Actor, now: datetime
+) -> Visit:
     row, clinic, patient, doctor = found
     live = row.state == VisitState.OPEN and now <= window(row).until
     joined = live and may(actor, Act.JOIN_VISIT, thing(row), now)
@@ -303,11 +316,13 @@ async def require_join(db: AsyncSession, actor: Actor, visit_id: UUID, now: date
 
     Raises NotFound for strangers, Forbidden when the visit is closed or over, ConsentWithdrawn.
     """
-    row = await seen(db, actor, visit_id, now)
+    # Asked once: every open page is looked at anew every few seconds.
+    found = await _whole(db, actor, visit_id, now)
+    row = found[0]
     require(actor, Act.JOIN_VISIT, thing(row), now)
     _require_time_left(row, now)
     await require_consent(db, row.patient_id, row.organisation_id, now)
-    return await get_visit(db, actor, visit_id, now)
+    return _shown(found, actor, now)
 
 
 async def seen(
@@ -366,7 +381,7 @@ def _ref(person: Persons) -> Ref:
 
 
 def _summary(
-    row: Visits, clinic: Organisations, patient: Persons, doctor: Persons, me: UUID
+    row: Visits, clinic: Organisations, patient: Persons, doctor: Persons, me: UUID | None
 ) -> dict[str, Any]:
     mine = VisitSide.PATIENT if row.patient_id == me else VisitSide.DOCTOR
     return {
