@@ -21,13 +21,17 @@ ENOUGH = 30
 SMALL, LARGE = 240, 960  # widths of the smallest and the largest layer
 
 
-class Thin(Rate):
-    """A viewer's link that carries the smallest layers and no more."""
+class Fixed(Rate):
+    """A viewer's link that carries the smallest or the largest layer, whatever is measured."""
+
+    nth = -1
 
     def tick(self, now: float) -> None:
         """See Rate."""
         for leg in self._viewer.watched.values():
-            leg.want(leg.track.layers[0], now)
+            layers = [each for each in leg.track.layers if each.arrives(now)]
+            if layers:
+                leg.want(layers[self.nth], now)
 
 
 async def watch(
@@ -45,25 +49,24 @@ async def watch(
         await asyncio.sleep(POLL_S)
 
 
-async def change_layers(scene: Scene, worker: Worker) -> dict[str, Any]:
+async def change_layers(scene: Scene, worker: Worker) -> list[dict[str, Any]]:
     """A friend's link carries little for a while: his picture gets small, and large again."""
-    seat = worker.rooms.rooms[ROOM].seats["friend"]
-    transport = seat.subscribe
+    transport = worker.rooms.rooms[ROOM].seats["friend"].subscribe
     assert transport is not None
     assert transport.rate is not None
-    wide = transport.rate
-    await watch(scene, "pupil", CAMERA, ENOUGH, LARGE)
-    before = await watch(scene, "friend", CAMERA, ENOUGH, LARGE)
-    thin = Thin(transport, time.monotonic())
-    thin.repairs = wide.repairs
-    transport.rate, transport.sent = thin, thin.sent
-    small = await watch(scene, "friend", CAMERA, before["frames"], SMALL)
-    small = await watch(scene, "friend", CAMERA, small["frames"] + ENOUGH)
-    pupil = await watch(scene, "pupil", CAMERA, ENOUGH)
-    transport.rate, transport.sent = wide, wide.sent
-    after = await watch(scene, "friend", CAMERA, small["frames"], LARGE)
-    after = await watch(scene, "friend", CAMERA, after["frames"] + ENOUGH)
-    return {"before": before, "small": small, "after": after, "pupil": pupil}
+    rate = Fixed(transport, time.monotonic())
+    rate.repairs = transport.rate.repairs
+    transport.rate, transport.sent = rate, rate.sent
+    seen: list[dict[str, Any]] = []
+    frames = 0
+    for nth, width in ((-1, LARGE), (0, SMALL), (-1, LARGE)):
+        rate.nth = nth
+        await watch(scene, "friend", CAMERA, frames, width)
+        line = await watch(scene, "friend", CAMERA, frames + ENOUGH)
+        frames = line["frames"]
+        other = await watch(scene, "pupil", CAMERA, ENOUGH)
+        seen.append({**line, "other_frozen_s": other["frozen_s"]})
+    return seen
 
 
 async def play(scene: Scene, worker: Worker, browser: Browser, url: str) -> dict[str, Any]:

@@ -26,7 +26,19 @@ def test_a_pupil_decodes_camera_and_screen(scene: dict[str, Any]) -> None:
     assert scene["screen"]["frames"] >= ENOUGH
     assert scene["camera"]["codec"].startswith("102 video/H264")
     assert scene["screen"]["codec"].startswith("104 video/H264")
-    assert (scene["camera"]["width"], scene["screen"]["width"]) == (640, 1920)
+    assert scene["camera"]["width"] in {240, 480, 960}  # the larger layers come up one by one
+    assert scene["screen"]["width"] == 1920
+
+
+@pytest.mark.browser
+def test_a_viewer_changes_between_layers_in_one_stream(scene: dict[str, Any]) -> None:
+    """Large, small and large again: each is decoded, and it stands no longer than another's."""
+    large, small, again = scene["layers"]
+    assert [each["width"] for each in scene["layers"]] == [960, 240, 960]
+    assert small["frames"] >= large["frames"] + ENOUGH
+    assert again["frames"] >= small["frames"] + ENOUGH
+    frozen_s = again["frozen_s"] - large["frozen_s"]
+    assert frozen_s < 1 + again["other_frozen_s"] - large["other_frozen_s"]
 
 
 @pytest.mark.browser
