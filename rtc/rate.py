@@ -21,6 +21,7 @@ WEIGHT = {"screen": 2, "video": 1, "audio": 0}
 GROWS = 1.5  # a picture may want so many times of what it takes now
 FACE_BPS = 1_000_000  # and this much in any case: who sends it waits to hear that there is room
 BEGIN_S = 1.5  # a link is taken for good until then, or until it is seen to be full
+MOST_FEEDBACKS = 100  # a second; browsers send 20
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
 
 BEAT_S = 0.01  # a probe leaves in portions
@@ -44,6 +45,7 @@ class Rate:
         self._steady = Steady()
         self._told_at: float | None = None  # for the first time
         self._told = False  # long enough to believe the estimate
+        self._heard_until = now - 1.0  # so much of the time is used up by feedbacks
         self._answered = 0  # packets sent when the last feedback came
         self._repaired: dict[int, int] = {}  # by repair SSRC: the packets sent in it
 
@@ -67,7 +69,11 @@ class Rate:
         return max(0, self.bps - voices * VOICE_BPS) // max(1, pictures)
 
     def told(self, feedback: Feedback, now: float) -> None:
-        """Takes the browser's feedback."""
+        """Takes the browser's feedback; what comes too fast is passed over."""
+        self._heard_until = max(self._heard_until, now - 1.0) + 1 / MOST_FEEDBACKS
+        if self._heard_until > now:
+            self._heard_until = now
+            return
         told = self.sent.told(feedback)
         if self._told_at is None and told.rows:
             self._told_at = now

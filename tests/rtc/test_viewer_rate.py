@@ -100,6 +100,18 @@ async def test_who_cannot_climb_keeps_his_smallest_layer() -> None:
     assert watching.watch(8, 150e3, 600e3) == [0]
 
 
+async def test_a_flood_of_feedback_is_passed_over() -> None:
+    """What a viewer can make us compute a second is bounded; he is heard again at once."""
+    watching = Watching(("",), (600_000,))
+    rate, now = watching.rate, watching.now
+    for _ in range(300):
+        rate.told(Feedback(rate.sent.take(PACKET, now), 0, [1]), now)
+    unheard = sum(size > 0 for size in rate.sent.sizes)
+    assert 190 <= unheard <= 210
+    rate.told(Feedback(rate.sent.take(PACKET, now), 0, [1]), now + 0.1)
+    assert sum(size > 0 for size in rate.sent.sizes) == unheard
+
+
 async def test_a_browser_that_tells_no_arrivals_counts_by_its_own_estimate() -> None:
     """REMB shares out as well; with neither he gets the largest layer that arrives."""
     watching = Watching(RIDS, LAYERS_BPS)
