@@ -54,6 +54,7 @@ def stores() -> Iterator[Settings]:
     home = tempfile.mkdtemp(prefix="yt-", dir=_short_folder())
     env = {name: value for name, value in os.environ.items() if not _ours(name)}
     env["YANASHA_HOME"] = home
+    env["YANASHA_RTC_WORKERS"] = "1"  # a test that starts a media worker starts one
     settings = Settings.from_env(env)
     process = subprocess.Popen(
         [sys.executable, "-m", "ops.stores", "--throw-away"],
