@@ -74,6 +74,7 @@ async def media_flows(house: MediaHouse) -> None:
     house.state(both("amina"), both("timur"))
     publish = await house.join("amina").publishing()
     subscribe, ssrc = await house.join("timur").watching("amina", "video")
+    await house.stats()  # the worker knows, too, that timur is connected
     publish.send_rtp(Source("video").next(key=True))
     await subscribe.until(lambda: subscribe.received[ssrc].count == 1)
 
