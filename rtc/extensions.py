@@ -33,6 +33,12 @@ def element(packet: memoryview, number: int) -> int:
     return 0
 
 
+def wide_number(packet: memoryview) -> int:
+    """Where the two bytes of a packet's transport-wide number lie; 0 when it has none."""
+    at = element(packet, TRANSPORT_WIDE)
+    return at if at and packet[at - 1] & 0x0F else 0  # of one byte it is none
+
+
 def rid(packet: memoryview, number: int = RID) -> str:
     """The layer a packet names; empty when it names none."""
     at = element(packet, number)

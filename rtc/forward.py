@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 from rtc import rtx, simulcast, srtp, vp8
-from rtc.extensions import TRANSPORT_WIDE, element, hide_send_time
+from rtc.extensions import hide_send_time, wide_number
 from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
 from rtc.layer import Layer
@@ -50,7 +50,7 @@ class Forwarder:
             self._counters.refused_datagrams += 1
             return size > 0
         view = srtp.received_views[slot][:size]
-        if transport.arrivals is not None and (at := element(view, TRANSPORT_WIDE)):
+        if transport.arrivals is not None and (at := wide_number(view)):
             transport.arrivals.put(view[at] << 8 | view[at + 1], now)
         payload_type = view[1] & 0x7F
         repairs = payload_type in rtx.PAYLOAD_TYPES
@@ -96,7 +96,7 @@ class Forwarder:
         if layer.legs:
             if not layer.pending:
                 self._pending.append(layer)
-            layer.pending.append((slot, len(view), index, element(view, TRANSPORT_WIDE)))
+            layer.pending.append((slot, len(view), index, wide_number(view)))
         for tap in layer.taps:
             tap.packet(view, index, now)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtc.allocate import ROOM, VOICE_BPS, Steady, Wish
 from rtc.estimate import Estimator, Probe
-from rtc.extensions import TRANSPORT_WIDE, element
+from rtc.extensions import TRANSPORT_WIDE, wide_number
 from rtc.sdp import REPAIR_TYPE
 from rtc.twcc import Feedback, Sent
 
@@ -84,7 +84,7 @@ class Rate:
 
     def number(self, packet: bytearray, now: float) -> None:
         """Gives a packet that leaves beside the hot path the transport's next number."""
-        at = element(memoryview(packet), TRANSPORT_WIDE)
+        at = wide_number(memoryview(packet))
         if at and self._viewer.sent is not None:
             packet[at : at + 2] = self.sent.take(len(packet), now).to_bytes(2, "big")
 

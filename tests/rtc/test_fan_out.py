@@ -208,6 +208,13 @@ def test_a_way_that_takes_no_segments_gets_them_singly(
     assert [leg.state.struct.segments for leg in other.legs] == [0] * 4
 
 
+def test_who_has_the_compiled_one_uses_it(
+    in_c: Callable[[socket.socket], FanOut], sockets: list[socket.socket]
+) -> None:
+    """Nobody has to ask for it."""
+    assert isinstance(best_fan_out(sockets[0]), in_c)  # type: ignore[arg-type]
+
+
 def test_who_has_no_compiler_goes_without(
     monkeypatch: pytest.MonkeyPatch, sockets: list[socket.socket], caplog: pytest.LogCaptureFixture
 ) -> None:

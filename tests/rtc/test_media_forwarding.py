@@ -221,3 +221,15 @@ async def test_a_malformed_rtcp_packet_of_a_member_disturbs_nobody(
     publish.send_rtp(Source("video").next(key=True))
     await subscribe.until(lambda: subscribe.received[ssrc].count == 1)
     assert worker.port.counters.refused_datagrams > before
+
+
+async def test_a_cut_number_in_a_packet_disturbs_nobody(house: MediaHouse) -> None:
+    """A transport-wide number of one byte, the packet's last, is none: the next packets arrive."""
+    publish, subscribe, ssrc = await couple(house)
+    video = Source("video")
+    plain = video.next(key=True)
+    cut = bytes([plain[0] | 0x10]) + plain[1:12] + b"\xbe\xde\x00\x01\x00\x00\x30\x07"
+    publish.send_rtp(cut)
+    publish.send_rtp(video.next(key=True))
+    await subscribe.until(lambda: subscribe.received[ssrc].count == 2)
+    assert subscribe.received[ssrc].packets[0][12:] == cut[12:]
