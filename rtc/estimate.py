@@ -150,11 +150,11 @@ class Estimator:
             size = packets = 0
             last, way = rows[0].arrived, math.inf
             for row in rows:
-                self._trend.take(row.sent, row.arrived)
+                self._trend.take(row)
                 size += row.size
                 packets += row.packets
                 last = max(last, row.arrived)
-                way = min(way, row.first_arrived - row.sent)
+                way = min(way, row.first_arrived - row.first_sent)
             self._delivered.take(last, size)
             self._offered.take(rows[-1].sent, size)
             self._measure_queue(way, now)

@@ -3,7 +3,9 @@
 from collections import deque
 from collections.abc import Sequence
 
-BURST_S = 0.005  # packets sent within it are one group
+from rtc.twcc import Row
+
+BURST_S = 0.005  # rows that arrive so close are one group, if they left further apart
 BUNCH_S = 0.1
 WINDOW = 20  # groups in the trend line
 SMOOTHING = 0.9
@@ -16,24 +18,14 @@ OUTLIER_MS = 15.0
 LONGEST_STEP_MS = 100.0
 
 
-class _Group:
-    """Packets that left together."""
-
-    __slots__ = ("arrived", "first_arrived", "first_sent", "sent")
-
-    def __init__(self, sent: float, arrived: float) -> None:
-        self.first_sent = self.sent = sent
-        self.first_arrived = self.arrived = arrived
-
-
 class Trend:
     """Whether the way gets longer: the slope of the smoothed delay over the last groups."""
 
     def __init__(self) -> None:
         self.threshold_ms = FIRST_THRESHOLD_MS
         self.slope_ms = 0.0  # as compared with the threshold
-        self._group: _Group | None = None
-        self._before: _Group | None = None
+        self._group: Row | None = None
+        self._before: Row | None = None
         self._delay_ms = 0.0
         self._smooth_ms = 0.0
         self._points: deque[tuple[float, float]] = deque(maxlen=WINDOW)
@@ -41,30 +33,28 @@ class Trend:
         self._updated_at = 0.0
         self._over = 0  # times in a row; once may be a hiccup
 
-    def take(self, sent: float, arrived: float) -> None:
-        """Takes one packet's times, in the order of sending."""
+    def take(self, row: Row) -> None:
+        """Takes packets that left together, in the order of sending."""
         group = self._group
         if group is None:
-            self._group = _Group(sent, arrived)
+            self._group = row
+        elif row.first_sent < group.first_sent:
             return
-        if sent < group.first_sent:
-            return
-        if sent - group.first_sent <= BURST_S or self._bunched(group, sent, arrived):
-            group.sent = sent
-            group.arrived = max(group.arrived, arrived)
-            return
-        if self._before is not None:
-            delay = (group.arrived - self._before.arrived) - (group.sent - self._before.sent)
-            self._point(group.arrived * 1000, delay * 1000)
-        self._before, self._group = group, _Group(sent, arrived)
+        elif self._bunched(group, row):
+            arrived = max(group.arrived, row.arrived)
+            self._group = group._replace(sent=row.sent, arrived=arrived)
+        else:
+            if self._before is not None:
+                delay = (group.arrived - self._before.arrived) - (group.sent - self._before.sent)
+                self._point(group.arrived * 1000, delay * 1000)
+            self._before, self._group = group, row
 
     @staticmethod
-    def _bunched(group: _Group, sent: float, arrived: float) -> bool:
+    def _bunched(group: Row, row: Row) -> bool:
         """Held up together on the way and let go at once: no sign of a queue."""
-        gap = arrived - group.arrived
-        return (
-            gap <= BURST_S and gap < sent - group.sent and arrived - group.first_arrived < BUNCH_S
-        )
+        gap = row.arrived - group.arrived
+        late = row.arrived - group.first_arrived
+        return gap <= BURST_S and gap < row.sent - group.sent and late < BUNCH_S
 
     def _point(self, at_ms: float, change_ms: float) -> None:
         self._deltas += 1

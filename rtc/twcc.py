@@ -6,11 +6,11 @@ transport in a header extension; feedback names numbers and arrival times in ste
 
 import struct
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, groupby
-from operator import itemgetter
 from typing import NamedTuple, cast
 
 URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -22,6 +22,7 @@ SLOTS = 2048  # packets remembered a transport; a power of two
 MOST_NUMBERS = SLOTS  # more than this in one packet is nonsense
 MOST_TOLD = 500  # arrivals in one packet, so that it fits into a datagram
 SILENT_S = 1.0
+TOGETHER_S = 0.01
 KEEP_S = 0.5  # a packet this late may still be told
 
 _TICKS_PER_REFERENCE = 256  # 64 ms
@@ -118,7 +119,7 @@ def parse(packet: bytes) -> Feedback:
         symbols, at = _symbols(packet, fields[6])
         now = (fields[7] >> 8) * _TICKS_PER_REFERENCE
         ticks: list[int | None] = []
-        if not any(each != _SMALL for each in symbols):  # as nearly always
+        if symbols.count(_SMALL) == len(symbols):  # as nearly always
             deltas = packet[at : at + len(symbols)]
             at += len(symbols)
             ticks += accumulate(deltas, initial=now)
@@ -227,11 +228,12 @@ class Arrivals:
 
 
 class Row(NamedTuple):
-    """Packets that left in one moment and have arrived, by the clock of each end."""
+    """Packets that left together and have arrived, by the clock of each end."""
 
-    sent: float
+    first_sent: float
+    sent: float  # the last of them
     first_arrived: float
-    arrived: float  # the last of them
+    arrived: float
     size: int
     packets: int
 
@@ -241,9 +243,6 @@ class Told(NamedTuple):
 
     rows: list[Row]
     lost: int
-
-
-_Found = tuple[float, int, int]  # sent, tick of arrival, bytes
 
 
 class Sent:
@@ -269,45 +268,38 @@ class Sent:
         newest = self.count[0] - 1
         base = newest - ((newest - feedback.base) & 0xFFFF)
         shift = self._shift(feedback.ticks)
-        found = self._all(base, newest, feedback.ticks)
-        lost = 0
-        if not found:
-            found, lost = self._some(base, newest, feedback.ticks)
-        return Told([_row(sent, [*same], shift) for sent, same in groupby(found, _sent)], lost)
-
-    def _all(self, base: int, newest: int, ticks: Sequence[int | None]) -> list[_Found]:
-        """The packets, if nothing of them is lost or told before, as nearly always."""
+        ticks = feedback.ticks
         begin = base & _MASK
         end = begin + len(ticks)
-        if not newest - SLOTS < base <= newest - len(ticks) + 1 or end > SLOTS or base < 0:
-            return []
-        sizes = self.sizes[begin:end]
-        if 0 in sizes or None in ticks:
-            return []
-        self.sizes[begin:end] = array("H", bytes(2 * len(ticks)))
-        return [*zip(self.times[begin:end], cast("Sequence[int]", ticks), sizes, strict=True)]
+        if max(-1, newest - SLOTS) < base <= newest - len(ticks) + 1 and end <= SLOTS:
+            sizes = self.sizes[begin:end]
+            if (
+                0 not in sizes and None not in ticks
+            ):  # nothing lost or told before, as nearly always
+                self.sizes[begin:end] = array("H", bytes(2 * len(ticks)))
+                times = self.times[begin:end]
+                return Told(_rows(times, cast("Sequence[int]", ticks), sizes, shift), 0)
+        return self._told_singly(base, newest, ticks, shift)
 
-    def _some(
-        self, base: int, newest: int, ticks: Sequence[int | None]
-    ) -> tuple[list[_Found], int]:
-        """The packets that have arrived, and how many have not."""
-        times, sizes = self.times, self.sizes
-        found: list[_Found] = []
+    def _told_singly(self, base: int, newest: int, ticks: Sequence[int | None], shift: int) -> Told:
+        times, arrived, sizes = list[float](), list[int](), list[int]()
         lost = 0
         oldest = max(0, newest - SLOTS + 1)
         for index, tick in enumerate(ticks, base):
             if not oldest <= index <= newest:
                 continue
             slot = index & _MASK
-            size = sizes[slot]
+            size = self.sizes[slot]
             if not size:
                 continue
             if tick is None:
                 lost += 1
             else:
-                sizes[slot] = 0
-                found.append((times[slot], tick, size))
-        return found, lost
+                self.sizes[slot] = 0
+                times.append(self.times[slot])
+                arrived.append(tick)
+                sizes.append(size)
+        return Told(_rows(times, arrived, sizes, shift), lost)
 
     def _shift(self, ticks: Sequence[int | None]) -> int:
         first = next((each for each in ticks if each is not None), None)
@@ -320,14 +312,15 @@ class Sent:
         return self._clock - first
 
 
-_sent = itemgetter(0)
-
-
-def _row(sent: float, packets: list[_Found], shift: int) -> Row:
-    if len(packets) == 1:
-        _, tick, size = packets[0]
-        at = (tick + shift) * TICK_S
-        return Row(sent, at, at, size, 1)
-    _, ticks, sizes = zip(*packets, strict=True)
-    first, last = (min(ticks) + shift) * TICK_S, (max(ticks) + shift) * TICK_S
-    return Row(sent, first, last, sum(sizes), len(sizes))
+def _rows(
+    times: Sequence[float], ticks: Sequence[int], sizes: Sequence[int], shift: int
+) -> list[Row]:
+    """What left within `TOGETHER_S` as one row: a frame, or some voice."""
+    rows, at = list[Row](), 0
+    while at < len(times):
+        end = bisect_right(times, times[at] + TOGETHER_S, at)
+        part = ticks[at:end]
+        first, last = (min(part) + shift) * TICK_S, (max(part) + shift) * TICK_S
+        rows.append(Row(times[at], times[end - 1], first, last, sum(sizes[at:end]), end - at))
+        at = end
+    return rows

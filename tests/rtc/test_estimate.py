@@ -162,5 +162,5 @@ def test_a_first_feedback_of_nothing_changes_nothing() -> None:
     """Nothing is divided by no time and by no packets."""
     estimator = Estimator(5.0)
     estimator.told([], 0, 5.0)
-    estimator.told([Row(5.0, 77.0, 77.0, 1200, 1)], 0, 5.0)
+    estimator.told([Row(5.0, 5.0, 77.0, 77.0, 1200, 1)], 0, 5.0)
     assert estimator.bps == START_BPS

@@ -147,23 +147,23 @@ def test_feedback_finds_what_was_sent_once() -> None:
     feedback = Feedback(65535, 0, [40, None, 80])
     told = sent.told(feedback)
     assert told.rows == [
-        Row(10.0, 40 * TICK_S, 40 * TICK_S, 100, 1),
-        Row(12.0, 80 * TICK_S, 80 * TICK_S, 102, 1),
+        Row(10.0, 10.0, 40 * TICK_S, 40 * TICK_S, 100, 1),
+        Row(12.0, 12.0, 80 * TICK_S, 80 * TICK_S, 102, 1),
     ]
     assert told.lost == 1
     again = sent.told(Feedback(65535, 1, [40, 60, 80]))
-    assert (again.rows, again.lost) == ([Row(11.0, 60 * TICK_S, 60 * TICK_S, 101, 1)], 0)
+    assert (again.rows, again.lost) == ([Row(11.0, 11.0, 60 * TICK_S, 60 * TICK_S, 101, 1)], 0)
 
 
-def test_what_left_in_one_moment_is_one_row() -> None:
+def test_what_left_together_is_one_row() -> None:
     """With its first and its last arrival, whatever their order was."""
     sent = Sent()
-    for size, at in ((100, 1.0), (200, 1.0), (300, 1.0), (400, 1.1)):
+    for size, at in ((100, 1.0), (200, 1.004), (300, 1.005), (400, 1.1)):
         sent.take(size, at)
     rows = sent.told(Feedback(0, 0, [8, 4, None, 20])).rows
     assert rows == [
-        Row(1.0, 4 * TICK_S, 8 * TICK_S, 300, 2),
-        Row(1.1, 20 * TICK_S, 20 * TICK_S, 400, 1),
+        Row(1.0, 1.004, 4 * TICK_S, 8 * TICK_S, 300, 2),
+        Row(1.1, 1.1, 20 * TICK_S, 20 * TICK_S, 400, 1),
     ]
 
 
