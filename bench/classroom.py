@@ -37,13 +37,17 @@ SHARE = 0.99
 CORES = 0.5
 WIDTH, HEIGHT, FRAMES, FRAME_RATE = 640, 480, 60, 30
 
-# Opens the teacher's camera and holds its encoder at the bench's bit rate.
+# Holds the encoder of the teacher's camera at the bench's bit rate, in one layer, as the lesson's
+# page does with a camera this small.
 LIMIT = """async (bps) => {
     for (const pc of Object.values(connections)) {
         for (const sender of pc.getSenders()) {
             if (sender.track?.kind !== 'video') continue;
             const parameters = sender.getParameters();
-            for (const encoding of parameters.encodings) encoding.maxBitrate = bps;
+            for (const encoding of parameters.encodings) {
+                encoding.maxBitrate = bps;
+                if (encoding.rid) encoding.active = encoding.rid === 'f';
+            }
             await sender.setParameters(parameters);
         }
     }
