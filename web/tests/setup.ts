@@ -1,6 +1,9 @@
 import '@testing-library/jest-dom/vitest';
-import { cleanup } from '@testing-library/svelte';
+import { cleanup, configure } from '@testing-library/svelte';
 import { afterEach } from 'vitest';
+
+// These run in the time that other checks leave: a second may be a tenth of one.
+configure({ asyncUtilTimeout: 10_000 });
 
 // Tests of plain functions run without a page.
 if (typeof window !== 'undefined') {
