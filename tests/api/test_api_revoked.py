@@ -5,6 +5,7 @@ time, another counts what the doctor hears. The figures are printed.
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -34,6 +35,13 @@ AT_MOST_S = 1.0
 PACE_S = 0.01
 
 Take = Callable[[Server], Awaitable[Callable[[], Awaitable[None]]]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_old_to_look_through() -> None:
+    """What hundreds of tests before these have left stops the server here no more."""
+    gc.collect()
+    gc.freeze()
 
 
 async def ok(server: Server, who: str, method: str, path: str, **more: object) -> object:
