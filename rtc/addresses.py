@@ -10,7 +10,7 @@ from rtc.transport import Transport
 
 SLOTS = 4096  # a power of two; strangers who share a slot share its allowance
 TRIES_A_SECOND = 50  # of one host that fail: unsigned checks, packets no key opens
-ALL_TRIES_A_SECOND = 500  # of keys on packets from unknown addresses, about 1 ms of work
+LOOKS_A_SECOND = 300  # at sealed packets from unknown addresses, all together: a few ms of work
 TRIES_A_PACKET = 8
 SILENT_S = 0.1  # a peer whose packets come where they always came has not moved
 IN_USE_S = 5.0  # an address that carried packets so lately is nobody else's
@@ -22,7 +22,7 @@ class Strangers:
     def __init__(self) -> None:
         self._second = [0] * SLOTS
         self._failed = [0] * SLOTS
-        self._tried_in, self._tried = 0, 0
+        self._looked_in, self._looks = 0, 0
 
     def exhausted(self, source: Address, now: float) -> bool:
         """Whether this host has had its share of the present second."""
@@ -36,12 +36,12 @@ class Strangers:
             self._second[slot], self._failed[slot] = second, 0
         self._failed[slot] += 1
 
-    def may_try(self, now: float) -> bool:
-        """Takes one try of a key from what all unknown addresses have together."""
-        if self._tried_in != int(now):
-            self._tried_in, self._tried = int(now), 0
-        self._tried += 1
-        return self._tried <= ALL_TRIES_A_SECOND
+    def may_look(self, now: float) -> bool:
+        """Takes one look for whose packet it is from what all unknown addresses have together."""
+        if self._looked_in != int(now):
+            self._looked_in, self._looks = int(now), 0
+        self._looks += 1
+        return self._looks <= LOOKS_A_SECOND
 
 
 class Addresses:
@@ -111,6 +111,10 @@ class Addresses:
             oldest = next(each for each in transport.ice.addresses if each not in kept)
             transport.ice.addresses.remove(oldest)
             del self.by_address[oldest]
+
+    def is_known(self, ssrc: int) -> bool:
+        """Whether anybody has sealed a packet with this SSRC."""
+        return ssrc in self._by_ssrc
 
     def moved(self, ssrc: int, source: Address, now: float) -> list[Transport]:
         """Who may have sealed a packet with this SSRC that came from an unknown address.

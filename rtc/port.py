@@ -157,15 +157,15 @@ class UdpPort:
 
         No check of his has come yet, and a browser makes one every 2.5 s only.
         """
-        if self._strangers.exhausted(source, now):
+        if self._strangers.exhausted(source, now) or not self._strangers.may_look(now):
             self.counters.refused_datagrams += 1
             return
         view = srtp.received_views[slot]
         packet = bytes(view[:size])
         ssrc = int.from_bytes(packet[4:8] if _is_report(packet) else packet[8:12], "big")
+        if not self._addresses.is_known(ssrc):
+            self._strangers.failed(source, now)
         for transport in self._addresses.moved(ssrc, source, now):
-            if not self._strangers.may_try(now):
-                break
             view[:size] = packet  # a failed try leaves it spoilt
             if self._sealed(transport, slot, size, transport.address or source, now):
                 if transport.ice.move(source, now):
