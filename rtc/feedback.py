@@ -37,7 +37,7 @@ LEFT_BEHIND = 0.2  # share of a class whose links may be too weak for what the o
 def received(transport: Transport, data: bytes, counters: Counters, now: float) -> None:
     """Takes an opened compound packet from a browser; nonsense is counted and dropped."""
     try:
-        packets = RtcpPacket.parse(_without_arrivals(transport, data, now))
+        packets = RtcpPacket.parse(_without_arrivals(transport, data, counters, now))
     except (ValueError, struct.error, IndexError):
         counters.refused_datagrams += 1
         return
@@ -48,15 +48,18 @@ def received(transport: Transport, data: bytes, counters: Counters, now: float) 
             _from_viewer(transport, packet, counters, now)
 
 
-def _without_arrivals(transport: Transport, data: bytes, now: float) -> bytes:
+def _without_arrivals(transport: Transport, data: bytes, counters: Counters, now: float) -> bytes:
     """Takes the feedback about arrivals, which aiortc would read as requests for packets."""
     rest, at = bytearray(), 0
     while at < len(data):
         end = at + 4 * (1 + int.from_bytes(data[at + 2 : at + 4], "big"))
         if data[at + 1] != twcc.RTPFB or data[at] & 0x1F != twcc.FORMAT:
             rest += data[at:end]
-        elif transport.rate is not None:
-            transport.rate.told(twcc.parse(data[at:end]), now)
+        elif transport.rate is not None and transport.rate.has_time(now):
+            try:
+                transport.rate.told(twcc.parse(data[at:end]), now)
+            except twcc.BadFeedbackError:
+                counters.refused_datagrams += 1
         at = end
     return bytes(rest)
 

@@ -68,12 +68,16 @@ class Rate:
         voices = len(tracks) - pictures
         return max(0, self.bps - voices * VOICE_BPS) // max(1, pictures)
 
+    def has_time(self, now: float) -> bool:
+        """Takes a feedback's share of the time; False: they come too fast to be looked at."""
+        used = max(self._heard_until, now - 1.0) + 1 / MOST_FEEDBACKS
+        if used > now:
+            return False
+        self._heard_until = used
+        return True
+
     def told(self, feedback: Feedback, now: float) -> None:
-        """Takes the browser's feedback; what comes too fast is passed over."""
-        self._heard_until = max(self._heard_until, now - 1.0) + 1 / MOST_FEEDBACKS
-        if self._heard_until > now:
-            self._heard_until = now
-            return
+        """Takes the browser's feedback."""
         told = self.sent.told(feedback)
         if self._told_at is None and told.rows:
             self._told_at = now

@@ -18,8 +18,8 @@ FORMAT = 15  # of RTCP type 205
 RTPFB = 205
 
 TICK_S = 250e-6
-SLOTS = 2048  # packets remembered a transport; a power of two
-MOST_NUMBERS = SLOTS  # more than this in one packet is nonsense
+SLOTS = 1024  # packets remembered a transport: 2 s of 4 Mbit/s; a power of two
+MOST_NUMBERS = 8192  # in one packet; many after an outage
 MOST_TOLD = 500  # arrivals in one packet, so that it fits into a datagram
 SILENT_S = 1.0
 TOGETHER_S = 0.01

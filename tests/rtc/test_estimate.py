@@ -127,8 +127,9 @@ def test_it_follows_a_fall_and_a_rise() -> None:
         (Link(lambda _: 2e6, most_queue_s=0.04), 0.7),
         (Link(lambda _: 400e3, most_queue_s=0.02), 0.7),
         (Link(lambda _: 150e3), 0.6),
+        (Link(lambda _: 5e6), 0.7),
     ],
-    ids=["loss", "jitter", "far", "shallow", "shallower", "slow"],
+    ids=["loss", "jitter", "far", "shallow", "shallower", "slow", "wide"],
 )
 def test_a_link_with_a_fault_is_still_used(link: Link, share: float) -> None:
     """Loss of its own, jitter, a long way, a short queue, a low rate: most of the rate is found."""
