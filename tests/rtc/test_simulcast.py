@@ -14,6 +14,7 @@ from pylibsrtp import Policy, Session
 
 from rtc import srtp, vp8
 from rtc.fan_out import PythonFanOut
+from rtc.feedback import target_bps
 from rtc.forward import Counters, Forwarder
 from rtc.key_frames import BEGINS_WHOLE_PICTURE
 from rtc.layer import Layer
@@ -307,6 +308,17 @@ def test_what_is_sent_again_is_forwarded_only_if_it_was_missing() -> None:
         assert [each.source for each in scene.seen] == [
             int.from_bytes(each[-2:], "big") for each in (first, last, lost)
         ]
+
+
+def test_a_publisher_who_sends_only_a_small_layer_is_not_held_there() -> None:
+    """What his one viewer's link seems to carry bounds him only if he sends nothing but the largest."""
+    with Scene("h264") as scene:
+        q, f = streams("h264")
+        scene.leg.transport.rate = SimpleNamespace(share=lambda _: 200_000)  # type: ignore[assignment]
+        scene.deliver(q.frame(key=True)[0], 1.0)
+        assert target_bps(scene.track, 1.1) == scene.track.most_bps
+        scene.deliver(f.frame(key=True)[0], 5.0)
+        assert target_bps(scene.track, 5.1) == 200_000
 
 
 def test_numbers_of_half_a_circle_ago_are_of_the_present_layer() -> None:
