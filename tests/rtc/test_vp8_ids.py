@@ -1,7 +1,7 @@
 """VP8's picture id and TL0PICIDX are read and moved in place (RFC 7741 section 4.2)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtc import vp8
@@ -73,6 +73,7 @@ def test_the_newest_ids_are_remembered_over_a_wrap() -> None:
     assert (ids.picture_id, ids.tl0) == (0, 0)
 
 
+@settings(max_examples=50)
 @given(st.binary(min_size=12, max_size=40), st.integers(), st.integers(0, 255))
 def test_no_packet_breaks_the_ids(data: bytes, picture_id: int, tl0: int) -> None:
     """Whatever an authenticated member sends, its length stays and nothing is raised."""
