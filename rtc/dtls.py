@@ -194,11 +194,7 @@ class DtlsServer:
             self._on_change()
 
     def _flush(self) -> None:
-        """Sends what OpenSSL has written, whole records together as far as a datagram holds them.
-
-        An unsealed alert stays here: it would end the genuine peer's handshake because of a forged
-        record, and a real failure is told by signalling.
-        """
+        """Sends what OpenSSL has written: whole records, as many as a datagram holds."""
         if self._connection is None:
             return
         written = b""
@@ -207,8 +203,6 @@ class DtlsServer:
                 written += self._connection.bio_read(_READ_BYTES)
         datagrams = [b""]
         for record in records_of(written):
-            if record[0] == _ALERT and not any(record[3:5]):
-                continue
             if len(datagrams[-1]) + len(record) > MAX_DATAGRAM_BYTES:
                 datagrams.append(b"")
             datagrams[-1] += record
@@ -243,7 +237,11 @@ class DtlsServer:
         self._arm()
 
     def _spoil(self) -> None:
-        """Whoever did it, a peer who has not heard our first flight may begin once more."""
+        """Whoever did it, a peer who has not heard our first flight may begin once more.
+
+        OpenSSL's alert is not sent: unsealed, it would end the genuine peer's handshake because of
+        a forged record, and a real failure is told by signalling.
+        """
         self._connection = None
         self.spoilt = True
         self._on_change()
