@@ -55,7 +55,7 @@ def test_loss_delay_and_jitter_are_what_was_asked_for(lab: Lab) -> None:
     lab.change("ba", delay_ms=20)
     met = ask(lab)
     assert 0.84 <= met["answered"] <= 0.96
-    assert 55 <= met["rtt_ms"] <= 90  # never less than asked; more when the machine is busy
+    assert 55 <= met["rtt_ms"] <= 120  # never less than asked; more when the machine is busy
     assert met["in_order"]
 
 
