@@ -115,6 +115,8 @@ def _resend(
             continue
         packet = leg.kept(sequence & 0xFFFF, now)
         if packet is not None:
+            if transport.rate is not None and not transport.rate.affords_repair(len(packet), now):
+                return
             transport.resent_at[key] = now
             transport.send_rtp(_repair(transport.rate, leg.track, packet, now))
             counters.resent += 1

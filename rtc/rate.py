@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 WEIGHT = {"screen": 2, "video": 1, "audio": 0}
 GROWS = 1.5  # a picture may want so many times of what it takes now
 FACE_BPS = 1_000_000  # and this much in any case: who sends it waits to hear that there is room
+REPAIR_SHARE = 0.5  # of the link for what is sent again
+REPAIR_BURST_S = 0.5
+UNKNOWN_BPS = 1_000_000
 BEGIN_S = 1.5  # a link is taken for good until then, or until it is seen to be full
 MOST_FEEDBACKS = 100  # a second; browsers send 20
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
@@ -47,6 +50,7 @@ class Rate:
         self._told = False  # long enough to believe the estimate
         self._heard_until = now - 1.0  # so much of the time is used up by feedbacks
         self._answered = 0  # packets sent when the last feedback came
+        self._repaired_until = 0.0  # so far its share of the time is used up by repairs
         self._repaired: dict[int, int] = {}  # by repair SSRC: the packets sent in it
 
     @property
@@ -91,6 +95,15 @@ class Rate:
         at = wide_number(memoryview(packet))
         if at and self._viewer.sent is not None:
             packet[at : at + 2] = self.sent.take(len(packet), now).to_bytes(2, "big")
+
+    def affords_repair(self, size: int, now: float) -> bool:
+        """Takes a packet's bytes from what may be sent again; False: it would fill the link."""
+        most_bps = REPAIR_SHARE * (self.bps or UNKNOWN_BPS)
+        used = max(self._repaired_until, now - REPAIR_BURST_S) + size * 8 / most_bps
+        if used > now:
+            return False
+        self._repaired_until = used
+        return True
 
     def repair_sequence(self, ssrc: int) -> int:
         """The next sequence number of a repair stream."""

@@ -159,6 +159,12 @@ def test_without_any_answer_less_and_less_is_sent() -> None:
     assert middle(between(seen, 25, 30)) > 1.6e6
 
 
+def test_no_queue_is_left_standing() -> None:
+    """It neither grows nor goes, so the trend is silent: a little less than is delivered is sent."""
+    seen = between(run(Link(lambda _: 3e6), 30), 10, 30)
+    assert sum(each.queue_s for each in seen) / len(seen) < 0.1
+
+
 def test_a_first_feedback_of_nothing_changes_nothing() -> None:
     """Nothing is divided by no time and by no packets."""
     estimator = Estimator(5.0)

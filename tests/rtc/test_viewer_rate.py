@@ -108,6 +108,14 @@ async def test_a_flood_of_feedback_is_passed_over() -> None:
     assert watching.rate.has_time(watching.now + 0.02)
 
 
+async def test_repairs_take_half_of_the_link_at_most() -> None:
+    """On a full link each packet sent again would drive out another one."""
+    watching = Watching(("",), (600_000,))
+    watching.rate.heard_bps = 800_000
+    sent = sum(watching.rate.affords_repair(PACKET, 10.0 + n * 0.001) for n in range(2000))
+    assert 120 <= sent <= 126  # 400 kbit/s for two seconds, and half a second's worth at once
+
+
 async def test_a_browser_that_tells_no_arrivals_counts_by_its_own_estimate() -> None:
     """REMB shares out as well; with neither he gets the largest layer that arrives."""
     watching = Watching(RIDS, LAYERS_BPS)
