@@ -31,7 +31,7 @@ BELIEVABLE = 1e9
 EXACT = 1 << 7
 # Signals are worked through in pieces that stay in the cache. So many samples beside a piece are in
 # its first and last number; beyond the ends the first and the last sample go on.
-PIECE = 1 << 14
+PIECE, SUMS = 1 << 14, 1 << 15
 BEFORE, AFTER = FINE[0] // 2 + FINE[1] // 2 + COARSE - 1, FINE[1] // 2 + COARSE - 1
 
 
@@ -150,11 +150,20 @@ def _summed(samples: NDArray[np.generic], factor: int) -> Singles:
     count = len(samples) // factor
     each = samples[: count * factor].reshape(count, factor)
     exact = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2 and factor <= EXACT  # noqa: PLR2004
-    total: Singles = each[:, 0].astype(np.float32 if exact else np.float64)
-    for phase in range(1, factor):
-        np.add(total, each[:, phase], out=total)
-    np.subtract(total, total.dtype.type(factor * _first(samples)), out=total)
-    return total.astype(np.float32, copy=False)
+    kind = np.float32 if exact else np.float64
+    first = kind(factor * _first(samples))
+    sums = np.empty(count, np.float32)
+    for start in range(0, count, SUMS):
+        piece = each[start : start + SUMS]
+        if factor == 1:
+            total: Singles = piece[:, 0].astype(kind)
+        else:
+            total = np.add(piece[:, 0], piece[:, 1], dtype=kind)
+        for phase in range(2, factor):
+            np.add(total, piece[:, phase], out=total)
+        np.subtract(total, first, out=total)
+        sums[start : start + SUMS] = total
+    return sums
 
 
 def _first(samples: NDArray[np.generic]) -> float:
