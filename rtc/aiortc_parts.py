@@ -8,7 +8,7 @@ binding. The handshake itself is ours (rtc/dtls.py), since aiortc's has no cooki
 from typing import Any, Self
 
 from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, certificate_digest
+from aiortc.rtcdtlstransport import SRTP_PROFILES
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
@@ -19,6 +19,7 @@ SrtpT = Any  # a pointer to libsrtp's srtp_ctx_t
 
 REPLAY_WINDOW = 128  # packets; libsrtp's is shifted with each of them, so a long one costs
 _EXTRACTOR = b"EXTRACTOR-dtls_srtp"  # RFC 5764 section 4.2
+_DIGESTS = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}  # as OpenSSL says
 
 
 class Identity:
@@ -72,13 +73,16 @@ def _session(profile: Any, key: bytes, ssrc_type: int) -> Session:
 
 
 def is_of(connection: SSL.Connection, fingerprints: list[tuple[str, str]]) -> bool:
-    """Whether the peer's certificate is the one whose fingerprints his SDP named (RFC 8122)."""
-    certificate = connection.get_peer_certificate(as_cryptography=True)
+    """Whether the peer's certificate is the one whose fingerprints his SDP named (RFC 8122).
+
+    It is not parsed: cryptography raises for many a one that OpenSSL has taken.
+    """
+    certificate = connection.get_peer_certificate()
     known = [
-        (name.lower(), value.upper())
+        (digest, value.upper())
         for name, value in fingerprints
-        if name.lower() in X509_DIGEST_ALGORITHMS
+        if (digest := _DIGESTS.get(name.lower()))
     ]
     if certificate is None or not known:
         return False
-    return all(value == certificate_digest(certificate, name) for name, value in known)
+    return all(value == certificate.digest(digest).decode() for digest, value in known)

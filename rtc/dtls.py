@@ -19,6 +19,8 @@ from rtc.aiortc_parts import Identity, Keys, is_of
 COOKIE_BYTES = 20
 MAX_DATAGRAM_BYTES = 1200  # fits every path a browser's media fits
 DATAGRAMS_A_SECOND = 100  # taken from one peer; a handshake needs ten
+MOST_RECORDS = 16  # of one datagram; each is a call of OpenSSL, and 150 fit into one
+MOST_BEGUN = 4  # handshakes with one peer; each costs two operations with keys
 AGAIN_S = 0.05  # a flight is not repeated faster for a repeated ClientHello
 
 _RECORD_BYTES, _MESSAGE_BYTES = 13, 12
@@ -92,6 +94,7 @@ class DtlsServer:
         self._cookie = secrets.token_bytes(COOKIE_BYTES)
         self._connection: SSL.Connection | None = None
         self._random = b""
+        self._begun = 0
         self._flight: list[bytes] = []
         self._flight_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -106,7 +109,7 @@ class DtlsServer:
         self._taken += 1
         if self._taken > DATAGRAMS_A_SECOND or self.ended:
             return False
-        for record in records_of(datagram):
+        for record in records_of(datagram)[:MOST_RECORDS]:
             if self._connection is None:
                 self._greet(record)
             elif self.whole:
@@ -135,6 +138,9 @@ class DtlsServer:
         if not hmac.compare_digest(hello.cookie, self._cookie):
             self._send(hello_verify_request(self._cookie))
             return
+        if self._begun >= MOST_BEGUN:
+            return
+        self._begun += 1
         connection = SSL.Connection(self._identity.context)
         connection.set_app_data(self._cookie)
         connection.set_accept_state()

@@ -20,8 +20,9 @@ FINGERPRINTS = [
 class DtlsClient:
     """Speaks when asked to; a datagram holds what OpenSSL wrote at once, or one record of it."""
 
-    def __init__(self) -> None:
-        self.connection = SSL.Connection(CERTIFICATE._create_ssl_context(SRTP_PROFILES))
+    def __init__(self, context: SSL.Context | None = None) -> None:
+        context = context or CERTIFICATE._create_ssl_context(SRTP_PROFILES)
+        self.connection = SSL.Connection(context)
         self.connection.set_connect_state()
         self.whole = False
 

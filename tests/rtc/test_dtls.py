@@ -1,16 +1,37 @@
 """The handshake's cookie: a forged ClientHello opens nothing, however complete it is."""
 
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from aiortc.rtcdtlstransport import SRTP_PROFILES
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL.crypto import FILETYPE_ASN1
 
 from rtc.aiortc_parts import Identity
-from rtc.dtls import DATAGRAMS_A_SECOND, DtlsServer, hello_verify_request, read_hello
-from tests.rtc.dtls_client import FINGERPRINTS, DtlsClient, forged_hello
+from rtc.dtls import (
+    DATAGRAMS_A_SECOND,
+    MOST_BEGUN,
+    MOST_RECORDS,
+    DtlsServer,
+    hello_verify_request,
+    read_hello,
+)
+from tests.rtc.dtls_client import CERTIFICATE, FINGERPRINTS, DtlsClient, forged_hello
 
 IDENTITY = Identity.make()
 ALERT = bytes.fromhex("15fefd00000000000000000002") + b"\x02\x28"
 GOODBYE_KIND = 21
+SPOILS = (
+    bytes([22])
+    + b"\xfe\xfd"
+    + bytes(8)
+    + (16).to_bytes(2, "big")
+    + bytes([20])
+    + bytes([0, 0, 4, 0, 2, 0, 0, 0, 0, 0, 4])
+    + bytes(4)
+)  # a Finished in the wrong place
 
 
 class Meeting:
@@ -81,6 +102,23 @@ async def test_both_ends_find_the_same_keys_and_the_certificate(meeting: Meeting
     assert not meeting.server.is_of([("md5", value)])
 
 
+async def test_a_certificate_that_cryptography_cannot_read_raises_nothing(
+    meeting: Meeting, tmp_path: Path
+) -> None:
+    """OpenSSL takes one of version 6: its fingerprint counts like any other's."""
+    der = CERTIFICATE._cert.public_bytes(Encoding.DER)
+    odd = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+    assert odd != der
+    path = tmp_path / "odd.der"
+    path.write_bytes(odd)
+    context = CERTIFICATE._create_ssl_context(SRTP_PROFILES)
+    context.use_certificate_file(path, FILETYPE_ASN1)
+    meeting.client = DtlsClient(context)
+    meeting.finish()
+    assert meeting.server.is_of([("sha-256", hashlib.sha256(odd).digest().hex(":"))])
+    assert not meeting.server.is_of(FINGERPRINTS)
+
+
 @pytest.mark.parametrize("before", range(3))
 async def test_twenty_forged_client_hellos_from_the_peers_address_open_nothing(
     meeting: Meeting, before: int
@@ -116,8 +154,7 @@ async def test_no_unsealed_alert_leaves(meeting: Meeting) -> None:
     """A record OpenSSL complains about costs its connection, but the client hears no alert."""
     meeting.turn()
     meeting.turn()
-    finished = bytes([22]) + b"\xfe\xfd" + bytes(8) + (16).to_bytes(2, "big")
-    meeting.forge(finished + bytes([20]) + bytes([0, 0, 4, 0, 2, 0, 0, 0, 0, 0, 4]) + bytes(4))
+    meeting.forge(SPOILS)
     assert all(each[0] != GOODBYE_KIND for each in meeting.to_client)
     assert meeting.server.spoilt
     assert meeting.changes == 1
@@ -158,6 +195,27 @@ async def test_datagrams_beyond_a_handshakes_need_are_refused(meeting: Meeting) 
     taken = [meeting.server.received(ALERT, 7.0) for _ in range(3 * DATAGRAMS_A_SECOND)]
     assert sum(taken) == DATAGRAMS_A_SECOND
     assert meeting.server.received(ALERT, 8.0)
+
+
+async def test_a_datagram_of_many_records_is_read_to_a_point(meeting: Meeting) -> None:
+    """Each costs us a call of OpenSSL, and 150 fit into one datagram."""
+    record = ALERT
+    meeting.forge(record * MOST_RECORDS + forged_hello())
+    assert meeting.to_client == []
+    meeting.forge(record * (MOST_RECORDS - 1) + forged_hello())
+    assert len(meeting.to_client) == 1
+
+
+async def test_who_spoils_his_own_handshake_again_and_again_is_not_heard_for_ever(
+    meeting: Meeting,
+) -> None:
+    """Each beginning costs us two operations with keys; a few are enough for any accident."""
+    meeting.turn()
+    meeting.client.hears(meeting.to_client)
+    hello = meeting.client.says()
+    for _ in range(3 * MOST_BEGUN):
+        meeting.forge(*hello, SPOILS)
+    assert meeting.changes == MOST_BEGUN
 
 
 def test_what_is_no_client_hello_has_no_cookie() -> None:
