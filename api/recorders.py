@@ -79,7 +79,8 @@ class Recorder:
             frames = self.waiting[:FRAMES_AT_ONCE]
             del self.waiting[:FRAMES_AT_ONCE]
         self._room.set()
-        if self.wire is not None:
+        # One read brings more than is taken at once: only below the limit there is another.
+        if self.wire is not None and len(self.waiting) < FRAMES_WAITING:
             self.wire.go_on()
         self.storing = True
         return frames

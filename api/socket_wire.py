@@ -82,8 +82,9 @@ class Protocol(socket_packing.Protocol):
                 self._read()
 
     def deafen(self) -> None:
-        """Let go of binary messages that still come."""
+        """Let go of binary messages that still come; they are read, as the client's close is."""
         self._hear = _unheard
+        self.go_on()
 
     def hold(self) -> None:
         """Read no more: TCP holds the client back."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import uvicorn
@@ -13,8 +14,12 @@ from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
 
 from api.__main__ import WS_MAX_BYTES
+from api.live import Tab
+from api.recorders import FRAMES_AT_ONCE, FRAMES_WAITING, Recorder
 from api.socket_wire import Protocol
+from devices.frames import EcgFrame
 
+FRAME = EcgFrame(uuid4(), 0, 0, b"\0\0")
 ASK = (
     b"GET {} HTTP/1.1\r\nHost: yanasha\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -183,6 +188,26 @@ async def test_a_client_is_held_back_until_it_may_go_on(link: _Link) -> None:
     link.wire.hold()
     assert not link.line.reads
     link.wire.go_on()
+    assert link.line.reads
+
+
+async def test_a_recorder_that_pours_is_read_again_only_where_there_is_room(link: _Link) -> None:
+    """A read brings more frames than a group takes: after each group they would only grow."""
+    await link.opened()
+    recorder = Recorder(uuid4(), Tab(), link.heard.append, wire=link.wire)  # type: ignore[arg-type]
+    recorder.waiting = [FRAME] * (FRAMES_WAITING + 2 * FRAMES_AT_ONCE)
+    link.wire.hold()
+    reads = []
+    while recorder.waiting:
+        recorder.taken()
+        reads.append((len(recorder.waiting), link.line.reads))
+    assert reads == [(left, left < FRAMES_WAITING) for left in (600, 400, 200, 0)]
+
+
+async def test_a_client_that_is_held_back_may_still_close(link: _Link) -> None:
+    await link.opened()
+    link.wire.hold()
+    link.wire.deafen()
     assert link.line.reads
 
 
