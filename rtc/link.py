@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,13 +17,14 @@ from rtc.messages import (
     Hello,
     Join,
     Leave,
+    Offer,
     Ping,
     Pong,
+    Presence,
     Restart,
     RoomState,
-    SegmentStored,
-    TakeStored,
     ToWorker,
+    TransportFailed,
     Welcome,
     frame,
     read_from_worker,
@@ -34,9 +36,11 @@ FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 0.1  # a unix socket on this machine; a recording loses what we wait here
 PING_EVERY_S = 5.0
 SILENCE_S = 15.0  # a worker that says nothing for this long is taken for hung
+PATIENCE_S = 15.0  # for workers that say nothing at our start
 MAX_UNSENT_BYTES = 8 << 20
 
-_OfRoom = RoomState | Join | Answer | Restart | Leave | SegmentStored | TakeStored
+_OfRoom = RoomState | Join | Answer | Restart | Leave
+_OfLivingRoom = Offer | Presence | TransportFailed
 
 
 # What a new room adds to a worker's load until the worker itself has told.
@@ -47,8 +51,9 @@ class MediaLink:
     """Keeps a stream open to every worker; a room belongs to one worker for as long as it lives.
 
     A new room goes to the worker with the least to do, once every worker has said which rooms it
-    has: a restart of this process finds them where they are. While its worker is away a room waits
-    for it. Two processes that open the same new room at once may differ: one of them places rooms.
+    has, or for `patience_s` nothing: a restart of this process finds them where they are. While its
+    worker is away a room waits for it. A worker that comes with a room that lives elsewhere by now
+    is told to end it, so only one process may place rooms.
 
     `on_up(worker_id)` is called at each (re)connect: the API then sends the `RoomState` and `Join`
     of everybody present in rooms of that worker (`worker_of(room)`). `on_down()` is called when a
@@ -61,17 +66,23 @@ class MediaLink:
         on_message: Callable[[FromWorker], None],
         on_up: Callable[[str], None] = lambda _: None,
         on_down: Callable[[], None] = lambda: None,
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._on_message = on_message
         self._on_up = on_up
         self._on_down = on_down
         self._api_id = uuid.uuid4().hex[:8]
         self._lines = [_Line(path) for path in paths]
-        self._places: dict[str, _Line] = {}
-        self._only_kept: set[str] = set()  # no room of ours: a recording that is not stored yet
+        self._places: dict[str, _Line] = {}  # of rooms that are open
+        self._found: dict[str, _Line] = {}  # who said that he has a room, or a recording of it
+        self._patience_s = patience_s
+        self._patience: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(self._patience_s, self._wait_no_longer)
         self._tasks = [asyncio.create_task(self._keep(line)) for line in self._lines]
         return self
 
@@ -81,6 +92,8 @@ class MediaLink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -101,24 +114,21 @@ class MediaLink:
         return line.worker_id if line is not None else None
 
     def send(self, message: ToWorker) -> bool:
-        """Hands a message to the room's worker (to all when it names no room, or ends an unknown).
+        """Hands a message to the room's worker (to all when it names none, or is of a recording).
 
         False: that worker is away and the message is gone; `on_up` is the place to say it again.
         """
         data = frame(message)
         if not isinstance(message, _OfRoom):
             return self._to_all(data)
-        room = message.room
-        if isinstance(message, RoomState):
-            self._only_kept.discard(room)
-            if not message.members and (line := self._places.pop(room, None)) is not None:
-                return line.write(data)
-            if not message.members:
+        if not isinstance(message, RoomState):
+            line = self._places.get(message.room)
+        elif message.members:
+            line = self._line(message.room)
+        else:
+            line = self._places.pop(message.room, None)
+            if line is None:
                 return self._to_all(data)
-        line = self._line(room)
-        if isinstance(message, TakeStored) and room in self._only_kept:
-            self._only_kept.remove(room)
-            del self._places[room]
         return line is not None and line.write(data)
 
     def _to_all(self, data: bytes) -> bool:
@@ -127,9 +137,9 @@ class MediaLink:
 
     def _line(self, room: str) -> "_Line | None":
         line = self._places.get(room)
-        if line is None and all(each.known for each in self._lines):
+        if line is None and self._known:
             up = [each for each in self._lines if each.worker_id is not None]
-            line = min(up, key=lambda each: each.burden, default=None)
+            line = self._found.get(room) or min(up, key=lambda each: each.burden, default=None)
             if line is not None:
                 line.added += 1
                 self._places[room] = line
@@ -182,20 +192,45 @@ class MediaLink:
     def _heard(self, line: "_Line", message: FromWorker, writer: asyncio.StreamWriter) -> None:
         if isinstance(message, Welcome):
             line.worker_id, line.writer = message.worker_id, writer
-            for room in message.rooms:
-                if room not in self._places:
-                    self._places[room] = line
-                    self._only_kept.add(room)
-            waiting = not all(each.known for each in self._lines)
+            self._find(line, message)
+            waiting = not self._known
             line.known = True
-            if all(each.known for each in self._lines):
-                for each in self._lines if waiting else [line]:
-                    if each.worker_id is not None:
-                        self._on_up(each.worker_id)
+            if self._known:
+                self._say_up(self._lines if waiting else [line])
         elif isinstance(message, Pong):
             line.load, line.added = message.load, 0
-        else:
+        elif not isinstance(message, _OfLivingRoom) or self._has(line, message.room):
             self._on_message(message)
+
+    def _has(self, line: "_Line", room: str) -> bool:
+        return self._places.get(room, line) is line
+
+    def _find(self, line: "_Line", welcome: Welcome) -> None:
+        """Remembers where rooms are; where one lives counts for more than where it was recorded."""
+        self._found = {room: each for room, each in self._found.items() if each is not line}
+        for room in welcome.kept:
+            self._found.setdefault(room, line)
+        for room in welcome.rooms:
+            if self._has(line, room):
+                self._found[room] = line
+            else:
+                line.write(frame(RoomState(room, time.time_ns() // 1000, [])))
+
+    @property
+    def _known(self) -> bool:
+        return all(line.known for line in self._lines)
+
+    def _say_up(self, lines: "Sequence[_Line]") -> None:
+        for line in lines:
+            if line.worker_id is not None:
+                self._on_up(line.worker_id)
+
+    def _wait_no_longer(self) -> None:
+        """A worker that does not start must not keep the rooms of the others closed."""
+        if not self._known:
+            for line in self._lines:
+                line.known = True
+            self._say_up(self._lines)
 
 
 class _Line:
@@ -203,7 +238,7 @@ class _Line:
         self.path = path
         self.worker_id: str | None = None
         self.writer: asyncio.StreamWriter | None = None
-        self.known = False  # it has said once which rooms it has
+        self.known = False  # it has said once which rooms it has, or is not waited for
         self.load = 0.0
         self.added = 0  # rooms placed since it has told its load
 

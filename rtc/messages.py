@@ -169,13 +169,14 @@ class StatsAsk(Message, frozen=True):
 class Welcome(Message, frozen=True):
     """First message of the worker; another `worker_id` than before means all media is new.
 
-    `rooms`: those that live in it, and those of which a recording is still on its way to the store.
-    They stay with this worker.
+    `rooms`: those that live in it, which stay with it. `kept`: those of which a recording is still
+    on its way to the store, which had better come back to it.
     """
 
     worker_id: str
     started_at: float  # seconds since the epoch
     rooms: list[str] = []
+    kept: list[str] = []
 
 
 class Offer(Message, frozen=True):

@@ -135,8 +135,8 @@ class Worker:
 
     def _heard(self, message: ToWorker, writer: asyncio.StreamWriter) -> None:
         if isinstance(message, Hello):
-            rooms = {*self.rooms.rooms, *(self._spool.rooms if self._spool is not None else ())}
-            self._tell(writer, Welcome(self.id, self._started_at, sorted(rooms)))
+            kept = sorted(self._spool.rooms) if self._spool is not None else []
+            self._tell(writer, Welcome(self.id, self._started_at, sorted(self.rooms.rooms), kept))
             for room in self.rooms.rooms.values():
                 self._tell(writer, room.presence())
             self._links.add(writer)
@@ -213,7 +213,9 @@ def _take_over(left: Path, own: Path) -> None:
     for take in sorted(left.glob("*/*")):
         place = own / take.relative_to(left)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not place.exists():
+        if place.exists():
+            log.warning("a take that is in two spools is left in %s", left.name)
+        else:
             take.rename(place)
     for folder in (*left.glob("*"), left):
         with suppress(OSError):  # something is left in it: it stays for a person to look at

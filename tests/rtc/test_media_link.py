@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rtc.link import MediaLink
+from rtc.link import PATIENCE_S, MediaLink
 from rtc.messages import (
     MAX_MESSAGE_BYTES,
     FromWorker,
     Hello,
+    Leave,
     Ping,
     Pong,
     Presence,
@@ -161,13 +162,16 @@ async def test_every_link_hears_of_a_room(house: MediaHouse, worker: Worker) -> 
 class Workers:
     """Listening ends that say what workers would: which rooms they have, and how busy they are."""
 
-    def __init__(self, home: Path, **loads: float) -> None:
+    def __init__(self, home: Path, patience_s: float = PATIENCE_S, **loads: float) -> None:
         self.heard: dict[str, list[ToWorker]] = {name: [] for name in loads}
         self.rooms: dict[str, list[str]] = {name: [] for name in loads}
+        self.kept: dict[str, list[str]] = {name: [] for name in loads}
         self.paths = [home / name for name in loads]
         self.ups: list[str] = []
         self.told: set[str] = set()  # whose load the link knows
-        self.link = MediaLink(self.paths, self._hear, self._up, self._changed)
+        self.link = MediaLink(
+            self.paths, self._hear, self._up, self._changed, patience_s=patience_s
+        )
         self._loads = loads
         self._event = asyncio.Event()
         self._writers: dict[str, list[asyncio.StreamWriter]] = {name: [] for name in loads}
@@ -204,7 +208,7 @@ class Workers:
         self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._writers[name].append(writer)
-        writer.write(frame(Welcome(name, 0.0, self.rooms[name])))
+        writer.write(frame(Welcome(name, 0.0, self.rooms[name], self.kept[name])))
         with suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 message = await read_to_worker(reader)
@@ -239,18 +243,58 @@ async def test_what_concerns_a_room_goes_to_its_worker_only(home: Path) -> None:
         await workers.until(lambda: len(workers.ups) == 2)
         for n in range(2):
             link.send(RoomState(f"room-{n}", 1, [both("amina")]))
-            link.send(SegmentStored(f"room-{n}", "take", 0))
-            link.send(TakeStored(f"room-{n}", "take"))
+            link.send(Leave(f"room-{n}", "amina"))
             link.send(RoomState(f"room-{n}", 2, []))
-        await workers.until(lambda: len(workers.of("a")) == len(workers.of("b")) == 4)
-    assert [[type(each) for each in workers.of(name)] for name in "ab"] == 2 * [
-        [RoomState, SegmentStored, TakeStored, RoomState]
-    ]
-    rooms = [
-        {each.room for each in workers.of(name) if isinstance(each, RoomState)} for name in "ab"
-    ]
-    assert sorted(map(len, rooms)) == [1, 1]
-    assert rooms[0].isdisjoint(rooms[1])
+        await workers.until(lambda: len(workers.of("a")) == len(workers.of("b")) == 3)
+    for name, room in (("a", "room-0"), ("b", "room-1")):
+        assert workers.of(name) == [
+            RoomState(room, 1, [both("amina")]),
+            Leave(room, "amina"),
+            RoomState(room, 2, []),
+        ]
+
+
+async def test_whose_recording_is_stored_is_heard_by_whoever_has_it(home: Path) -> None:
+    """The index has a lesson's end after the room is closed: nobody need know where it was."""
+    workers = Workers(home, a=0.0, b=0.0)
+    link = workers.link
+    async with workers.listening("a"), workers.listening("b"), link:
+        await workers.until(lambda: len(workers.ups) == 2)
+        link.send(RoomState("room", 1, [both("amina")]))
+        link.send(RoomState("room", 2, []))
+        link.send(Leave("room", "amina"))
+        told = SegmentStored("room", "take", 0), TakeStored("room", "take")
+        link.send(told[0])
+        link.send(told[1])
+        await workers.until(lambda: len(workers.of("a")) == 4 and len(workers.of("b")) == 2)
+    assert workers.of("b") == workers.of("a")[2:] == [*told]
+
+
+async def test_a_room_is_found_where_it_lives_rather_than_where_it_was_recorded(home: Path) -> None:
+    """Nor does it lose its place when what was recorded of it earlier is stored."""
+    workers = Workers(home, a=0.0, b=0.9)
+    workers.kept["a"], workers.rooms["b"], workers.kept["b"] = ["room"], ["room"], ["left"]
+    link = workers.link
+    async with workers.listening("a"), workers.listening("b"), link:
+        await workers.until(lambda: len(workers.ups) == 2)
+        link.send(TakeStored("room", "take"))
+        assert [link.worker_of(room) for room in ("room", "left", "new")] == ["b", "b", "a"]
+
+
+async def test_a_worker_that_does_not_start_keeps_no_room_closed(home: Path) -> None:
+    """It is not waited for long; what it says later of a room that lives elsewhere counts no more."""
+    workers = Workers(home, patience_s=0.05, a=0.5, b=0.0)
+    workers.rooms["b"] = ["room", "old"]
+    link = workers.link
+    async with workers.listening("a"), link:
+        await workers.until(lambda: workers.ups == ["a"])
+        assert link.send(RoomState("room", 1, [both("amina")]))
+        async with workers.listening("b"):
+            await workers.until(lambda: bool(workers.of("b")))
+            (ended,) = workers.of("b")
+            assert isinstance(ended, RoomState)
+            assert (ended.room, ended.members) == ("room", [])
+            assert [link.worker_of(room) for room in ("room", "old")] == ["a", "b"]
 
 
 async def test_no_room_is_placed_before_every_worker_has_said_which_it_has(home: Path) -> None:
