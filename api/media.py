@@ -251,10 +251,13 @@ class Media:
             if not self._link.send(StatsAsk()):
                 self._stats.cancel()
                 return None
+        asked = self._stats
         try:
             async with asyncio.timeout(_STATS_S):
-                return await asyncio.shield(self._stats)
+                return await asyncio.shield(asked)
         except TimeoutError:
+            if self._stats is asked:
+                self._stats = None  # a lost answer never comes: the next one asks again
             return None
 
     def acknowledge(self, stored: SegmentStored | TakeStored) -> None:
