@@ -3,6 +3,7 @@
 import struct
 from typing import TYPE_CHECKING, Any
 
+from rtc import simulcast
 from rtc.follower import Follower, shifted
 from rtc.layer import Layer
 from rtc.ring import KEEP_S
@@ -67,10 +68,9 @@ class Leg(Follower):
 
     @property
     def last_sequence(self) -> int | None:
-        """The newest number of the viewer's stream; None before there was one."""
-        if self.layer is None or self.layer.last_sequence is None:
-            return None
-        return (self.layer.last_sequence + self.shift.sequence) & 0xFFFF
+        """The newest number of the viewer's stream, paused or not; None before there was one."""
+        last = simulcast.newest(self)
+        return last.sequence if last is not None else None
 
     def onto(self, layer: Layer, index: int, shift: Shift, now: float) -> None:
         """See Follower."""

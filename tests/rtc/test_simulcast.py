@@ -267,6 +267,7 @@ def test_a_viewer_is_moved_with_the_first_key_frame(codec: Codec) -> None:
         assert len(scene.seen) == 8
         numbers = [each.number for each in scene.seen]
         assert numbers == [numbers[0] + n for n in range(8)]
+        assert scene.leg.last_sequence == numbers[-1] & 0xFFFF  # a new leg goes on from there
 
 
 def test_a_stream_that_names_no_layer_is_not_forwarded() -> None:
