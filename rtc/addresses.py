@@ -13,7 +13,7 @@ TRIES_A_SECOND = 50  # of one host that fail: unsigned checks, packets no key op
 LOOKS_A_SECOND = 300  # at sealed packets from unknown addresses, all together: a few ms of work
 TRIES_A_PACKET = 8
 SILENT_S = 0.1  # a peer whose packets come where they always came has not moved
-IN_USE_S = 5.0  # an address that carried packets so lately is nobody else's
+IN_USE_S = 7.0  # an address is nobody else's so long after a packet or a check; see ice.PROOF_S
 
 
 class Strangers:
@@ -86,7 +86,7 @@ class Addresses:
         self._by_ssrc.setdefault(ssrc, []).append(transport)
 
     def is_anothers(self, transport: Transport, source: Address, now: float) -> bool:
-        """Whether another transport's packets come from this address.
+        """Whether another transport's packets or checks come from this address.
 
         A member could else sign a check in the name of another's address and cut him off. One that
         its owner has left may be somebody else's by now: a router gives ports again.
@@ -95,7 +95,7 @@ class Addresses:
         if owner is None or owner is transport:
             return False
         is_there = owner.connected and owner.address == source
-        return is_there and now - owner.packet_at < IN_USE_S
+        return is_there and now - max(owner.packet_at, owner.heard_at) < IN_USE_S
 
     def adopt(self, transport: Transport, source: Address) -> None:
         """Gives an address to the transport that has proven it."""

@@ -10,7 +10,7 @@ MAX_CREDENTIALS = 2  # both are valid during an ICE restart
 WRONG_A_SECOND = 50  # signatures looked at though they were wrong; who knows a user fragment
 MOVE_EVERY_S = 0.2
 MOVE_BACK_S = 1.0  # longer than a packet may be late on the way he has left
-PROOF_S = 6.0  # a browser checks every 2.5 s; without a check he is where he was proven to be
+PROOF_S = 7.0  # Chromium checks every 2.5 s, Firefox every 4 to 6; else he is where he was
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class IceLite:
         self.credentials = [Credentials()]
         self.addresses: list[Address] = []
         self.address: Address | None = None  # where to send; replaced, never changed
-        self.proven: Address | None = None  # the newest that was nominated by a signed check
+        self.proven: Address | None = None  # where a signed check has found him last
         self._moved_at = 0.0  # by a sealed packet
         self._wrong_in, self._wrong = 0, 0
 
@@ -46,7 +46,8 @@ class IceLite:
         """Answer to a peer's check, None for a forged one.
 
         The first valid source is taken at once: with ICE-lite Chromium's first check does not
-        nominate yet. Later only a nomination under the newest credentials moves the peer.
+        nominate yet. Later only a nomination under the newest credentials moves the peer; where
+        his sealed packets have moved him to, any check proves him, for Firefox nominates only once.
         """
         if stun.kind != BINDING_REQUEST:
             return None
@@ -59,7 +60,8 @@ class IceLite:
         if not stun.signed_by(known.password):
             self._wrong += 1
             return None
-        if self.address is None or (stun.use_candidate and known is self.newest):
+        nominates = stun.use_candidate and known is self.newest
+        if self.address is None or self.address == source or nominates:
             self.address = self.proven = source
         return success(stun, source, known.password)
 

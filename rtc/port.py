@@ -143,9 +143,12 @@ class UdpPort:
         else:
             packet = srtp.unprotect_rtcp(transport.rx, slot, size)
             authentic = bool(packet)
-            feedback.received(transport, packet, self.counters, now)
-            if authentic and transport.ice.move(source, now):
-                transport.moved(now)
+            if not authentic:
+                self.counters.refused_datagrams += 1
+            else:
+                feedback.received(transport, packet, self.counters, now)
+                if transport.ice.move(source, now):
+                    transport.moved(now)
         if authentic and not transport.closed:
             transport.packet_at = now
             if not is_known:
@@ -168,6 +171,8 @@ class UdpPort:
         for transport in self._addresses.moved(ssrc, source, now):
             view[:size] = packet  # a failed try leaves it spoilt
             if self._sealed(transport, slot, size, transport.address or source, now):
+                if transport.closed:  # by this very packet
+                    return
                 if transport.ice.move(source, now):
                     transport.moved(now)
                 self._addresses.adopt(transport, source)

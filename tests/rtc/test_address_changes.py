@@ -8,10 +8,10 @@ from collections.abc import Callable
 from aiortc.rtp import RtcpPsfbPacket, RtcpRrPacket, RtcpSenderInfo, RtcpSrPacket
 
 from rtc import stun
-from rtc.addresses import LOOKS_A_SECOND, SLOTS, TRIES_A_SECOND, Strangers
+from rtc.addresses import IN_USE_S, LOOKS_A_SECOND, SLOTS, TRIES_A_SECOND, Strangers
 from rtc.ice import MOVE_BACK_S, PROOF_S, IceLite
 from rtc.messages import Member
-from rtc.track import PSFB_PLI
+from rtc.track import MAX_SOURCES, PSFB_PLI
 from rtc.transport import MAX_SSRCS, Transport
 from rtc.worker import Worker
 from tests.rtc.media_house import ROOM, MediaHouse
@@ -123,6 +123,10 @@ async def test_a_packet_that_was_caught_and_sent_again_moves_nobody(
     got = subscribe.received[ssrc].count
     await subscribe.until(lambda: subscribe.received[ssrc].count > got)
     transport, home = at_worker(worker, publish), publish.local
+    refused = worker.port.counters.refused_datagrams
+    for each in [publish._tx.protect_rtcp(bytes(RtcpRrPacket(ssrc=WATCHERS_SSRC)))] * 2:
+        publish.send_raw(each)
+    await house.stats_until(lambda stats: stats.refused_datagrams == refused + 1)
     transport.packet_at -= 1.0  # he has been silent, so it is worth a look
     refused = worker.port.counters.refused_datagrams
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -151,11 +155,28 @@ async def test_nobody_takes_the_address_another_one_sends_from(
     await subscribe.until(lambda: subscribe.received[ssrc].count > got)
     assert publish.ignored_stun == 0
     left = publish.local
-    transport = at_worker(worker, publish)
-    transport.ice.move(("192.0.2.9", 9), time.monotonic())
-    subscribed = at_worker(worker, subscribe)
-    addresses = worker.port._addresses
-    assert not addresses.is_anothers(subscribed, left, time.monotonic())
+    transport, subscribed = at_worker(worker, publish), at_worker(worker, subscribe)
+    addresses, now = worker.port._addresses, time.monotonic()
+    transport.packet_at = 0.0  # camera and microphone are off, but his checks still come
+    assert addresses.is_anothers(subscribed, left, now)
+    assert not addresses.is_anothers(subscribed, left, now + IN_USE_S)
+    transport.ice.move(("192.0.2.9", 9), now)
+    assert not addresses.is_anothers(subscribed, left, now)
+
+
+async def test_a_transport_that_its_own_packet_closed_is_not_remembered(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """The packet with one source too many came from a new address: it is nobody's now."""
+    publish, _, _, video = await live_call(house)
+    transport, other = at_worker(worker, publish), Source("video")
+    for n in range(MAX_SOURCES - 1):
+        publish.send_rtp((video if n % 2 else other).next(key=True))
+    await change_network(publish)
+    await seconds_until(lambda: publish.send_rtp(video.next()), lambda: transport.closed)
+    assert transport not in worker.port._addresses.by_address.values()
+    await house.until(lambda: bool(house.failures()))
+    assert house.failures()[0].reason == "too_many_sources"
 
 
 async def test_a_member_cannot_make_us_keep_a_stream_for_each_ssrc_he_invents(
@@ -174,11 +195,11 @@ async def test_a_member_cannot_make_us_keep_a_stream_for_each_ssrc_he_invents(
     assert worker.port.streams <= 2
 
 
-def checked(ice: IceLite, source: stun.Address, now: float) -> bool:
-    """Whether a nominating check from there is answered."""
+def checked(ice: IceLite, source: stun.Address, now: float, *, nominates: bool = True) -> bool:
+    """Whether a check from there is answered."""
     newest = ice.newest
     data = stun.request(
-        f"{newest.ufrag}:x", newest.password, use_candidate=True, tie_breaker=bytes(8)
+        f"{newest.ufrag}:x", newest.password, use_candidate=nominates, tie_breaker=bytes(8)
     )
     return ice.check(stun.parse(data), source, now) is not None
 
@@ -194,7 +215,9 @@ def test_a_move_that_no_check_proves_is_taken_back() -> None:
     ice.expire(2.1 + PROOF_S)
     assert ice.address == HOME
     assert ice.move(AWAY, 20.0)
-    checked(ice, AWAY, 21.0)
+    assert checked(ice, HOME, 20.5, nominates=False)  # late, or from an interface not in use
+    assert ice.address == AWAY
+    assert checked(ice, AWAY, 21.0, nominates=False)  # Firefox nominates once and never again
     ice.expire(99.0)
     assert ice.address == AWAY
 
