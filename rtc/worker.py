@@ -72,12 +72,15 @@ class Worker:
         self.link_path = link_path
         self._host, self._udp_port, self._addresses = host, udp_port, addresses
         self._links: set[asyncio.StreamWriter] = set()
-        self._spool = open_spool(self._tell_all) if open_spool is not None else None
+        self._open_spool = open_spool
+        self._spool: Spool | None = None
         self._load = 0.0
         self._load_from = time.monotonic(), time.process_time()
 
     async def __aenter__(self) -> Self:
         self.port = UdpPort(self._host, self._udp_port)
+        if self._open_spool is not None:  # behind the port: a second one of us touches no spool
+            self._spool = self._open_spool(self._tell_all)
         places = [(address, self.port.number) for address in self._addresses]
         record = self._record if self._spool is not None else None
         self.rooms = Rooms(self.port, places, self._tell_all, record)
@@ -237,10 +240,10 @@ async def run(settings: Settings, number: int = 0) -> None:
         return S3Objects(settings)
 
     def open_spool(tell: Callable[[FromWorker], None]) -> Spool:
-        return Spool(spool, open_objects, tell)
+        return Spool(spool_of(settings, number), open_objects, tell)
 
-    spool, port = spool_of(settings, number), settings.rtc_port + number
-    serving = Worker(path, host, port, settings.rtc_addresses, open_spool=open_spool)
+    port, addresses = settings.rtc_port + number, settings.rtc_addresses
+    serving = Worker(path, host, port, addresses, open_spool=open_spool)
     async with serving as worker:
         sys.stdout.write(f"media worker ready: UDP {host}:{worker.port.number}, link {path}\n")
         sys.stdout.flush()
