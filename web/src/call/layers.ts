@@ -20,7 +20,7 @@ const LARGEST = 'f';
 
 /** From a smaller picture Chromium makes two layers, and it is the largest one that it leaves out. */
 const LEAST_PIXELS = 960 * 540;
-/** The three cost a third more than the largest alone: a phone or an old laptop is spared. */
+/** The three cost a third more than the largest alone: a machine of few cores is spared. */
 const LEAST_CORES = 4;
 
 export interface Machine {
