@@ -68,7 +68,7 @@ class PythonFanOut:
                 target = outgoing[slot]
                 copy(target, received[slot], size)
                 if shift is not NO_SHIFT:
-                    shifted(views[slot], shift)
+                    shifted(views[slot][:size], shift)
                 if wide_at and numbers is not None:
                     put_number(views[slot], wide_at, numbers.take(size, now))
                 length[0] = size

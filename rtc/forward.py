@@ -4,6 +4,7 @@ Opened once, header patched once; at the end of a wake-up of the port copied, se
 viewer (`rtc.fan_out`).
 """
 
+import logging
 import struct
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from rtc.layer import Layer
 from rtc.track import Track
 from rtc.transport import Transport
 
+log = logging.getLogger(__name__)
+
+COMPLAIN_EVERY_S = 10.0
 _SEQUENCE_TIMESTAMP_SSRC = struct.Struct("!HII")
 _SSRC = struct.Struct("!I")
 
@@ -39,6 +43,7 @@ class Forwarder:
         self._counters = counters
         self._fan_out = fan_out
         self._pending: list[Layer] = []  # with packets to be fanned out
+        self._complained_at = float("-inf")
 
     def packet(self, transport: Transport, slot: int, size: int, now: float) -> bool:
         """Takes the SRTP packet of `size` bytes that lies in a slot, where it stays until `flush`.
@@ -122,6 +127,12 @@ class Forwarder:
         pending, self._pending = self._pending, []
         for layer in pending:
             packets, layer.pending = layer.pending, []
-            sent, dropped = self._fan_out.send(layer.legs, packets, now)
+            try:
+                sent, dropped = self._fan_out.send(layer.legs, packets, now)
+            except Exception:  # a mistake with one track must not silence the others
+                if now - self._complained_at > COMPLAIN_EVERY_S:
+                    self._complained_at = now
+                    log.exception("the copies of a packet were not made")
+                continue
             self._counters.packets_out += sent
             self._counters.dropped_send += dropped

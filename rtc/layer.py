@@ -87,8 +87,14 @@ class Layer:
 
     def end(self) -> None:
         """Forgets its source; who was on it stays."""
-        self.reception = None
+        self.silence()
         self._source_ssrc = None
+
+    def silence(self) -> None:
+        """Takes no more from its source, and sends nothing of it again."""
+        self.reception = None
+        if self.ring is not None:
+            self.ring = Ring()
 
     def arrives(self, now: float) -> bool:
         """Whether it is being sent now."""
@@ -98,12 +104,14 @@ class Layer:
         """Counts a packet into `bps`."""
         self._bytes += size
         passed = now - self._bytes_since
-        if passed >= RATE_OVER_S:
+        if passed >= 2 * RATE_OVER_S:  # nothing came: the pause says nothing of what comes now
+            self._bytes, self._bytes_since = size, now
+        elif passed >= RATE_OVER_S:
             self.bps = int(8 * self._bytes / passed)
             self._bytes, self._bytes_since = 0, now
 
     def received(self, ssrc: int, sequence: int, timestamp: int, now: float) -> int | None:
-        """Index of a packet in its stream; None for one from before the anchor."""
+        """Index of a packet in its stream; None for one from before the anchor or that has come."""
         self.heard_at = now
         reception = self.reception
         if reception is None or reception.ssrc != ssrc:
@@ -111,7 +119,19 @@ class Layer:
             if reception is None:
                 return None
         index = reception.take(sequence, timestamp, now)
-        return index if index >= self.first_index else None
+        late = index < reception.highest
+        if index < self.first_index or (late and self._has(index, now)):
+            return None
+        return index
+
+    def _has(self, index: int, now: float) -> bool:
+        """Whether a packet has come before, sent again in the repair stream.
+
+        Two of one number are never sealed for a viewer: where they differ in a header his keys are
+        spent (RFC 7714 section 9).
+        """
+        sequence = (index + self.sequence_offset) & 0xFFFF
+        return self.ring is not None and self.ring.get(sequence, now) is not None
 
     def _anchor(self, ssrc: int, sequence: int, timestamp: int, now: float) -> Reception | None:
         track = self.track
@@ -131,7 +151,7 @@ class Layer:
         if track.begins_with_key:
             self.awaits_key = self.key_wanted = True
         for tap in self.taps:
-            tap.tap.restarted()
+            tap.restarted(now)
         return self.reception
 
     def begin(

@@ -23,6 +23,7 @@ class Leg(Follower):
 
     __slots__ = (
         "_history",
+        "_since",
         "bytes_by_python",
         "packets_by_python",
         "segments",
@@ -37,6 +38,7 @@ class Leg(Follower):
         self.bytes_by_python = 0
         self.state: Any = None  # of the C fan-out, with its own counters
         self.segments = True  # the way to him takes several datagrams in one send
+        self._since = now  # what came before was not for him
         # Where each shift began, in the viewer's numbers, and when; the first holds from ever.
         self._history: list[tuple[int, float, Layer, Shift]] = [(0, now, track.top, NO_SHIFT)]
         track.legs.append(self)
@@ -88,7 +90,7 @@ class Leg(Follower):
         )
         if layer.ring is None:
             return None
-        packet = layer.ring.get((sequence - shift.sequence) & 0xFFFF, now)
+        packet = layer.ring.get((sequence - shift.sequence) & 0xFFFF, now, self._since)
         if packet is None or shift is NO_SHIFT:
             return packet
         copy = bytearray(packet)

@@ -6,6 +6,7 @@ HALF = 0x8000
 LONGEST_GAP = 200  # a longer jump is a new beginning, not a loss to be asked for
 NACK_EVERY_S = 0.1
 NACK_TRIES = 6
+ANSWER_S = 1.0  # what was asked for last may come so much later
 MAX_LOST = 0x7FFFFF
 
 
@@ -56,13 +57,14 @@ class Reception:
         return 0 < ahead < HALF or self.highest + ahead - 0x10000 in self.missing
 
     def due(self, now: float) -> list[int]:
-        """Sequence numbers to ask the sender for now; gives up after `NACK_TRIES`."""
+        """Sequence numbers to ask the sender for now; `NACK_TRIES` times each."""
         asked = []
         for index, (tries, at) in list(self.missing.items()):
-            if tries >= NACK_TRIES or self.highest - index > LONGEST_GAP:
+            if self.highest - index > LONGEST_GAP or (tries >= NACK_TRIES and at <= now):
                 del self.missing[index]
             elif at <= now:
-                self.missing[index] = (tries + 1, now + NACK_EVERY_S)
+                wait_s = NACK_EVERY_S if tries + 1 < NACK_TRIES else ANSWER_S
+                self.missing[index] = (tries + 1, now + wait_s)
                 asked.append(index & 0xFFFF)
         return asked
 

@@ -14,9 +14,9 @@ class Ring:
         """Keeps a packet, forgetting the one `SLOTS` before it."""
         self._slots[sequence % SLOTS] = (sequence, now, packet)
 
-    def get(self, sequence: int, now: float) -> bytes | None:
-        """The packet, unless it is older than `KEEP_S`, overwritten or never came."""
+    def get(self, sequence: int, now: float, since: float = 0.0) -> bytes | None:
+        """The packet, unless it came before `since`, is older than `KEEP_S` or is not here."""
         slot = self._slots[sequence % SLOTS]
-        if slot is None or slot[0] != sequence or now - slot[1] > KEEP_S:
+        if slot is None or slot[0] != sequence or slot[1] < max(since, now - KEEP_S):
             return None
         return slot[2]

@@ -103,7 +103,10 @@ class Rooms:
         if reports:
             self._reported_at = now
         for room in list(self.rooms.values()):
-            room.tick(now, reports=reports)
+            try:
+                room.tick(now, reports=reports)
+            except Exception:  # what goes wrong in one room is no other room's trouble
+                log.exception("room %s: a tick failed", room.name)
 
     def close(self) -> None:
         """Closes all rooms, because the worker goes."""

@@ -16,6 +16,7 @@ KINDS: tuple[Kind, ...] = ("audio", "video")
 PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video", "2": "screen"}
 TELL_AGAIN_S = 20.0  # longer than the API gives a page that has just lost a grant
 GRANT_GRACE_S = 1.0  # packets under way when a grant ends are no trespass
+MOST_LEFT = 64  # streams of a viewer that may come back
 MOST_REFUSED = 50
 
 
@@ -28,7 +29,6 @@ class Line:
     track: Track | None = None
     last: Track | None = None  # who had it before: a track that returns finds its decoder warm
     receives: bool = False  # the browser has agreed to the present track
-    left_at: int | None = None  # the track's newest packet when the viewer began to publish it
 
 
 class Seat:
@@ -57,6 +57,7 @@ class Seat:
         self._rids: dict[Kind, frozenset[str]] = {}  # and in what layers
         self._ended_at: dict[Kind, float] = {}  # when a grant was taken
         self._told: dict[Kind, float] = {}  # trespasses told since the last grant, and when
+        self._left: dict[int, int] = {}  # by SSRC: the newest packet of a stream that has stopped
 
     def grant(self, member: Member, now: float) -> None:
         """Takes the newest grants; media without one stops with the next packet."""
@@ -239,8 +240,10 @@ class Seat:
         receives = {each.mid for each in answered.sections if each.receives}
         viewer = self.subscribe
         if viewer is not None and viewer.rate is not None:
-            viewer.rate.repairs = any(each.rtx for each in answered.sections if each.receives)
-            if any(each.wide for each in answered.sections if each.receives):
+            received = [each for each in answered.sections if each.receives]
+            viewer.rate.repairs = any(each.rtx for each in received)
+            # Without repair streams what is sent again must be bit for bit what was sent.
+            if viewer.rate.repairs and any(each.wide for each in received):
                 viewer.sent = viewer.rate.sent
         self.offered = False
         if not self.stale:  # else the newer offer's answer counts
@@ -263,26 +266,35 @@ class Seat:
             leg = viewer.watched.get(track.ssrc)
             if track in own:
                 if leg is not None:
-                    line.left_at = leg.last_sequence
-                    leg.end()
+                    self._end(leg)
             elif leg is None:
                 leg = Leg(viewer, track, now)
-                if line.left_at is not None:
-                    leg.catch_up(line.left_at)
-                    line.left_at = None
+                left_at = self._left.pop(track.ssrc, None)
+                if left_at is not None:
+                    leg.catch_up(left_at)
 
     def stop_watching(self) -> None:
         """Forgets the subscribe transport and all its lines."""
         for line in self.lines:
             self._unwire(line)
         self.lines, self.subscribe = [], None
+        self._left.clear()
         self.offered = self.stale = False
 
     def _unwire(self, line: Line) -> None:
         if line.track is not None and self.subscribe is not None:
             leg = self.subscribe.watched.get(line.track.ssrc)
             if leg is not None:
-                leg.end()
+                self._end(leg)
+
+    def _end(self, leg: Leg) -> None:
+        """Stops a stream; the same keys seal what comes under its SSRC later."""
+        last = leg.last_sequence
+        if last is not None:
+            self._left[leg.track.ssrc] = last
+            if len(self._left) > MOST_LEFT:
+                del self._left[next(iter(self._left))]
+        leg.end()
 
     def _offer(
         self, transport: Transport, sections: list[sdp.Section], tracks: list[TrackInfo]

@@ -1,6 +1,8 @@
 """What listens to a track beside its viewers: the recording of a lesson."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtc.follower import Follower, shifted
@@ -50,10 +52,10 @@ class TapLeg(Follower):
         """See Follower."""
         super().onto(layer, index, shift, now)
         self._changed_at = now
-        self.tap.restarted()
+        self.restarted(now)
 
     def follow(self, now: float) -> None:
-        """Changes to a smaller layer at once when its own stops, to a larger one after a while."""
+        """Changes to a smaller layer when its own has stopped, to a larger one after a while."""
         arriving = [each for each in self.track.layers if each.arrives(now)]
         if not arriving or self.wanted is arriving[-1]:
             return
@@ -67,13 +69,25 @@ class TapLeg(Follower):
         packet = bytearray(view)
         if any(self.shift):
             shifted(memoryview(packet), self.shift)
-        try:
+        with self._alone(now):
             self.tap.packet(bytes(packet), now)
-        except Exception:  # a recording's mistake must not silence the class
-            if now - self._complained_at > COMPLAIN_EVERY_S:
-                self._complained_at = now
-                log.exception("a recording stumbled over a packet")
 
     def report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
         """Takes a sender report of a layer."""
-        self.tap.report(ntp, (rtp_timestamp + self.shift.timestamp) & 0xFFFFFFFF, now)
+        with self._alone(now):
+            self.tap.report(ntp, (rtp_timestamp + self.shift.timestamp) & 0xFFFFFFFF, now)
+
+    def restarted(self, now: float) -> None:
+        """The source or its size is another one now."""
+        with self._alone(now):
+            self.tap.restarted()
+
+    @contextmanager
+    def _alone(self, now: float) -> Iterator[None]:
+        """A recording's mistake must not silence the class."""
+        try:
+            yield
+        except Exception:
+            if now - self._complained_at > COMPLAIN_EVERY_S:
+                self._complained_at = now
+                log.exception("a recording stumbled")

@@ -133,7 +133,7 @@ class Track:
         """Gives or takes the grant; after a pause the stream is anchored anew."""
         if not live:
             for layer in self.layers:
-                layer.reception = None
+                layer.silence()
         self.live = live
 
     def affords(self, size: int, now: float) -> bool:

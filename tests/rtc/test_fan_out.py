@@ -14,6 +14,8 @@ from rtc import srtp
 from rtc.extensions import TRANSPORT_WIDE, element
 from rtc.fan_out import MOST_SEGMENT, FanOut, PythonFanOut
 from rtc.fan_out_c import CFanOut, best_fan_out, folder, pack_address
+from rtc.forward import Counters, Forwarder
+from rtc.layer import Outgoing
 from rtc.leg import Leg
 from rtc.messages import Codec, Kind
 from rtc.sdp import PAYLOAD_TYPE
@@ -27,6 +29,7 @@ NOW = 5.0
 SO_NO_CHECK, UDP_NO_CHECK6_TX, UDP_NO_CHECK6_RX = 11, 101, 102  # linux: asm/socket.h, udp.h
 FIRST = 65_520  # the numbers wrap among these packets
 FULL, SHORT = 1100, 300
+BATCH = [FULL] * srtp.SLOTS
 # Runs of one size, a shorter end, a longer one, one that must go alone, and a full batch.
 SIZES = (
     [FULL],
@@ -34,7 +37,8 @@ SIZES = (
     [FULL, FULL, SHORT, FULL],
     [SHORT, FULL],
     [MOST_SEGMENT] * 2,
-    [FULL] * 32,
+    BATCH,
+    [2, 3, 4, 5, 6, 2, 3, 4, 5, 6, 6, 6],  # cut descriptors
 )
 EXTENSION = struct.pack("!HH", 0xBEDE, 2) + b"\x10\x80\x31\x00\x00\x00\x00\x00"
 
@@ -49,7 +53,7 @@ def payload(codec: Codec, kind: Kind, size: int, n: int) -> bytes:
     if kind == "audio":
         return bytes([n]) * (size // 10)
     if codec == "h264":
-        return h264(key=n == 0, size=size)
+        return h264(key=n == 0, size=max(size, SHORT))
     heads = (b"", picture_ids(long=True), picture_ids(long=False), b"\x90\xc0", b"\x90\xc0\xff")
     return (heads[n % len(heads)] + vp8(key=n == 0, size=size))[:size]
 
@@ -86,7 +90,7 @@ class Viewers:
             )
             for keys, sock in zip(self.keys, sockets, strict=True)
         ]
-        self.legs[1].onto(track.top, FIRST, Shift(40, 1 << 31, 5, 3), NOW)
+        self.legs[1].onto(track.top, FIRST, Shift(40, 1 << 31, 0x105, 3), NOW)
         self.legs[2].onto(track.top, FIRST + 2, Shift(0, 0, 0, 0), NOW)
 
     def datagrams(self) -> list[list[bytes]]:
@@ -174,17 +178,17 @@ def test_both_send_the_same_datagrams(
 
 def test_each_viewer_opens_a_stream_with_his_own_numbers(sockets: list[socket.socket]) -> None:
     """Who has switched has another sequence, time and picture id; who is numbered, his numbers."""
-    got, viewers = run(PythonFanOut, sockets, "vp8", "video", SIZES[-1:])
+    got, viewers = run(PythonFanOut, sockets, "vp8", "video", [BATCH])
     plain, switched, late, numbered = (
         [keys.unprotect(each) for each in datagrams]
         for keys, datagrams in zip(viewers.opened, got, strict=True)
     )
-    sent = packets("vp8", "video", SIZES[-1])
+    sent = packets("vp8", "video", BATCH)
     assert plain == sent
     assert late == sent[2:]
     sequence, timestamp = struct.unpack_from("!HI", switched[1], 2)
     assert (sequence, timestamp) == ((FIRST + 41) & 0xFFFF, 3000 + (1 << 31))
-    assert switched[1][24:29] == b"\x90\xc0\x80\x03\x02"  # 0x7ffe + 5, and 0xff + 3, wrapped
+    assert switched[1][24:29] == b"\x90\xc0\x81\x03\x02"  # 0x7ffe + 0x105, and 0xff + 3, wrapped
     assert switched[2][12:16] == b"\x90\xc0\x03\x02"
     count = viewers.legs[3].transport.sent.count[0]
     assert [struct.unpack_from("!H", each, 19)[0] for each in numbered[1::2]] == [
@@ -243,3 +247,38 @@ def test_an_address_is_packed_as_the_system_does_it() -> None:
     assert v6[8:24] == b"\xfe\x80" + bytes(13) + b"\x01"
     assert v6[24:] == struct.pack("=I", 3)
     assert pack_address(None, is_ipv6=False) == b""
+
+
+class Stumbling(PythonFanOut):
+    """Makes no copies of what lies in the first slot."""
+
+    def send(self, legs: Sequence[Leg], packets: list[Outgoing], now: float) -> tuple[int, int]:
+        """See FanOut."""
+        if packets[0][0] == 0:
+            raise ZeroDivisionError
+        return super().send(legs, packets, now)
+
+
+def test_a_track_that_stumbles_takes_no_other_along(sockets: list[socket.socket]) -> None:
+    """Whatever goes wrong with one track's copies, the others' are sent, and then its own again."""
+    ends = [session(SHORT_TAG, sends=sends) for sends in (True, False)]
+    tracks = {each.payload_type: each for each in (Track("a", "audio"), Track("a", "video"))}
+    viewers = [Viewers(each, sockets[1:]) for each in tracks.values()]
+    for each in tracks.values():
+        each.live = True
+    source = SimpleNamespace(rx=ends[1]._srtp[0], tracks=tracks, arrivals=None)
+    forwarder = Forwarder(Counters(), Stumbling(sockets[0]))
+
+    def take(slot: int, payload_type: int, sequence: int) -> None:
+        packet = rtp(payload_type, sequence, 0, payload_type, vp8(key=True, size=SHORT))
+        sealed = ends[0].protect(packet)
+        srtp.received_views[slot][: len(sealed)] = sealed
+        assert forwarder.packet(source, slot, len(sealed), NOW)  # type: ignore[arg-type]
+
+    for slot, payload_type in enumerate(tracks):
+        take(slot, payload_type, 1)
+    forwarder.flush(NOW)
+    assert all(len(each) == 1 for each in viewers[1].datagrams())
+    take(1, next(iter(tracks)), 2)
+    forwarder.flush(NOW)
+    assert all(len(each) == 1 for each in viewers[0].datagrams())

@@ -1,5 +1,7 @@
 """Grants, presence and the life of transports, as the API steers and sees them."""
 
+import time
+
 from rtc import transport as transports
 from rtc.messages import Member, RoomState
 from rtc.track import MAX_SOURCES
@@ -267,3 +269,44 @@ async def test_a_state_that_changes_nothing_is_answered_with_the_presence(
     house.heard.clear()
     house.state(both("amina"), both("timur"))
     await house.until(lambda: house.presence("amina") == (True, True, True))
+
+
+async def test_a_room_that_stumbles_holds_up_no_other(house: MediaHouse, worker: Worker) -> None:
+    """A mistake in one room's tick ends with that room."""
+    house.state(both("amina"))
+    house.state(both("timur"), room="visit-2")
+    await house.stats()
+    first, second = worker.rooms.rooms.values()
+    ticked: list[float] = []
+    first.tick = lambda _now, **_: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    second.tick = lambda now, **_: ticked.append(now)  # type: ignore[method-assign]
+    worker.rooms.tick(1.0)
+    assert ticked == [1.0]
+
+
+async def test_a_picture_paused_for_long_is_seen_after_a_reload(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """The viewer has missed half a circle of numbers: without a bridge SRTP refuses all as old."""
+    publish, subscribe, ssrc = await couple(house)
+    viewer = worker.rooms.rooms[ROOM].seats["timur"].subscribe
+    assert viewer is not None
+    viewer.rate = None  # the test pauses
+    leg, got, source = viewer.watched[ssrc], subscribe.received[ssrc], Source("video")
+    publish.send_rtp(source.next(key=True))
+    await subscribe.until(lambda: got.count == 1)
+    leg.want(None, time.monotonic())
+    for _ in range(4):
+        source.sequence += 0x2800
+        publish.send_rtp(source.next())
+    await house.stats_until(lambda stats: stats.packets_in == 5)
+    leg.want(leg.track.top, time.monotonic())
+    publish.send_rtp(source.next(key=True))
+    await subscribe.until(lambda: got.count == 2)
+    leg.want(None, time.monotonic())
+    again, timur = await house.join("amina").publishing(), house.pages["timur"]
+    await house.until(lambda: house.presence("amina") == (True, True, True))
+    await timur.until(lambda: len(timur.offers) >= 3 and "a=sendonly" in timur.offers[-1].sdp)
+    await house.stats()
+    again.send_rtp(Source("video").next(key=True, size=333))
+    await subscribe.until(lambda: len(got.packets[-1]) == 12 + 333)

@@ -1,6 +1,7 @@
 """The parts of the hot path by themselves: gaps, loss, the ring, key frames, bit rates."""
 
 import struct
+from types import SimpleNamespace
 
 import pytest
 from aiortc.rtp import RtcpPacket, RtcpRtpfbPacket
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from rtc.key_frames import is_vp8_key_frame
 from rtc.layer import nack
-from rtc.reception import LONGEST_GAP, NACK_EVERY_S, NACK_TRIES, Reception
+from rtc.leg import Leg
+from rtc.reception import ANSWER_S, LONGEST_GAP, NACK_EVERY_S, NACK_TRIES, Reception
 from rtc.ring import KEEP_S, SLOTS, Ring
 from rtc.sdp import VP8
 from rtc.track import Track
@@ -30,17 +32,17 @@ def test_indices_do_not_wrap_and_reordering_is_no_loss(first: int, order: list[i
 
 
 def test_a_gap_is_asked_for_at_once_and_then_a_few_times() -> None:
-    """Each missing number is asked for NACK_TRIES times, NACK_EVERY_S apart, and forgotten."""
+    """NACK_TRIES times, NACK_EVERY_S apart; on a long way the answer to the last comes later."""
     reception = Reception(1, 65534, RATE)
     reception.take(65534, 0, 0.0)
     reception.take(1, 9000, 0.1)
     assert reception.due(0.1) == [65535, 0]
     assert reception.due(0.1 + NACK_EVERY_S / 2) == []
-    asked = 1
-    while reception.missing:
-        asked += bool(reception.due(0.1 + NACK_EVERY_S * (asked + 1)))
-        assert asked <= NACK_TRIES + 1
-    assert asked == NACK_TRIES
+    later = [0.1 + 1.01 * NACK_EVERY_S * n for n in range(1, 2 * NACK_TRIES)]
+    assert 1 + sum(bool(reception.due(now)) for now in later) == NACK_TRIES
+    assert reception.lacks(0)
+    assert reception.due(later[-1] + ANSWER_S) == []
+    assert not reception.missing
 
 
 @given(st.integers(0, 0xFFFF), st.sets(st.integers(0, 400), min_size=1, max_size=60))
@@ -167,3 +169,25 @@ def test_gaps_that_nobody_asks_for_are_forgotten() -> None:
     for turn in range(2000):
         reception.take(turn * 200 & 0xFFFF, turn * 960, float(turn))
     assert len(reception.missing) <= LONGEST_GAP
+
+
+def test_nothing_from_before_he_watched_is_sent_to_a_viewer_again() -> None:
+    """Whoever was let in just now may not ask for the seconds before."""
+    track = Track("amina", "video")
+    ring = track.top.ring
+    assert ring is not None
+    ring.put(7, 1.0, b"before")
+    leg = Leg(SimpleNamespace(watched={}), track, 1.5)  # type: ignore[arg-type]
+    ring.put(8, 1.5, b"since")
+    assert (leg.kept(7, 1.6), leg.kept(8, 1.6)) == (None, b"since")
+
+
+def test_a_pause_says_nothing_of_the_rate_after_it() -> None:
+    """The first second of a picture that was off counts as the one before it did."""
+    layer = Track("amina", "video").top
+    for n in range(22):
+        layer.weigh(10_000, 100 + n / 10)
+    before = layer.bps
+    assert before == pytest.approx(800_000, rel=0.15)
+    layer.weigh(10_000, 160.0)
+    assert layer.bps == before

@@ -3,6 +3,7 @@
 import random
 import socket
 import struct
+from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import NamedTuple, Self
@@ -306,9 +307,26 @@ def test_what_is_sent_again_is_forwarded_only_if_it_was_missing() -> None:
         for n, packet in enumerate((first, lost, lost, last)):
             again = packet[:16] + b"\xb0" + packet[17:]  # the name is the repaired stream's
             scene.deliver(bytes(wrap(again, 777, n)), 1.1)
+        scene.deliver(lost, 1.2)  # late, not lost: its number is used
         assert [each.source for each in scene.seen] == [
             int.from_bytes(each[-2:], "big") for each in (first, last, lost)
         ]
+
+
+@pytest.mark.parametrize("ended", [lambda it: it.set_live(False), lambda it: it.published_by(None)])
+def test_nothing_is_sent_again_of_before_a_grant_or_a_viewer_came(
+    ended: Callable[[Track], None],
+) -> None:
+    """A number that a viewer never had he cannot ask for; nobody can when the publisher's grant ends."""
+    with Scene("h264") as scene:
+        _, f = streams("h264")
+        scene.deliver(f.frame(key=True)[0], 1.0)
+        number = scene.seen[0].number
+        assert scene.leg.kept(number, 1.1)
+        assert not Leg(scene.leg.transport, scene.track, 1.1).kept(number, 1.1)
+        ended(scene.track)
+        scene.track.live = True
+        assert not scene.leg.kept(number, 1.1)
 
 
 def test_a_publisher_who_sends_only_a_small_layer_is_not_held_there() -> None:
