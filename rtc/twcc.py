@@ -19,7 +19,7 @@ RTPFB = 205
 
 TICK_S = 250e-6
 SLOTS = 1024  # packets remembered a transport: 2 s of 4 Mbit/s; a power of two
-MOST_NUMBERS = 8192  # in one packet; many after an outage
+MOST_NUMBERS = 4096  # in one packet; many after an outage
 MOST_TOLD = 500  # arrivals in one packet, so that it fits into a datagram
 SILENT_S = 1.0
 TOGETHER_S = 0.01
@@ -192,6 +192,7 @@ class Arrivals:
                 self._next = index
             elif now - self._newest_at > SILENT_S and self._next > highest:
                 self._next = index  # what went into a dead link says nothing of it
+            self._next = max(self._next, index - MOST_NUMBERS + 1)  # else hostile gaps add up
             self._highest, self._newest_at = index, now
         elif highest - index >= SLOTS:
             return
@@ -284,10 +285,8 @@ class Sent:
     def _told_singly(self, base: int, newest: int, ticks: Sequence[int | None], shift: int) -> Told:
         times, arrived, sizes = list[float](), list[int](), list[int]()
         lost = 0
-        oldest = max(0, newest - SLOTS + 1)
-        for index, tick in enumerate(ticks, base):
-            if not oldest <= index <= newest:
-                continue
+        first = max(base, newest - SLOTS + 1, 0)
+        for index, tick in enumerate(ticks[first - base : newest + 1 - base], first):
             slot = index & _MASK
             size = self.sizes[slot]
             if not size:

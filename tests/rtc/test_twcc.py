@@ -116,12 +116,13 @@ def test_what_was_sent_into_a_dead_link_is_not_told_as_lost() -> None:
     assert (told.base, told.ticks) == (500, [10000, None, 10000])
 
 
-def test_a_jump_of_the_numbers_is_a_new_beginning() -> None:
-    """No thousands of losses are told, and nothing grows."""
+@pytest.mark.parametrize("step", [9973, SLOTS - 1])
+def test_jumps_of_the_numbers_are_no_losses_without_end(step: int) -> None:
+    """No thousands of losses are told, however long the jumps are, and nothing grows."""
     arrivals = Arrivals()
     for turn in range(100):
-        arrivals.put(turn * 9973 & 0xFFFF, turn * 0.001)
-    assert sum(len(each.ticks) for each in arrivals.feedback(1.0)) <= SLOTS
+        arrivals.put(turn * step & 0xFFFF, turn * 0.001)
+    assert sum(len(each.ticks) for each in arrivals.feedback(1.0)) <= MOST_NUMBERS
     assert not arrivals.feedback(1.0 + KEEP_S)
 
 
