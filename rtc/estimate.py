@@ -30,6 +30,7 @@ NEAR = 0.8  # of the capacity found
 
 DRAIN_FROM_S, DRAIN_WHOLE_S = 0.1, 0.4  # a longer queue than the first is drained
 DRAIN_LEAST = 0.3
+SETTLED = 0.5  # of the estimate before: a queue that stands then is not of our making
 BASE_S = 10.0  # the shortest way of this time or twice it counts as the empty link
 
 LOSS_EVERY_S = 1.0
@@ -64,9 +65,14 @@ class _Rate:
 
     def take(self, at: float, size: int) -> None:
         sums = self._sums
+        if sums and at <= sums[-1][0] - DELIVERED_S:  # a clock that was set back
+            sums.clear()
+            self._bytes = 0
         if sums and at <= sums[-1][0]:
             at = sums[-1][0]
-        sums.append((at, size))
+            sums[-1] = (at, sums[-1][1] + size)
+        else:
+            sums.append((at, size))
         self._bytes += size
         while len(sums) > 2 and at - sums[1][0] >= DELIVERED_S:  # noqa: PLR2004 - a span needs two
             self._bytes -= sums.popleft()[1]
@@ -111,6 +117,7 @@ class Estimator:
         self._before_silence: float | None = None
         self._reduced_at = now - QUIET_S
         self._queue_s = 0.0
+        self._settles_at = 0.0
         self._base: tuple[float, float] | None = None  # shortest way, now and the window before
         self._base_at = now
         self._arrived = self._lost = 0
@@ -167,6 +174,8 @@ class Estimator:
             self._settle()
         elif over == 0 and now >= self._held_until:
             self._grow(passed, rtt_s)
+        if self._queue_s <= DRAIN_FROM_S:
+            self._settles_at = SETTLED * self._target
         self._take_probe(rows, now)
 
     def silent(self, now: float) -> None:
@@ -227,7 +236,7 @@ class Estimator:
         """A queue that neither grows nor goes: what is delivered is all there is."""
         delivered = self._delivered.bps
         if delivered is not None and not self._unused():
-            self._target = min(self._target, max(LEAST_BPS, FILLED * delivered))
+            self._target = min(self._target, max(LEAST_BPS, self._settles_at, FILLED * delivered))
 
     def _unused(self) -> bool:
         return self._offered.bps is not None and self.offered_bps < UNUSED * self._target
@@ -242,6 +251,7 @@ class Estimator:
         if delivered is not None:
             self._capacity = delivered
         self._target = min(self._target, max(reduced, least))
+        self._settles_at = SETTLED * self._target
 
     def _grow(self, passed: float, rtt_s: float) -> None:
         delivered = self._delivered.bps

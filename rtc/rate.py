@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from rtc.allocate import ROOM, VOICE_BPS, Steady, Wish
-from rtc.estimate import Estimator, Probe
+from rtc.estimate import LEAST_BPS, Estimator, Probe
 from rtc.extensions import TRANSPORT_WIDE, wide_number
 from rtc.sdp import REPAIR_TYPE
 from rtc.twcc import Feedback, Sent
@@ -25,6 +25,8 @@ REPAIR_BURST_S = 0.5
 UNKNOWN_BPS = 1_000_000
 BEGIN_S = 1.5  # a link is taken for good until then, or until it is seen to be full
 MOST_FEEDBACKS = 100  # a second; browsers send 20
+FEEDBACK_BURST_S = 0.2
+LEAVES = 1.3  # what a paused picture needs to come back, and a little more
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
 
 BEAT_S = 0.01  # a probe leaves in portions
@@ -67,14 +69,16 @@ class Rate:
         """What there is for each of the pictures he watches."""
         if self.bps is None:
             return None
-        tracks = [leg.track for leg in self._viewer.watched.values() if leg.track.arrives(now)]
-        pictures = sum(each.is_picture for each in tracks)
-        voices = len(tracks) - pictures
-        return max(0, self.bps - voices * VOICE_BPS) // max(1, pictures)
+        legs = [leg for leg in self._viewer.watched.values() if leg.track.arrives(now)]
+        pictures = [leg for leg in legs if leg.track.is_picture]
+        left = max(0, self.bps - (len(legs) - len(pictures)) * VOICE_BPS)
+        if any(leg.wanted is None for leg in pictures):
+            left = int(left / LEAVES)  # else its sender takes all there is, and none has room
+        return left // max(1, len(pictures))
 
     def has_time(self, now: float) -> bool:
         """Takes a feedback's share of the time; False: they come too fast to be looked at."""
-        used = max(self._heard_until, now - 1.0) + 1 / MOST_FEEDBACKS
+        used = max(self._heard_until, now - FEEDBACK_BURST_S) + 1 / MOST_FEEDBACKS
         if used > now:
             return False
         self._heard_until = used
@@ -98,11 +102,11 @@ class Rate:
 
     def affords_repair(self, size: int, now: float) -> bool:
         """Takes a packet's bytes from what may be sent again; False: it would fill the link."""
-        most_bps = REPAIR_SHARE * (self.bps or UNKNOWN_BPS)
-        used = max(self._repaired_until, now - REPAIR_BURST_S) + size * 8 / most_bps
-        if used > now:
+        if self._repaired_until > now:
             return False
-        self._repaired_until = used
+        most_bps = REPAIR_SHARE * max(LEAST_BPS, self.bps or UNKNOWN_BPS)
+        used = max(self._repaired_until, now - REPAIR_BURST_S)
+        self._repaired_until = used + size * 8 / most_bps
         return True
 
     def repair_sequence(self, ssrc: int) -> int:
@@ -156,8 +160,8 @@ class Rate:
 
     def _beat(self, probe: Probe, now: float, owed: float) -> None:
         """Sends a portion of padding, and the next one soon."""
-        pictures = (each.track for each in self._viewer.watched.values() if each.track.is_picture)
-        track = next(pictures, None)
+        tracks = (each.track for each in self._viewer.watched.values())
+        track = next((each for each in tracks if each.is_picture and each.live), None)
         if now >= probe.until or self._viewer.closed or track is None:
             return
         owed += max(0.0, probe.bps - self._estimator.offered_bps) * BEAT_S / 8

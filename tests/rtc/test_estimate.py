@@ -171,3 +171,28 @@ def test_a_first_feedback_of_nothing_changes_nothing() -> None:
     estimator.told([], 0, 5.0)
     estimator.told([Row(5.0, 5.0, 77.0, 77.0, 1200, 1)], 0, 5.0)
     assert estimator.bps == START_BPS
+
+
+class Detour(Link):
+    """A link whose packets take another, longer way from the fifteenth second on."""
+
+    def send(self, size: int, now: float) -> float | None:
+        """As a link's."""
+        at = super().send(size, now)
+        return at if at is None or now < 15 else at + 0.2
+
+
+def test_a_queue_of_others_does_not_take_everything() -> None:
+    """Delay that stays whatever we send is a longer way, or somebody else's download."""
+    seen = run(Detour(lambda _: 2e6), 30)
+    assert min(each.bps for each in between(seen, 15, 30)) > 0.15 * middle(between(seen, 10, 15))
+
+
+def test_a_clock_that_jumps_is_forgotten() -> None:
+    """One arrival of a far future: what is delivered after it counts all the same."""
+    estimator = Estimator(0.0, 100e3)
+    for n in range(1500):
+        at, size = n * 0.02, 250 if n < 500 else 2000
+        arrived = 1e6 if n == 500 else at
+        estimator.told([Row(at, at, arrived, arrived, size, 1)], 0, at)
+    assert estimator.bps > 700e3
