@@ -105,8 +105,11 @@ def _resend(
     transport: Transport, leg: Leg, lost: Iterable[int], counters: Counters, now: float
 ) -> None:
     """Sends again what the ring still has, each packet at most once per round trip."""
-    if not leg.track.live:
+    rate = transport.rate
+    if rate is None or not leg.track.live:
         return
+    if transport.sent is not None and not rate.repairs:
+        return  # its number would be another: two packets under one key stream
     if len(transport.resent_at) > REMEMBERED_RESENDS:
         transport.resent_at.clear()
     for sequence in list(lost)[:MAX_RESENDS]:
@@ -115,20 +118,18 @@ def _resend(
             continue
         packet = leg.kept(sequence & 0xFFFF, now)
         if packet is not None:
-            if transport.rate is not None and not transport.rate.affords_repair(len(packet), now):
+            if not rate.affords_repair(len(packet), now):
                 return
             transport.resent_at[key] = now
-            transport.send_rtp(_repair(transport.rate, leg.track, packet, now))
+            transport.send_rtp(_repair(rate, leg.track, packet, now))
             counters.resent += 1
 
 
-def _repair(rate: Rate | None, track: Track, packet: bytes, now: float) -> bytes:
+def _repair(rate: Rate, track: Track, packet: bytes, now: float) -> bytes:
     """A packet as it is sent again: in a stream of its own where the browser has one for it."""
-    if rate is None:
+    if not rate.repairs:
         return packet
-    again = bytearray(packet)
-    if rate.repairs:
-        again = rtx.wrap(packet, track.rtx_ssrc, rate.repair_sequence(track.rtx_ssrc))
+    again = rtx.wrap(packet, track.rtx_ssrc, rate.repair_sequence(track.rtx_ssrc))
     rate.number(again, now)
     return bytes(again)
 
@@ -164,7 +165,9 @@ def tell_arrivals(transport: Transport, now: float) -> None:
 
     A browser reads only what names a stream of its own.
     """
-    media = next(iter(transport.ssrcs), None)
+    layers = (each for track in transport.tracks.values() for each in track.layers)
+    streams = [each.reception.ssrc for each in layers if each.reception is not None]
+    media = next(iter(streams or transport.ssrcs), None)
     if transport.arrivals is None or media is None:
         return
     for each in transport.arrivals.feedback(now):

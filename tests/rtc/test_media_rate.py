@@ -1,12 +1,16 @@
 """Repair and rate over real UDP: numbers, arrivals and retransmissions in both directions."""
 
 import asyncio
+import re
 import struct
+import time
 
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, unpack_remb_fci
 
 from rtc import rtx, twcc
 from rtc.extensions import TRANSPORT_WIDE, element
+from rtc.transport import CONSENT_S
+from rtc.worker import Worker
 from tests.rtc.media_house import ROOM, MediaHouse, both
 from tests.rtc.raw_client import RawPage, RawTransport, Source, rtp
 
@@ -26,19 +30,25 @@ def number_of(packet: bytes) -> int:
     return int.from_bytes(packet[at : at + 2], "big")
 
 
-def join(house: MediaHouse, member: str) -> RawPage:
-    """A page that agrees to numbers and to repair streams joins."""
-    page = RawPage(member, lambda transport, sdp: house.answer(member, transport, sdp))
+def join(house: MediaHouse, member: str, without: str = "(?!)") -> RawPage:
+    """A page that agrees to numbers and to repair streams joins; `without` some lines of it."""
+
+    def say_answer(transport: str, sdp: str) -> None:
+        house.answer(member, transport, re.sub(without, "", sdp))
+
+    page = RawPage(member, say_answer)
     page.numbers = True
     house.join_as(page, room=ROOM)
     return page
 
 
-async def couple(house: MediaHouse) -> tuple[RawTransport, RawTransport, int]:
+async def couple(
+    house: MediaHouse, without: str = "(?!)"
+) -> tuple[RawTransport, RawTransport, int]:
     """Two such members; the publisher's transport, the viewer's, and the video's SSRC there."""
     house.state(both("amina"), both("timur"))
     publish = await join(house, "amina").publishing()
-    subscribe, ssrc = await join(house, "timur").watching("amina", "video")
+    subscribe, ssrc = await join(house, "timur", without).watching("amina", "video")
     await house.until(lambda: house.presence("timur") == (True, True, True))
     return publish, subscribe, ssrc
 
@@ -97,6 +107,32 @@ async def test_a_viewers_packets_are_numbered_and_repaired_in_a_stream_of_their_
     size = rtx.unwrap(memoryview(again), len(again))
     assert (again[2:4], again[20:size]) == ((102).to_bytes(2, "big"), lost[12:])
     assert got.count == 2
+
+
+async def test_without_a_repair_stream_the_same_packet_comes_again(house: MediaHouse) -> None:
+    """Bit for bit: a new number in it would seal two packets under one nonce."""
+    publish, subscribe, ssrc = await couple(house, without=r"a=rtpmap:\d+ rtx\S+\r\n")
+    video, got = Source("video", sequence=100), subscribe.received[ssrc]
+    publish.send_rtp(numbered(video.next(key=True), 40000))
+    await subscribe.until(lambda: got.count == 1)
+    subscribe.lose = 1
+    publish.send_rtp(numbered(video.next(), 40001))
+    publish.send_rtp(numbered(video.next(), 40002))
+    await subscribe.until(lambda: got.count == 2)
+    subscribe.send_rtcp(bytes(RtcpRtpfbPacket(fmt=1, ssrc=9, media_ssrc=ssrc, lost=[102])))
+    await subscribe.until(lambda: got.count == 3)
+    assert [number_of(each) for each in got.packets] == [40000, 40002, 40001]
+
+
+async def test_one_rooms_trouble_is_no_other_rooms(house: MediaHouse, worker: Worker) -> None:
+    """A tick that fails in one room is made in the others."""
+    house.state(both("broken"), room="first")
+    await couple(house)
+    seat = worker.rooms.rooms["first"].seats["broken"]
+    seat.publish = object()  # type: ignore[assignment]
+    worker.rooms.tick(time.monotonic() + 2 * CONSENT_S)
+    seat.publish = None
+    await house.until(lambda: len(house.failures()) == 4)
 
 
 async def test_what_a_publisher_repairs_fills_the_gap(house: MediaHouse) -> None:
