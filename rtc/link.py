@@ -126,6 +126,7 @@ class MediaLink:
         elif message.members:
             line = self._line(message.room)
         else:
+            self._found.pop(message.room, None)
             line = self._places.pop(message.room, None)
             if line is None:
                 return self._to_all(data)

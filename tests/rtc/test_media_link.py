@@ -279,7 +279,7 @@ async def test_whose_recording_is_stored_is_heard_by_whoever_has_it(home: Path) 
 
 
 async def test_a_room_is_found_where_it_lives_rather_than_where_it_was_recorded(home: Path) -> None:
-    """Nor does it lose its place when what was recorded of it earlier is stored."""
+    """Nor does it lose its place when what was recorded of it earlier is stored, but once closed."""
     workers = Workers(home, a=0.0, b=0.9)
     workers.kept["a"], workers.rooms["b"], workers.kept["b"] = ["room"], ["room"], ["left"]
     link = workers.link
@@ -287,6 +287,8 @@ async def test_a_room_is_found_where_it_lives_rather_than_where_it_was_recorded(
         await workers.until(lambda: len(workers.ups) == 2)
         link.send(TakeStored("room", "take"))
         assert [link.worker_of(room) for room in ("room", "left", "new")] == ["b", "b", "a"]
+        link.send(RoomState("room", 1, []))
+        assert link.worker_of("room") == "a"  # another one of that name
 
 
 async def test_a_worker_that_does_not_start_keeps_no_room_closed(home: Path) -> None:
