@@ -10,8 +10,8 @@ from rtc.transport import Transport
 
 SLOTS = 4096  # a power of two; strangers who share a slot share its allowance
 TRIES_A_SECOND = 50  # of one host that fail: unsigned checks, packets no key opens
-LOOKS_A_SECOND = 300  # at sealed packets from unknown addresses, all together: a few ms of work
-TRIES_A_PACKET = 8
+LOOKS_A_SECOND = 300  # at sealed packets from unknown addresses, all together
+TRIES_A_PACKET = 8  # keys
 SILENT_S = 0.1  # a peer whose packets come where they always came has not moved
 IN_USE_S = 7.0  # an address is nobody else's so long after a packet or a check; see ice.PROOF_S
 

@@ -166,9 +166,9 @@ class UdpPort:
         view = srtp.received_views[slot]
         packet = bytes(view[:size])
         ssrc = int.from_bytes(packet[4:8] if _is_report(packet) else packet[8:12], "big")
-        if not self._addresses.is_known(ssrc):
-            self._strangers.failed(source, now)
-        for transport in self._addresses.moved(ssrc, source, now):
+        refused = self.counters.refused_datagrams
+        candidates = self._addresses.moved(ssrc, source, now)
+        for transport in candidates:
             view[:size] = packet  # a failed try leaves it spoilt
             if self._sealed(transport, slot, size, transport.address or source, now):
                 if transport.closed:  # by this very packet
@@ -177,8 +177,9 @@ class UdpPort:
                     transport.moved(now)
                 self._addresses.adopt(transport, source)
                 return
+        if candidates or not self._addresses.is_known(ssrc):
             self._strangers.failed(source, now)
-        self.counters.refused_datagrams += 1
+        self.counters.refused_datagrams = refused + 1  # however many keys were tried
 
     def _stun(self, view: memoryview, owner: Transport | None, source: Address, now: float) -> None:
         """Answers a signed check. Who is not known by address must name a user fragment of ours,

@@ -1,6 +1,7 @@
 """A peer whose network changes keeps his seat: his packets say where he is, a check proves it."""
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -136,6 +137,27 @@ async def test_a_packet_that_was_caught_and_sent_again_moves_nobody(
         stranger.setblocking(False)
         assert transport.address == home
         assert worker.port.sizes == (len(worker.rooms.rooms[ROOM].transports),) * 2
+
+
+async def test_a_packet_that_fits_nobody_counts_once_however_many_keys_were_tried(
+    house: MediaHouse, worker: Worker
+) -> None:
+    """Or a school whose router has forgotten all its ports would shut itself out in ten packets."""
+    publish, subscribe, _, _ = await live_call(house)
+    for each in (publish, subscribe):
+        each.send_rtcp(bytes(RtcpRrPacket(ssrc=WATCHERS_SSRC)))
+    ends = [at_worker(worker, each) for each in (publish, subscribe)]
+    await seconds_until(lambda: None, lambda: all(WATCHERS_SSRC in each.ssrcs for each in ends))
+    for each in ends:
+        each.packet_at -= 1.0
+    looks = TRIES_A_SECOND - 10
+    refused = worker.port.counters.refused_datagrams
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for _ in range(looks):
+            forged = RtcpRrPacket(ssrc=WATCHERS_SSRC)
+            stranger.sendto(bytes(forged) + os.urandom(20), publish.remote)
+    await house.stats_until(lambda stats: stats.refused_datagrams == refused + looks)
+    assert not worker.port._strangers.exhausted(publish.local, time.monotonic())
 
 
 async def test_nobody_takes_the_address_another_one_sends_from(
