@@ -40,7 +40,7 @@ LOSS_MARGIN = 0.02
 LOSS_OWN = 0.06  # at most so much may be the link's own
 LOSS_WINDOWS = 8
 
-PROBE_S, PROBE_BITS = 0.1, 48_000  # the least that is sent more than usual
+PROBE_S, PROBE_BITS = 0.1, 24_000  # at least; more would hold a voice up on a thin link
 PROBE_FACTOR = 2.0
 PROBE_PACKETS = 5  # fewer prove nothing
 PROBE_ANSWER_S = 1.0

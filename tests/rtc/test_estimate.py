@@ -55,10 +55,12 @@ def run(
     *,
     start_bps: float = START_BPS,
     most_bps: float = 10e6,
+    uses_bps: float | None = None,
+    size: int = PACKET,
     probes: bool = True,
     answers: Callable[[float], bool] = lambda _: True,
 ) -> list[Seen]:
-    """A sender who uses the whole estimate up to `most_bps`, and probes when he could use more."""
+    """A sender who uses the whole estimate up to `uses_bps`, and probes up to `most_bps`."""
     estimator, sent, arrivals = Estimator(0.0, start_bps), Sent(), Arrivals()
     under_way: list[tuple[float, int]] = []
     told: list[tuple[float, bytes]] = []
@@ -68,12 +70,12 @@ def run(
         now = step * STEP_S
         if probes and now >= probe.until:
             probe = estimator.probe(most_bps, now) or probe
-        rate = probe.bps if now < probe.until else min(estimator.bps, most_bps)
+        rate = probe.bps if now < probe.until else min(estimator.bps, uses_bps or most_bps)
         owed += rate * STEP_S / 8
-        while owed >= PACKET:
-            owed -= PACKET
-            number = sent.take(PACKET, now)
-            at = link.send(PACKET, now)
+        while owed >= size:
+            owed -= size
+            number = sent.take(size, now)
+            at = link.send(size, now)
             if at is not None:
                 under_way.append((at, number))
         under_way.sort()
@@ -113,6 +115,7 @@ def test_it_follows_a_fall_and_a_rise() -> None:
     fallen = between(seen, 23, 40)
     assert 240e3 <= middle(between(seen, 23, 24)) <= 300e3
     assert 240e3 <= middle(fallen) <= 315e3
+    assert max(each.bps for each in fallen) < 1.2 * 300e3  # it swings around the link
     assert max(each.queue_s for each in fallen) < 0.3
     assert middle(between(seen, 55, 60)) > 1.6e6
     assert max(each.queue_s for each in between(seen, 42, 60)) < 0.3
@@ -147,8 +150,18 @@ def test_loss_that_is_always_there_does_not_stop_it_from_growing() -> None:
 
 def test_it_does_not_grow_beyond_what_was_tried() -> None:
     """Who sends 200 kbit/s over whatever link proves no more than half as much again."""
-    seen = run(Link(lambda _: 50e6), 20, start_bps=100e3, most_bps=200e3)
+    seen = run(Link(lambda _: 50e6), 20, start_bps=100e3, most_bps=200e3, probes=False)
     assert 200e3 < seen[-1].bps < 330e3
+
+
+def test_probes_alone_find_the_room_for_a_paused_picture() -> None:
+    """Beside a voice nothing is sent; a thin link's voice is not held up for long by them."""
+    wide, thin = (
+        run(Link(rate), 30, start_bps=LEAST_BPS, most_bps=1e6, uses_bps=48e3, size=200)
+        for rate in (lambda _: 2e6, lambda _: 60e3)
+    )
+    assert wide[800].bps > 1e6
+    assert max(each.queue_s for each in thin) < 0.35
 
 
 def test_without_any_answer_less_and_less_is_sent() -> None:
