@@ -5,6 +5,7 @@ the run where there is none.
 """
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +25,7 @@ from bench import (
     slides,
 )
 from bench.harness import Row, report
-from bench.rtc_servers import ADDRESS, clients_core, reachable
+from bench.rtc_servers import ADDRESS, CORES, clients_core, reachable
 
 
 async def workers() -> list[Row]:
@@ -57,6 +58,8 @@ def rows_of(part: str) -> list[Row]:
     """Runs one part."""
     if part in ON_ONE_CORE:
         clients_core()
+    else:
+        os.sched_setaffinity(0, CORES)
     measured = PARTS[part]()
     return measured if isinstance(measured, list) else asyncio.run(_awaited(measured))
 

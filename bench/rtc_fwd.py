@@ -124,7 +124,7 @@ def rows_of(stages: dict[str, Stage]) -> list[Row]:
             rows.append(Row(f"fwd.{name}", "not built", "x Janus, CPU a packet", bar=f"<= {bar}"))
             continue
         rows += [
-            at_most(f"fwd.{name}", ratio(own.us, peer.us), "x Janus, CPU a packet", bar=bar),
+            judged(f"fwd.{name}", own, peer, bar),
             Row(
                 f"fwd.{name}.us", statistics.median(own.us), "us/packet", statistics.median(peer.us)
             ),
@@ -132,6 +132,23 @@ def rows_of(stages: dict[str, Stage]) -> list[Row]:
         ]
     delivered = at_least("fwd.janus.delivered", min(peer.shares), "of sent", bar=SHARE)
     return [*rows, delivered]
+
+
+def judged(name: str, own: Stage, peer: Stage, bar: float) -> Row:
+    """The ratio of the rounds in which all arrived at both; of all rounds, and no pass, if none."""
+    rounds = zip(own.us, peer.us, own.shares, peer.shares, strict=True)
+    whole = [(a, b) for a, b, *shares in rounds if min(shares) >= SHARE]
+    if whole:
+        figure = statistics.median(a / b for a, b in whole)
+        return at_most(name, figure, "x Janus, CPU a packet", bar=bar)
+    figure = ratio(own.us, peer.us)
+    return Row(
+        name,
+        figure,
+        "x Janus, CPU a packet that arrived; some did not",
+        bar=f"<= {bar}",
+        holds=False,
+    )
 
 
 def ratio(own: Sequence[float], peer: Sequence[float]) -> float:
