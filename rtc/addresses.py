@@ -103,7 +103,7 @@ class Addresses:
         if before is transport:
             return
         if before is not None:
-            before.ice.addresses.remove(source)
+            before.ice.leave(source)
         self.by_address[source] = transport
         transport.ice.addresses.append(source)
         if len(transport.ice.addresses) > MAX_ADDRESSES:

@@ -82,6 +82,14 @@ class IceLite:
         self.address, self._moved_at = source, now
         return True
 
+    def leave(self, address: Address) -> None:
+        """Forgets an address that is somebody else's now: nothing more is sent there."""
+        self.addresses.remove(address)
+        if self.proven == address:
+            self.proven = None
+        if self.address == address:
+            self.address = self.proven
+
     def expire(self, now: float) -> None:
         """Takes back a move that no check has proven."""
         if self.address != self.proven and now - self._moved_at > PROOF_S:

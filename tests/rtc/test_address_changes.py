@@ -184,6 +184,9 @@ async def test_nobody_takes_the_address_another_one_sends_from(
     assert not addresses.is_anothers(subscribed, left, now + IN_USE_S)
     transport.ice.move(("192.0.2.9", 9), now)
     assert not addresses.is_anothers(subscribed, left, now)
+    transport.ice.move(left, now + MOVE_BACK_S)
+    addresses.adopt(subscribed, left)  # his router has given the port to her
+    assert transport.address is None
 
 
 async def test_a_transport_that_its_own_packet_closed_is_not_remembered(
@@ -252,6 +255,18 @@ def test_late_packets_of_the_way_he_has_left_do_not_take_a_peer_back() -> None:
     assert ice.move(AWAY, 2.0)
     assert not ice.move(HOME, 2.0 + MOVE_BACK_S / 2)
     assert ice.move(HOME, 2.0 + MOVE_BACK_S)
+
+
+def test_an_address_that_is_somebody_elses_now_gets_nothing_more() -> None:
+    """Nor is he taken back to it; wherever his next check comes from, there he is."""
+    ice = IceLite()
+    checked(ice, HOME, 1.0)
+    ice.addresses.append(HOME)
+    ice.leave(HOME)
+    ice.expire(99.0)
+    assert (ice.address, ice.addresses) == (None, [])
+    assert checked(ice, AWAY, 100.0, nominates=False)
+    assert ice.address == AWAY
 
 
 def test_wrong_signatures_under_a_known_name_are_looked_at_a_few_times_a_second() -> None:
