@@ -39,7 +39,7 @@ def best_fan_out(sock: socket.socket) -> FanOut:
     try:
         return CFanOut(sock)
     except (OSError, ImportError):
-        log.info("copies are made in Python: `make install` found no C compiler for its fan-out")
+        log.info("copies are made in Python: `make install` has built no fan-out in C that loads")
         return PythonFanOut(sock)
 
 

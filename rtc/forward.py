@@ -1,4 +1,4 @@
-"""The hot path: a publisher's packet to all viewers, without a queue, a coroutine or an object.
+"""The hot path: a publisher's packet to all viewers, without a queue or a coroutine.
 
 Opened once, header patched once; at the end of a wake-up of the port copied, sealed and sent per
 viewer (`rtc.fan_out`).
