@@ -139,6 +139,8 @@ class Layer:
         self._source_ssrc = ssrc
         if not track.takes_source(new=new):
             return None
+        if new and self.ids is not None:
+            self.ids = Ids()  # the new one's may look older
         self.reception = Reception(ssrc, sequence, self.clock_rate)
         self.first_index = sequence
         for follower in (*self.legs, *self.taps):

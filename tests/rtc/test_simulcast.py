@@ -271,6 +271,22 @@ def test_a_viewer_is_moved_with_the_first_key_frame(codec: Codec) -> None:
         assert scene.leg.last_sequence == numbers[-1] & 0xFFFF  # a new leg goes on from there
 
 
+def test_ids_go_on_from_those_of_a_new_source() -> None:
+    """Also when a reloaded page begins with ids that would be older ones of the source before."""
+    with Scene("vp8") as scene:
+        q, f = streams("vp8")
+        reloaded = Stream("f", "vp8", random.Random(2))  # noqa: S311
+        f.picture_id, f.tl0, reloaded.picture_id, reloaded.tl0 = 30_000, 200, 20_000, 100
+        for stream in (f, reloaded):
+            for packet in stream.frame(key=True):
+                scene.deliver(packet, 1.0)
+        scene.leg.want(scene.layer("q"), 1.0)
+        for packet in q.frame(key=True):
+            scene.deliver(packet, 1.1)
+        assert [each.ids.picture_id for each in scene.seen[::PACKETS]] == [30_001, 20_001, 20_002]
+        assert [each.ids.tl0 for each in scene.seen[::PACKETS]] == [201, 101, 102]
+
+
 def test_a_stream_that_names_no_layer_is_not_forwarded() -> None:
     """Nor one of a layer that was not agreed; once named it needs no name any more."""
     with Scene("h264") as scene:
