@@ -45,6 +45,9 @@ RECENT = 8  # quarters of a second that noise is judged over
 # mixed in at 12 to 0 dB.
 DOUBT = (16.4, 3.0, 2.55, 1.35)
 UNSURE_ODDS = 0.0
+# Unlike beats may be another rhythm, so they are doubted now, and not for long: what is held behind
+# noise is that of beats at least so alike.
+ALIKE_HELD = 0.9
 # The same way, muscle noise against motion of an electrode.
 MUSCLE = (16.4, 6.9, -3.2)
 # A baseline that wanders by so many beats' heights, and not all of it in one jump.
@@ -77,7 +80,7 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
     unsure = (answer < _MAINS) | (asked & (noise.doubt > UNSURE_ODDS))
     bank.doubt(rows[unsure], at[unsure])
     counts, rates = _rate(bank, rows, at, held)
-    before = doubted(bank, rows, at, np.where(asked & ~few, noise.doubt, -np.inf), noise.kind)
+    before = doubted(bank, rows, at, np.where(asked & ~few, noise.lasting, -np.inf), noise.kind)
     level = np.where(
         noise.doubt > UNUSABLE_ODDS, UNUSABLE_LEVEL, noise.drift | (noise.doubt > NOISY_ODDS)
     )
@@ -131,9 +134,10 @@ def _with_rate(
 
 
 class Noise(NamedTuple):
-    """What noise there is beside the beats, and what it looks like."""
+    """What noise there is beside the beats, and what it looks like; `lasting` is to be held."""
 
     doubt: Floats
+    lasting: Floats
     drift: NDArray[np.bool_]
     kind: Ints
 
@@ -148,11 +152,12 @@ def noise_of(last: Floats, size: Floats, alike: Floats) -> Noise:
     jump = np.abs(means[:, 1:] - means[:, :-1]).max(axis=1) / size
     wander = (means.max(axis=1) - means.min(axis=1)) / size
     log_rough, log_jump = np.log(rough + 0.01), np.log(jump + 0.01)
-    doubt = DOUBT[0] + DOUBT[1] * log_rough + DOUBT[2] * log_jump
-    doubt += DOUBT[3] * np.log(1.011 - alike)
+    beside = DOUBT[0] + DOUBT[1] * log_rough + DOUBT[2] * log_jump
+    doubt = beside + DOUBT[3] * np.log(1.011 - alike)
+    lasting = beside + DOUBT[3] * np.log(1.011 - np.maximum(alike, ALIKE_HELD))
     muscle = MUSCLE[0] + MUSCLE[1] * log_rough + MUSCLE[2] * log_jump > 0
     drift = (wander > DRIFT) & (wander > STEADY * jump)
-    return Noise(doubt, drift, np.where(drift, 2, muscle))
+    return Noise(doubt, lasting, drift, np.where(drift, 2, muscle))
 
 
 def _still(cells: Floats, most: Floats) -> NDArray[np.bool_]:

@@ -267,11 +267,13 @@ def rhythm(name: str) -> NDArray[np.int16]:
     at, turn = 200, 0
     while at < size - 400:
         shape = wide if name == "tachycardia" or (name == "bigeminy" and turn % 2) else calm
+        if name == "two foci" and turn % 2:
+            shape = beat_like(0.04, 320 if turn % 4 == 1 else -320)
         trace[at - 120 : at - 120 + len(shape)] += shape
         match name:
             case "fibrillation":
                 step = rng.uniform(0.4, 1.1)
-            case "bigeminy":
+            case "bigeminy" | "two foci":
                 step = 0.55 if turn % 2 == 0 else 1.15
             case "pauses":
                 step = 3.2 if turn % 6 == 5 else 0.85
@@ -282,7 +284,7 @@ def rhythm(name: str) -> NDArray[np.int16]:
     return drawn
 
 
-RHYTHMS = ("fibrillation", "bigeminy", "pauses", "tachycardia")
+RHYTHMS = ("fibrillation", "bigeminy", "two foci", "pauses", "tachycardia")
 RUNS = dict(zip(RHYTHMS, together([rhythm(name) for name in RHYTHMS]), strict=True))
 
 
