@@ -305,6 +305,11 @@ async def test_a_worker_that_does_not_start_keeps_no_room_closed(home: Path) -> 
             assert isinstance(ended, RoomState)
             assert (ended.room, ended.members) == ("room", [])
             assert [link.worker_of(room) for room in ("room", "old")] == ["a", "b"]
+            line = link._lines[1]
+            assert line.writer is not None
+            for room in ("room", "old"):  # said before it heard of the end
+                link._heard(line, Presence(room, 1, []), line.writer)
+            assert workers.told & {"room", "old"} == {"old"}
 
 
 async def test_no_room_is_placed_before_every_worker_has_said_which_it_has(home: Path) -> None:
