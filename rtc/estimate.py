@@ -119,7 +119,7 @@ class Estimator:
         self._queue_s = 0.0
         self._settles_at = 0.0
         self._base: tuple[float, float] | None = None  # shortest way, now and the window before
-        self._base_at = now
+        self._base_at = self._moved_at = now
         self._arrived = self._lost = 0
         self._loss_at = now
         self._losses: deque[float] = deque(maxlen=LOSS_WINDOWS)
@@ -164,7 +164,8 @@ class Estimator:
                 way = min(way, row.first_arrived - row.first_sent)
             self._delivered.take(last, size)
             self._offered.take(rows[-1].sent, size)
-            self._measure_queue(way, now)
+            if rows[0].first_sent >= self._moved_at:
+                self._measure_queue(way, now)
             self._arrived += packets
         self._count(lost, now)
         over = self._trend.grows()
@@ -185,6 +186,13 @@ class Estimator:
                 self._before_silence = self._target
             self._told_at = self._reduced_at = now
             self._target = max(LEAST_BPS, self._target / 2)
+
+    def moved(self, now: float) -> None:
+        """The viewer is somewhere else: how long the old way was says nothing of the new one."""
+        self._moved_at = now
+        self._base = None
+        self._queue_s = 0.0
+        self._trend = Trend()
 
     def _begin_again(self, now: float) -> None:
         """The link is back: what went into the dead one says nothing of it."""

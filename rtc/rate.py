@@ -94,6 +94,10 @@ class Rate:
         if self._told_at is not None and not self._told:
             self._told = self._estimator.has_reduced or now - self._told_at >= BEGIN_S
 
+    def moved(self, now: float) -> None:
+        """His packets go another way from now on."""
+        self._estimator.moved(now)
+
     def number(self, packet: bytearray, now: float) -> None:
         """Gives a packet that leaves beside the hot path the transport's next number."""
         at = wide_number(memoryview(packet))

@@ -133,6 +133,8 @@ class Transport:
 
     def moved(self, now: float) -> None:
         """The peer's address has changed: what was lost on the way needs a key frame."""
+        if self.rate is not None:
+            self.rate.moved(now)
         for track in self.tracks.values():
             track.ask_key_frame(now)
         for leg in self.watched.values():

@@ -209,3 +209,16 @@ def test_a_clock_that_jumps_is_forgotten() -> None:
         arrived = 1e6 if n == 500 else at
         estimator.told([Row(at, at, arrived, arrived, size, 1)], 0, at)
     assert estimator.bps > 700e3
+
+
+def test_a_viewer_who_has_moved_is_measured_anew() -> None:
+    """A longer way after a change of networks is no queue; what is told late of the old one neither."""
+    estimator = Estimator(0.0)
+    for n in range(1000):
+        at, now = n * 0.02, (n + 1) * 0.02
+        if n == 500:
+            before = estimator.bps
+            estimator.moved(now)
+        arrived = at + (0.03 if n <= 500 else 0.23)
+        estimator.told([Row(at, at, arrived, arrived, 2500, 1)], 0, now)
+    assert estimator.bps > 0.9 * before
