@@ -67,9 +67,9 @@ class Desk(Guest):
         """framesDecoded over all connections of this page."""
         return int(self.at("stage").get_attribute("data-frames-decoded") or 0)
 
-    def sees_the_teacher(self, timeout_s: float = 20.0) -> None:
-        """Wait until new frames are decoded: the picture moves."""
-        start = self.frames_decoded()
+    def sees_the_teacher(self, timeout_s: float = 20.0, since: int | None = None) -> None:
+        """Wait until new frames are decoded, from now on or from frame `since` on: it moves."""
+        start = self.frames_decoded() if since is None else since
         wait_for(
             f"{self.person['name']} sees a moving picture",
             lambda: self.frames_decoded() >= start + 15,
