@@ -3,12 +3,10 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -223,15 +221,6 @@ async def until_waited_for(server: Server, table: str) -> None:
     async with server.world.sessions() as db, asyncio.timeout(WITHIN_S):
         while await db.scalar(waiting, {"t": table}) is None:
             await db.rollback()
-
-
-def own_time() -> float:
-    """Seconds as they pass for us: without those in which this thread stood in line for a processor.
-
-    The server under test runs in it, and a promise of a second is not one of a machine shared.
-    """
-    waited_ns = Path("/proc/thread-self/schedstat").read_text().split()[1]
-    return time.monotonic() - int(waited_ns) / 1e9
 
 
 def free_port() -> int:

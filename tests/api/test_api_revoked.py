@@ -6,6 +6,7 @@ time, another counts what the doctor hears. The figures are printed.
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from api_faults import program
-from api_server import Page, Server, free_port, own_time
+from api_server import Page, Server, free_port
 from api_world import API, reading
 from sqlalchemy import update
 from test_api_lesson_raw import connected
@@ -131,7 +132,7 @@ class Visit:
             self.voice.send_rtp(source.next())
             await asyncio.sleep(PACE_S)  # the pace of the packets
             if self.heard > count:
-                count, self.heard_at_s = self.heard, own_time()
+                count, self.heard_at_s = self.heard, time.monotonic()
 
 
 @asynccontextmanager
@@ -168,16 +169,16 @@ async def running_visit(settings: Settings, server: Server, log: Path) -> AsyncI
 async def closed_after(page: Page, began_s: float) -> float:
     """Seconds until the socket was closed."""
     await page.closed()
-    return own_time() - began_s
+    return time.monotonic() - began_s
 
 
 async def refused_after(server: Server, who: str, path: str, began_s: float) -> float:
     """Seconds until the last read was asked for that was still granted."""
     last_s = began_s
     async with server.client(who) as client:
-        asked_s = own_time()
+        asked_s = time.monotonic()
         while (await client.get(f"{API}{path}")).is_success:
-            last_s, asked_s = asked_s, own_time()
+            last_s, asked_s = asked_s, time.monotonic()
         assert not (await client.get(f"{API}{path}")).is_success
     return last_s - began_s
 
@@ -230,7 +231,7 @@ async def test_what_is_taken_away_ends_a_live_visit_within_a_second(
     made, who, sockets = WAYS[way]
     take = await made(server)
     async with running_visit(settings, server, tmp_path / "log") as visit:
-        began_s = own_time()
+        began_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             ends = {
                 f"socket of the {name}": tasks.create_task(closed_after(visit.pages[name], began_s))
@@ -245,7 +246,7 @@ async def test_what_is_taken_away_ends_a_live_visit_within_a_second(
             }
         figures = {name: task.result() for name, task in ends.items()}
         # Whatever is still on its way would come in this time.
-        await asyncio.sleep(max(0.0, began_s + AT_MOST_S + 0.3 - own_time()))
+        await asyncio.sleep(max(0.0, began_s + AT_MOST_S + 0.3 - time.monotonic()))
         heard_s = visit.heard_at_s - began_s
         if sockets:
             figures["media"] = heard_s
@@ -272,7 +273,7 @@ async def test_a_revoked_device_sends_nothing_more_within_a_second(server: Serve
     path = f"/devices/{server.world['patient:recorder']}"
     async with server.recorder() as recorder:
         await recorder.announce()
-        began_s = own_time()
+        began_s = time.monotonic()
         ends = asyncio.create_task(closed_after(recorder, began_s))
         await ok(server, "patient", "DELETE", path)
         socket_s = await ends
@@ -345,7 +346,7 @@ async def test_a_record_that_is_closed_again_is_read_no_more_within_a_second(
     """A share, an emergency."""
     who, path, take = await given(server)
     await ok(server, who, "GET", path)
-    began_s = own_time()
+    began_s = time.monotonic()
     await take()
     seconds = await refused_after(server, who, path, began_s)
     print(f"revoked {given.__name__}: reads {seconds:.3f} s")
