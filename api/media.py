@@ -7,7 +7,6 @@ not, so that after a restart of ours nobody is thrown out before he has reconnec
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from api.live import Close, Tab
+from api.media_counts import Counts
 from api.media_room import Card, Has, Plan, Room, Seat
 from api.socket_messages import (
     MediaAway,
@@ -43,18 +43,12 @@ from rtc.messages import (
     TakeStored,
     TransportFailed,
     Trespass,
-    together,
 )
 from rtc.messages import Presence as WorkerPresence
 
 # A page that lost its socket often still has its media: a train's tunnel, a restart of ours.
 GRACE_S = 15.0
 _LAST_REJOIN_S = 5.0
-# A worker that does not answer by then is told of as one that is away.
-_STATS_S = 0.5
-# Why a page's media did not come about, or broke off; `peer_closed` and `remade` are in order.
-_FAILED = frozenset({"dtls", "expired", "unanswered", "bad_answer", "too_many_sources"})
-_FAILURES_KEPT = 1000
 
 # What a worker says that must be kept.
 ToKeep = SegmentClosed | TakeClosed | Trespass
@@ -81,10 +75,7 @@ class Media:
         self._came = came  # more people are in a room than before
         self._grace_s = grace_s
         self._began_s = time.monotonic()
-        self._stats: asyncio.Future[Stats] | None = None
-        self._counted: dict[str, Stats] = {}  # by worker
-        # When by the loop's clock, and in which room.
-        self._failures: deque[tuple[float, UUID]] = deque(maxlen=_FAILURES_KEPT)
+        self._counts = Counts()
 
     async def __aenter__(self) -> Self:
         await self._link.__aenter__()
@@ -241,24 +232,11 @@ class Media:
 
     def failures(self, rooms: Collection[UUID], within_s: float) -> int:
         """How often media did not come about in these rooms lately, as far as is remembered."""
-        since = asyncio.get_running_loop().time() - within_s
-        return sum(at >= since and room_id in rooms for at, room_id in self._failures)
+        return self._counts.failures(rooms, within_s)
 
     async def stats(self) -> Stats | None:
         """What the workers together count since their start; None when one does not answer."""
-        if self._stats is None or self._stats.done():
-            self._stats, self._counted = asyncio.get_running_loop().create_future(), {}
-            if not self._link.send(StatsAsk()):
-                self._stats.cancel()
-                return None
-        asked = self._stats
-        try:
-            async with asyncio.timeout(_STATS_S):
-                return await asyncio.shield(asked)
-        except TimeoutError:
-            if self._stats is asked:
-                self._stats = None  # a lost answer never comes: the next one asks again
-            return None
+        return await self._counts.stats(lambda: self._link.send(StatsAsk()))
 
     def acknowledge(self, stored: SegmentStored | TakeStored) -> None:
         """Tell the workers that something of a recording is in the index."""
@@ -344,15 +322,9 @@ class Media:
         elif isinstance(message, Trespass):
             self._trespass(message)
         elif isinstance(message, Stats):
-            self._count(message)
+            self._counts.heard(message, self._link.workers)
         elif isinstance(message, SegmentClosed | TakeClosed):
             self._keep(message)
-
-    def _count(self, stats: Stats) -> None:
-        self._counted[stats.worker_id] = stats
-        whole = len(self._counted) >= self._link.workers
-        if whole and self._stats is not None and not self._stats.done():
-            self._stats.set_result(together(self._counted.values()))
 
     def _offer(self, offer: Offer) -> None:
         seat = self._seat(UUID(offer.room), UUID(offer.member))
@@ -383,8 +355,7 @@ class Media:
 
     def _failed(self, failed: TransportFailed) -> None:
         room_id = UUID(failed.room)
-        if failed.reason in _FAILED:
-            self._failures.append((asyncio.get_running_loop().time(), room_id))
+        self._counts.failed(room_id, failed.reason)
         seat = self._seat(room_id, UUID(failed.member))
         if seat is None or failed.transport not in seat.transports:
             return
