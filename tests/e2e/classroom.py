@@ -191,11 +191,11 @@ def in_a_lesson(
         for desk in desks:
             desk.sign_in()
             desk.enter()
-        desks[0].at("open-lesson").click()
-        for desk in desks:
+        desks[0].at("open-lesson").click()  # this brings its teacher in
+        expect(desks[0].lesson).to_have_attribute("data-joined", "yes")
+        for desk in desks[1:]:
             expect(desk.lesson).to_have_attribute("data-state", "running")
-            if desk.lesson.get_attribute("data-joined") != "yes":
-                desk.join()
+            desk.join()
         yield desks[0], desks[1:]
         for desk in desks:
             assert not desk.errors, desk.errors
