@@ -12,14 +12,13 @@ import { signInAgain } from '../session.svelte';
 import type { Deck } from '../slides/deck';
 import { toast } from '../ui/announce.svelte';
 import { LessonCall, type LessonCallView } from './call';
-import { ChatOutbox, mergeMessages, type OutgoingMessage } from './chat';
 import * as rest from './rest';
 import { sendsNow, stageOf, type Sends, type Source } from './stage';
+import { Talk } from './talk.svelte';
 import { Turner } from './turner';
 import {
   readMessage,
   type Audience,
-  type ChatMessage,
   type ClientMessage,
   type Member,
   type RecordingConsents,
@@ -43,8 +42,6 @@ export class LessonRoom {
   now = $state.raw<RoomNow | null>(null);
   members = $state.raw<readonly Member[]>([]);
   deck = $state.raw<Deck | null>(null);
-  messages = $state.raw<readonly ChatMessage[]>([]);
-  outgoing = $state.raw<readonly OutgoingMessage[]>([]);
   mediaAway = $state(false);
   storesAway = $state(false);
   signedOut = $state(false);
@@ -95,11 +92,10 @@ export class LessonRoom {
   readonly stage = $derived(stageOf(this.on, this.wanted));
 
   readonly calling: LessonCall;
+  readonly talk: Talk;
   readonly #socket: RoomSocket<ServerMessage, ClientMessage>;
-  readonly #outbox: ChatOutbox;
   readonly #turner: Turner;
   #retrier: ReturnType<typeof setInterval> | undefined;
-  #messagesHere = false;
   #deckAsking = false;
   /** The newest deck is not the one on the stage: asking again would not help. */
   #deckUnhad: string | null = null;
@@ -125,12 +121,7 @@ export class LessonRoom {
       onChange: (view) => (this.call = view),
     });
     this.call = this.calling.view;
-    this.#outbox = new ChatOutbox({
-      send: (text, clientId) => rest.writeMessage(id, text, clientId),
-      onStored: (message) => (this.messages = mergeMessages(this.messages, [message])),
-      onRefused: (problem) => toast(problemText(problem), 'trouble'),
-      onChange: (outgoing) => (this.outgoing = outgoing),
-    });
+    this.talk = new Talk(id);
     this.#turner = new Turner({
       send: async (page) => {
         const slide = await rest.turnSlide(id, page);
@@ -262,15 +253,8 @@ export class LessonRoom {
     this.#slideIs(deck.id, 1, deck.pages);
   }
 
-  write(text: string): void {
-    this.#outbox.write(text);
-  }
-
   judge(messageId: string, state: 'approved' | 'refused'): Promise<boolean> {
-    return this.act(`message ${messageId}`, async () => {
-      const judged = await rest.judgeMessage(this.id, messageId, state);
-      this.messages = mergeMessages(this.messages, [judged]);
-    });
+    return this.act(`message ${messageId}`, () => this.talk.judge(messageId, state));
   }
 
   hold(held: boolean): Promise<boolean> {
@@ -337,8 +321,7 @@ export class LessonRoom {
         this.calling.ready();
         this.#present(message.members);
         this.#roomIs(message.room);
-        void this.#loadMessages();
-        void this.#outbox.retry();
+        this.talk.back();
         return;
       case 'presence':
         this.#present(message.members);
@@ -362,15 +345,14 @@ export class LessonRoom {
         this.#slideIs(message.deck_id, message.page);
         return;
       case 'chat':
-        this.messages = mergeMessages(this.messages, [message.message]);
+        this.talk.add(message.message);
         return;
       case 'stores_away':
         this.storesAway = true;
         return;
       case 'stores_back':
         this.storesAway = false;
-        void this.#loadMessages();
-        void this.#outbox.retry();
+        this.talk.back();
         return;
       case 'pong':
       case 'problem':
@@ -457,15 +439,6 @@ export class LessonRoom {
     this.#deckAsking = false;
   }
 
-  async #loadMessages(): Promise<void> {
-    try {
-      this.messages = mergeMessages([], await rest.loadMessages(this.id));
-      this.#messagesHere = true;
-    } catch {
-      this.#messagesHere = false;
-    }
-  }
-
   /** What could not be had or sent before: again, every few seconds. */
   #retry(): void {
     if (this.signedOut) return;
@@ -474,8 +447,7 @@ export class LessonRoom {
       return;
     }
     if (this.phase !== 'open') return;
-    void this.#outbox.retry();
-    if (!this.#messagesHere) void this.#loadMessages();
+    this.talk.retry();
     this.#mindPause();
     const slide = this.now?.slide;
     if (slide) this.#needDeck(slide.deck_id);
