@@ -23,7 +23,8 @@ from rtc.messages import (
 )
 from rtc.port import UdpPort
 from rtc.recording.recorder import Recorder
-from rtc.seat import KINDS, Seat
+from rtc.sdp import PAYLOAD_TYPE
+from rtc.seat import Seat
 from rtc.stage import Stage
 from rtc.stun import Address
 from rtc.track import Track
@@ -104,6 +105,8 @@ class Room:
             log.info("room %s: a join of somebody without a grant", self.name)
             return
         seat.joined = join
+        if self.stage is None:
+            seat.screens = join.screen  # a page that shows none is not asked for one
         seat.broken.clear()
         if seat.publish is not None and seat.publish.id not in join.resume:
             self._close(seat, "publish")
@@ -254,7 +257,8 @@ class Room:
         if self.stage is not None:
             self.stage.seat(seat)
         else:
-            seat.carry({kind: Track(seat.member, kind, self.codec) for kind in KINDS})
+            kinds = PAYLOAD_TYPE[self.codec]
+            seat.carry({kind: Track(seat.member, kind, self.codec) for kind in kinds})
         return seat
 
     def _find(self, member: str, transport: str) -> tuple[Seat | None, Transport | None]:

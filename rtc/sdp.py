@@ -18,15 +18,16 @@ from rtc.stun import Address
 
 OPUS = 111
 VP8 = 96
+VP8_SCREEN = 98
 H264_CAMERA = 102
 H264_SCREEN = 104  # a publisher's tracks are told apart by payload type
 CLOCK_RATE: dict[Kind, int] = {"audio": 48000, "video": 90000, "screen": 90000}
 PAYLOAD_TYPE: dict[Codec, dict[Kind, int]] = {
-    "vp8": {"audio": OPUS, "video": VP8},
+    "vp8": {"audio": OPUS, "video": VP8, "screen": VP8_SCREEN},
     "h264": {"audio": OPUS, "video": H264_CAMERA, "screen": H264_SCREEN},
 }
 # RFC 4588; the payload type of a picture's retransmissions.
-REPAIR_TYPE = {media: media + 1 for media in (VP8, H264_CAMERA, H264_SCREEN)}
+REPAIR_TYPE = {media: media + 1 for media in (VP8, VP8_SCREEN, H264_CAMERA, H264_SCREEN)}
 KIND_OF: dict[int, Kind] = {
     number: kind for kinds in PAYLOAD_TYPE.values() for kind, number in kinds.items()
 }
@@ -58,8 +59,8 @@ def _codec(payload_type: int) -> list[str]:
     if payload_type == OPUS:
         return [*_VOICE]
     lines = []
-    if payload_type == VP8:
-        lines += [f"a=rtpmap:{VP8} VP8/90000"]
+    if payload_type in {VP8, VP8_SCREEN}:
+        lines += [f"a=rtpmap:{payload_type} VP8/90000"]
     else:
         profile = f"packetization-mode=1;profile-level-id={_PROFILE[payload_type]}"
         lines += [

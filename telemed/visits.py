@@ -43,7 +43,7 @@ from telemed.telemedicine import require_consent
 READINGS_BEFORE = timedelta(hours=24)
 # A forgotten visit must not let its doctor look on for ever; half a day is longer than any delay.
 OVERTIME = timedelta(hours=12)
-MEDIA = ["audio", "video"]
+MEDIA = ["audio", "video", "screen"]
 
 _patient = aliased(Persons)
 _doctor = aliased(Persons)

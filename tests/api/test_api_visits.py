@@ -47,8 +47,8 @@ async def test_opening_gives_both_sides_media_and_closing_ends_it(
     assert code(await as_("patient").post(f"{url}/open")) == (403, "forbidden")
     opened = (await as_("doctor").post(f"{url}/open")).json()
     assert opened["state"] == "open"
-    assert opened["grants"] == ["audio", "video"]
-    assert (await as_("patient").get(url)).json()["grants"] == ["audio", "video"]
+    assert opened["grants"] == ["audio", "video", "screen"]
+    assert (await as_("patient").get(url)).json()["grants"] == ["audio", "video", "screen"]
     closed = (await as_("doctor").post(f"{url}/close")).json()
     assert closed["state"] == "closed"
     assert closed["grants"] == []

@@ -17,7 +17,7 @@ from pylibsrtp import Error as SrtpError
 
 from rtc import stun
 from rtc.messages import Offer, TrackInfo
-from rtc.sdp import H264_CAMERA, H264_SCREEN, KIND_OF, OPUS, VP8
+from rtc.sdp import H264_CAMERA, H264_SCREEN, KIND_OF, OPUS, VP8, VP8_SCREEN
 
 CHECK_EVERY_S = 2.0
 RETRY_S = 0.05
@@ -73,7 +73,8 @@ class Source:
             payload_type = H264_SCREEN if self.kind == "screen" else H264_CAMERA
             payload = h264(key=key, size=size)
             return rtp(payload_type, self.sequence, self.timestamp, self.ssrc, payload)
-        return rtp(VP8, self.sequence, self.timestamp, self.ssrc, vp8(key=key, size=size))
+        payload_type = VP8_SCREEN if self.kind == "screen" else VP8
+        return rtp(payload_type, self.sequence, self.timestamp, self.ssrc, vp8(key=key, size=size))
 
 
 class Received:

@@ -310,3 +310,32 @@ async def test_a_picture_paused_for_long_is_seen_after_a_reload(
     await house.stats()
     again.send_rtp(Source("video").next(key=True, size=333))
     await subscribe.until(lambda: len(got.packets[-1]) == 12 + 333)
+
+
+async def test_a_screen_in_a_visit_is_a_track_of_its_own(house: MediaHouse) -> None:
+    """It travels beside the camera, and stops with its own grant while the camera goes on."""
+    showing = Member("amina", ["audio", "video", "screen"], subscribe=True)
+    house.state(showing, both("timur"))
+    publish = await house.join("amina", screen=True).publishing()
+    subscribe, screen_ssrc = await house.join("timur").watching("amina", "screen")
+    camera_ssrc = subscribe.ssrc_of["amina", "video"]
+    screen, camera = Source("screen"), Source("video")
+    publish.send_rtp(screen.next(key=True))
+    publish.send_rtp(camera.next(key=True))
+    await subscribe.until(lambda: subscribe.received[screen_ssrc].count == 1)
+    await subscribe.until(lambda: subscribe.received[camera_ssrc].count == 1)
+    house.state(both("amina"), both("timur"))
+    await house.until(lambda: not getattr(house.seen("amina"), "screen", True))
+    publish.send_rtp(screen.next(key=True))
+    publish.send_rtp(camera.next())
+    await subscribe.until(lambda: subscribe.received[camera_ssrc].count == 2)
+    assert subscribe.received[screen_ssrc].count == 1
+    assert len(house.pages["timur"].offers[-1].tracks) == 3
+
+
+async def test_a_page_that_shows_no_screen_is_not_asked_for_one(house: MediaHouse) -> None:
+    """An older page is offered what it knows, whatever its member may do."""
+    house.state(Member("amina", ["audio", "video", "screen"], subscribe=True), both("timur"))
+    page = house.join("amina")
+    await page.publishing()
+    assert [each.kind for each in page.offers[0].tracks] == ["audio", "video"]

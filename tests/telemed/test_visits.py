@@ -86,9 +86,9 @@ async def test_opening_grants_media_to_both(db: AsyncSession, house: House, now:
     again = await open_visit(db, doctor, house.visit, now + MINUTE)
     assert opened == again
     assert (opened.state, opened.opened_at) == (VisitState.OPEN, now)
-    assert opened.grants == ["audio", "video"]
+    assert opened.grants == ["audio", "video", "screen"]
     mine = await require_join(db, await house.as_(db, house.patient), house.visit, now)
-    assert mine.grants == ["audio", "video"]
+    assert mine.grants == ["audio", "video", "screen"]
     assert facts.take(db) == [facts.VisitOpened(at=now, visit_id=house.visit)]
 
 
