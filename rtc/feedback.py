@@ -19,6 +19,7 @@ from aiortc.rtp import (
 from rtc import rtx, twcc
 from rtc.forward import Counters
 from rtc.leg import Leg
+from rtc.quality import Heard
 from rtc.rate import Rate
 from rtc.track import MOST_BPS, OUR_SSRC, PSFB_PLI, RTPFB_NACK, Track
 from rtc.transport import Transport
@@ -96,8 +97,12 @@ def _round_trip(transport: Transport, packet: RtcpRrPacket, now: float) -> None:
     for report in packet.reports:
         leg = transport.watched.get(report.ssrc)
         layer = leg.layer if leg is not None else None
+        if leg is not None:
+            heard = transport.reports.setdefault(report.ssrc, Heard())
+            heard.take(report.highest_sequence, report.packets_lost, report.jitter)
         if layer is not None and report.lsr and report.lsr == layer.report_middle:
             rtt = now - layer.report_at - report.dlsr / 65536
+            transport.round_trip_s = max(0.0, rtt)
             transport.rtt_s = min(max(rtt, LEAST_RTT_S), MOST_RTT_S)
 
 

@@ -81,6 +81,7 @@ class Forwarder:
         if layer is None or layer.reception is None or size <= HEADER_BYTES:
             return
         if layer.reception.lacks(view[2] << 8 | view[3]):
+            layer.reception.repaired += 1
             _SSRC.pack_into(view, 8, layer.reception.ssrc)
             self._forward(track, slot, view[:size], now)
 

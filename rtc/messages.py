@@ -20,6 +20,10 @@ Kind = Literal["audio", "video", "screen"]
 Codec = Literal["vp8", "h264"]  # of every picture in a room
 Direction = Literal["publish", "subscribe"]
 
+# What a viewer gets, from the best to the least, and why not more: see rtc/ladder.py.
+Step = Literal["high", "low", "slow", "voice", "text"]
+Reason = Literal["your_link", "sender_link"]
+
 # A member's id is written into SDP as msid, so it must be an SDP token (RFC 8866) of ≤ 64 signs.
 MemberId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
@@ -236,6 +240,15 @@ class TakeClosed(Message, frozen=True):
     end_ms: int
 
 
+class Stepped(Message, frozen=True):
+    """A member who watches stands on another step of the ladder; down told at once, up later."""
+
+    room: RoomId
+    member: MemberId
+    step: Step
+    reason: Reason
+
+
 class Trespass(Message, frozen=True):
     """A member sends packets of a kind without a grant; none is forwarded. Told once a grant."""
 
@@ -249,6 +262,34 @@ class Pong(Message, frozen=True):
 
     n: int
     load: float = 0.0
+
+
+class LinkRow(Struct, frozen=True):
+    """How one transport fared in the last `ms`; None: not known, or there was none.
+
+    `packets` were to arrive at the receiving end, of which `lost` did not on their own. `silent`:
+    nothing was heard of the peer for some seconds. `layer` is the camera's: the name of the one he
+    gets (of a publisher the largest that arrives), "" where there is one only, or `paused`.
+    """
+
+    member: MemberId
+    direction: Direction
+    ms: int
+    silent: bool = False
+    kbps: int = 0
+    packets: int = 0
+    lost: int = 0
+    rtt_ms: int | None = None
+    jitter_ms: int | None = None
+    estimate_kbps: int | None = None
+    layer: str | None = None
+
+
+class Quality(Message, frozen=True):
+    """How media fare in a room; told every five seconds while somebody is connected."""
+
+    room: RoomId
+    rows: list[LinkRow]
 
 
 class Stats(Message, frozen=True):
@@ -294,8 +335,10 @@ FromWorker = (
     | SegmentClosed
     | TakeClosed
     | Trespass
+    | Stepped
     | Pong
     | Stats
+    | Quality
 )
 
 _encoder = msgpack.Encoder()

@@ -19,7 +19,8 @@ class Reception:
         self.missing: dict[int, tuple[int, float]] = {}  # index → tries so far, next try at
         self._first = sequence
         self._clock_rate = clock_rate
-        self._received = 0
+        self.received = 0
+        self.repaired = 0  # of those, by being sent again
         self._expected_before = 0
         self._received_before = 0
         self._jitter = 0.0
@@ -30,7 +31,7 @@ class Reception:
     def take(self, sequence: int, timestamp: int, now: float) -> int:
         """Index of the packet: its sequence number without wrapping."""
         ahead = (sequence - self.highest) & 0xFFFF
-        self._received += 1
+        self.received += 1
         if ahead >= HALF:
             index = self.highest + ahead - 0x10000
             self.missing.pop(index, None)
@@ -50,6 +51,16 @@ class Reception:
                 self._jitter += (change - self._jitter) / 16
         self._transit = transit
         return index
+
+    @property
+    def expected(self) -> int:
+        """How many were sent, as far as the numbers tell."""
+        return self.highest - self._first + 1
+
+    @property
+    def jitter_units(self) -> int:
+        """In units of the stream's clock."""
+        return int(self._jitter)
 
     def lacks(self, sequence: int) -> bool:
         """Whether a packet sent again is news: browsers also probe with such as have come."""
@@ -75,18 +86,18 @@ class Reception:
 
     def report(self, now: float) -> RtcpReceiverInfo:
         """A receiver report block; the share lost is counted since the last one."""
-        expected = self.highest - self._first + 1
-        lost_now = (expected - self._expected_before) - (self._received - self._received_before)
+        expected = self.expected
+        lost_now = (expected - self._expected_before) - (self.received - self._received_before)
         expected_now = expected - self._expected_before
-        self._expected_before, self._received_before = expected, self._received
+        self._expected_before, self._received_before = expected, self.received
         share = lost_now * 256 // expected_now if expected_now > 0 and lost_now > 0 else 0
         delay = int((now - self._report_at) * 65536) if self._report_middle else 0
         return RtcpReceiverInfo(
             ssrc=self.ssrc,
             fraction_lost=min(share, 255),
-            packets_lost=max(0, min(expected - self._received, MAX_LOST)),
+            packets_lost=max(0, min(expected - self.received, MAX_LOST)),
             highest_sequence=self.highest & 0xFFFFFFFF,
-            jitter=int(self._jitter),
+            jitter=self.jitter_units,
             lsr=self._report_middle,
             dlsr=min(delay, 0xFFFFFFFF),
         )

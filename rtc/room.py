@@ -15,13 +15,16 @@ from rtc.messages import (
     Member,
     MemberPresence,
     Presence,
+    Quality,
     Recording,
     Restart,
     RoomState,
+    Stepped,
     TransportFailed,
     Trespass,
 )
 from rtc.port import UdpPort
+from rtc.quality import Watch
 from rtc.recording.recorder import Recorder
 from rtc.sdp import PAYLOAD_TYPE
 from rtc.seat import Seat
@@ -60,6 +63,7 @@ class Room:
         self.recorder: Recorder | None = None  # makes it
         self._ground = ground
         self._tell = ground.tell
+        self._watch = Watch()
         self._presence_version = 0
         self._presence: list[MemberPresence] = []
 
@@ -207,6 +211,8 @@ class Room:
                 if reports:
                     weakest = feedback.LEFT_BEHIND if self.stage is not None else 0.0
                     feedback.report_to_publisher(transport, now, weakest)
+        if reports and (rows := self._watch.rows(self.seats.values(), now)):
+            self._tell(Quality(self.name, rows))
         if self.stage is not None:
             self._tick_lesson(self.stage, now, reports=reports)
 

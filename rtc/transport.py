@@ -12,6 +12,7 @@ from rtc.aiortc_parts import Identity, Keys
 from rtc.dtls import DtlsServer
 from rtc.ice import IceLite
 from rtc.messages import Direction
+from rtc.quality import Heard
 from rtc.rate import Rate
 from rtc.stun import Address
 from rtc.twcc import Arrivals, Sent
@@ -69,6 +70,8 @@ class Transport:
         self.rate = Rate(self, self.heard_at) if direction == "subscribe" else None
         self.refused: dict[int, int] = {}  # packets dropped for want of a grant, by payload type
         self.rtt_s = 0.1
+        self.round_trip_s: float | None = None  # as measured last
+        self.reports: dict[int, Heard] = {}  # subscribe: by our SSRC, of what he watches
         self.resent_at: dict[tuple[int, int], float] = {}
         self._identity = identity
         self._wire = wire
