@@ -35,6 +35,7 @@ from storage import data_keys, erasure_log
 from storage.engine import close, make_engine, sessions
 from storage.ingest import IngestWriter
 from storage.s3 import S3Objects
+from storage.secrets import secret
 from storage.settings import Settings
 from telemed import ecg, readings
 from telemed.ecg import AppliedFrame, IncomingFrame
@@ -57,6 +58,7 @@ class House:
         self.clock = clock
         self.engine = make_engine(settings.database_url, silent_s=DATABASE_SILENT_S)
         self.masters = data_keys.unlock(settings.home)
+        self.resume_key = secret(settings.home, "resume-tokens")
         self.hearing = Hearing(self)
         self.sessions = sessions(self.engine)
         self.sessions.configure(info={ORIGIN: self.hearing.origin})

@@ -78,6 +78,7 @@ class _LessonPage(Page):
         await self.send(
             LessonWelcome(
                 you=me,
+                resume_token=self.way_back(),
                 side=self.seat.my_side,
                 members=media.members(self.room_id),
                 room=room,

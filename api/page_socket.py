@@ -31,17 +31,22 @@ from api.socket_messages import (
     RestartMedia,
     SignedOut,
     SocketProblem,
+    WayBack,
 )
 from api.sockets import GONE, Ended, Socket
+from api.way_in import keep_refusal, let_in
 from people.policy import Act, Thing, require
 from people.refused import Forbidden, NotSignedIn, Refused
 from people.relations import actor_of
+from people.resumes import promise
 from people.sessions import Caller, session_alive, touch
-from people.tickets import redeem
+from people.tickets import BadWayIn
 from storage.db_errors import is_away
 
 LOOK_AGAIN_S = 3.0
 TOUCH_EVERY_S = 60.0
+# A third of what a way back lives: a page that is lost has had one for two minutes at most.
+RENEW_EVERY_S = 60.0
 RETRY_S = 1.0
 
 _CODES = {Close.NOT_SIGNED_IN: "signed_out", Close.FORBIDDEN: "forbidden", Close.BUSY: "busy"}
@@ -67,6 +72,7 @@ class Page(ABC):
         self.caller: Caller
         self.thing: Thing
         self._touched_s = 0.0
+        self._renewed_s = 0.0
 
     @property
     @abstractmethod
@@ -98,10 +104,14 @@ class Page(ABC):
         """The socket is gone."""
 
     async def run(self) -> None:
-        """Redeem the ticket, welcome the page, serve it until it goes or must go."""
-        async with self.house.transaction(self.route) as db:
-            self.caller = await redeem(db, self.hello.ticket, self.room_id, self.opened_at)
-            await self.enter(db)
+        """Look at the way in, welcome the page, serve it until it goes or must go."""
+        try:
+            async with self.house.transaction(self.route) as db:
+                self.caller = await let_in(db, self.house, self.socket, self.hello, self.room_id)
+                await self.enter(db)
+        except BadWayIn as bad:
+            await keep_refusal(self.house, bad, self.acts[Hello], self.room_id, self.route)
+            raise
         own = (live.session(self.caller.session_id), live.person(self.caller.person_id))
         self.house.live.join(self.tab, [self.channel, *own])
         # What was taken away between the judging and the joining gave no hint that was heard.
@@ -119,6 +129,12 @@ class Page(ABC):
             self.left()
         if self.tab.ended:
             raise Ended(self.tab.ended, _CODES.get(self.tab.ended, ""))
+
+    def way_back(self) -> str:
+        """A token by which this page, and no other, comes in again after its socket was lost."""
+        self._renewed_s = asyncio.get_running_loop().time()
+        now = self.house.clock()
+        return promise(self.house.resume_key, self.caller, self.room_id, self.hello.tab, now)
 
     async def send(self, message: msgspec.Struct) -> None:
         """Send before everything that waits: the welcome."""
@@ -207,6 +223,8 @@ class Page(ABC):
             raise NotSignedIn
         self.caller = msgspec.structs.replace(self.caller, actor=actor)
         await self.judge(db, now)
+        if loop_s - self._renewed_s > RENEW_EVERY_S:
+            self.tell(WayBack(resume_token=self.way_back()))
 
 
 def has(ready: MediaReady) -> Has:

@@ -24,6 +24,7 @@ Side = Literal["doctor", "patient", "teacher", "pupil"]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 # An offer or answer with a dozen m-lines is about 15 kB; a frame may hold 64 KiB.
 Sdp = Annotated[str, msgspec.Meta(max_length=60_000)]
+ResumeToken = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 Transports = Annotated[list[Text], msgspec.Meta(max_length=8)]
 
 
@@ -32,11 +33,20 @@ class FromPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Hello(FromPage, frozen=True, tag="hello"):
-    """First message: the one-use ticket, the page's own id, media transports that live on."""
+    """First message: the one-use ticket, the page's own id, media transports that live on.
 
-    ticket: Text
+    A page that was here a moment ago shows its newest resume token instead of a ticket.
+    """
+
     tab: UUID
+    ticket: Text | None = None
+    resume_token: ResumeToken | None = None
     resume: Transports = []
+
+    def __post_init__(self) -> None:
+        """Take one way in, not two and not none."""
+        if (self.ticket is None) == (self.resume_token is None):
+            raise ValueError("either a ticket or a resume token")
 
 
 class MediaReady(FromPage, frozen=True, tag="media_ready"):
@@ -99,9 +109,10 @@ class OfferedTrack(msgspec.Struct, frozen=True):
 
 
 class Welcome(ToPage, frozen=True, tag="welcome"):
-    """Answer to hello: who you are, who is here, which ECG streams there are."""
+    """Answer to hello: who you are, who is here, which ECG streams there are, the way back."""
 
     you: UUID
+    resume_token: str
     members: list[MemberState]
     streams: list[EcgStreamInfo]
     server_time: datetime
@@ -187,6 +198,7 @@ class LessonWelcome(ToPage, frozen=True, tag="lesson_welcome"):
     """Answer to a lesson page's hello: who you are, who is here, how the room stands."""
 
     you: UUID
+    resume_token: str
     side: LessonSide
     members: list[MemberState]
     room: LessonRoom
@@ -212,6 +224,12 @@ class ChatTold(ToPage, frozen=True, tag="chat"):
     """A message of the chat is new or was decided upon."""
 
     message: ChatMessage
+
+
+class WayBack(ToPage, frozen=True, tag="way_back"):
+    """A newer resume token; the older ones end three minutes after they were told."""
+
+    resume_token: str
 
 
 class Pong(ToPage, frozen=True, tag="pong"):
@@ -286,6 +304,7 @@ VisitServerMessage = (
     | EcgBeats
     | StoresAway
     | StoresBack
+    | WayBack
     | FilesChanged
     | StripsChanged
     | VisitChanged
@@ -305,6 +324,7 @@ LessonServerMessage = (
     | ChatTold
     | StoresAway
     | StoresBack
+    | WayBack
     | Pong
     | SocketProblem
     | SignedOut

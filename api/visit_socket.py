@@ -95,6 +95,7 @@ class _VisitPage(Page):
         await self.send(
             Welcome(
                 you=self.caller.person_id,
+                resume_token=self.way_back(),
                 members=media.members(self.room_id),
                 streams=self.found,
                 server_time=self.house.clock(),

@@ -35,6 +35,15 @@ class Tickets(Base):
     __table_args__ = (Index(None, "session_id"),)
 
 
+class BadWayIn(NotSignedIn):
+    """A ticket or a way back that is not good now. Who tried it is for the audit only."""
+
+    def __init__(self, actor_id: UUID, why: str) -> None:
+        super().__init__()
+        self.actor_id = actor_id
+        self.why = why
+
+
 class Ticket(msgspec.Struct, frozen=True):
     """A ticket as the browser gets it."""
 
@@ -62,7 +71,8 @@ async def issue(db: AsyncSession, caller: Caller, about_id: UUID, now: datetime)
 async def redeem(db: AsyncSession, ticket: str, about_id: UUID, now: datetime) -> Caller:
     """Use up a ticket and give who stands behind it.
 
-    Raises NotSignedIn when it is unknown, used, too old, for another thing, or its session is over.
+    Raises NotSignedIn when it is unknown, BadWayIn when it is used, too old, for another thing, or
+    its session is over.
     Two uses at once: the row lock lets one of them through.
     """
     used = (
@@ -79,9 +89,28 @@ async def redeem(db: AsyncSession, ticket: str, about_id: UUID, now: datetime) -
     )
     session_id = await db.scalar(used)
     if session_id is None:
-        raise NotSignedIn
+        raise await _refusal(db, ticket, about_id, now)
     query = select(Sessions).where(Sessions.id == session_id, Sessions.live(now))
     row = await db.scalar(query, execution_options={"populate_existing": True})
     if row is None:
-        raise NotSignedIn
+        raise await _refusal(db, ticket, about_id, now, "ended session")
     return await caller_in(db, row, now)
+
+
+async def _refusal(
+    db: AsyncSession, ticket: str, about_id: UUID, now: datetime, why: str = "used"
+) -> NotSignedIn:
+    query = (
+        select(Tickets.about_id, Tickets.expires_at, Sessions.person_id)
+        .join(Sessions, Sessions.id == Tickets.session_id)
+        .where(Tickets.sha256 == token_hash(ticket))
+    )
+    row = (await db.execute(query)).one_or_none()
+    if row is None:
+        return NotSignedIn()
+    given_for, expires_at, person_id = row
+    if given_for != about_id:
+        why = "for something else"
+    elif expires_at <= now:
+        why = "expired"
+    return BadWayIn(person_id, why)

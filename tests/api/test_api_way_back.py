@@ -1,0 +1,137 @@
+"""The way back into a room after its socket was lost, and what is not one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from api_server import UNREAD, Page, Server
+from sqlalchemy import text
+from websockets.asyncio.client import connect
+
+from people.resumes import LIFE
+from people.sessions import end_sessions_of
+
+
+@asynccontextmanager
+async def _socket(server: Server, name: str | None, room: str = "visit") -> AsyncIterator[Page]:
+    """A socket as a browser opens it: with the cookie of whoever is signed in there."""
+    rooms = "lessons" if room.startswith("lesson") else "visits"
+    url = f"ws://127.0.0.1:{server.port}/ws/{rooms}/{server.world[room]}"
+    cookie = {"Cookie": f"yanasha={server.world.cookies[name]}"} if name else {}
+    more: dict[str, Any] = {"additional_headers": cookie, "max_queue": UNREAD}
+    async with connect(url, origin=server.origin, **more) as ws:
+        yield Page(ws)
+
+
+async def _was_here(server: Server, name: str, tab: str) -> str:
+    """The token of a page that was in the visit and has lost its socket."""
+    ticket = await server.ticket(name)
+    async with _socket(server, name) as page:
+        await page.say("hello", ticket=ticket, tab=tab)
+        token: str = (await page.of("welcome"))["resume_token"]
+    return token
+
+
+async def _refusals(server: Server) -> list[tuple[Any, str, str]]:
+    """Whoever was refused at a room's door, for what, and why."""
+    async with server.world.sessions() as db:
+        rows = await db.execute(text("SELECT actor_id, act, route FROM audit_refusals ORDER BY id"))
+        return [tuple(row) for row in rows]
+
+
+async def test_a_page_comes_back_without_a_ticket_and_takes_the_place_of_its_older_socket(
+    server: Server,
+) -> None:
+    """Shown twice at once it is the newer socket that stays."""
+    tab = str(uuid4())
+    token = await _was_here(server, "doctor", tab)
+    async with _socket(server, "doctor") as first, _socket(server, "doctor") as second:
+        await first.say("hello", resume_token=token, tab=tab)
+        assert (await first.of("welcome"))["you"] == str(server.world["doctor"])
+        await second.say("hello", resume_token=token, tab=tab)
+        await second.of("welcome")
+        assert await first.closed() == 4409
+    assert await _refusals(server) == []
+
+
+async def test_the_way_back_is_renewed_while_the_socket_lives(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.page_socket.RENEW_EVERY_S", -1.0)
+    async with server.page("doctor") as page:
+        assert (await page.of("way_back"))["resume_token"]
+
+
+@pytest.mark.parametrize(
+    ("who", "room", "change", "why"),
+    [
+        ("doctor", "visit", "edited", "edited"),
+        ("doctor", "visit", "another tab", "for something else"),
+        ("doctor", "visit", "late", "expired"),
+        ("doctor2", "visit2", "", "foreign session"),
+        ("patient", "visit", "", "foreign session"),
+        ("doctor", "visit2", "", "for something else"),
+        ("doctor", "lesson", "", "for something else"),
+        (None, "visit", "", "without its session"),
+    ],
+)
+async def test_any_other_way_back_is_closed_4401_and_written_down(
+    server: Server, who: str | None, room: str, change: str, why: str
+) -> None:
+    """Edited, expired, of another page, room or session, or without the browser's own cookie."""
+    tab = str(uuid4())
+    token = await _was_here(server, "doctor", tab)
+    if change == "edited":
+        token = ("B" if token[9] != "B" else "C").join((token[:9], token[10:]))
+    if change == "late":
+        clock = server.house.clock
+        server.house.clock = lambda: clock() + LIFE + timedelta(seconds=1)
+    async with _socket(server, who, room) as page:
+        shown = str(uuid4()) if change == "another tab" else tab
+        await page.say("hello", resume_token=token, tab=shown)
+        assert await page.closed() == 4401
+    join = "join_lesson" if room == "lesson" else "join_visit"
+    route = "/ws/lessons" if room == "lesson" else "/ws/visits"
+    tried = server.world[who or "doctor"]
+    assert await _refusals(server) == [(tried, join, f"{route} {why}")]
+
+
+async def test_after_sign_out_nobody_comes_back(server: Server) -> None:
+    tab = str(uuid4())
+    token = await _was_here(server, "doctor", tab)
+    async with server.world.sessions() as db, db.begin():
+        await end_sessions_of(db, server.world["doctor"], server.house.clock())
+    async with _socket(server, "doctor") as page:
+        await page.say("hello", resume_token=token, tab=tab)
+        assert await page.closed() == 4401
+    why = "/ws/visits without its session"
+    assert await _refusals(server) == [(server.world["doctor"], "join_visit", why)]
+
+
+@pytest.mark.parametrize("change", ["used", "unknown", "expired", "for something else"])
+async def test_a_ticket_that_is_not_good_is_written_down(server: Server, change: str) -> None:
+    """Who tried is known by the ticket, or by the cookie of the browser."""
+    ticket = await server.ticket("doctor")
+    if change == "used":
+        async with _socket(server, "doctor") as page:
+            await page.hello(ticket)
+            await page.of("welcome")
+    if change == "expired":
+        clock = server.house.clock
+        server.house.clock = lambda: clock() + LIFE
+    room = "visit2" if change == "for something else" else "visit"
+    async with _socket(server, "doctor", room) as page:
+        await page.hello("x" * 43 if change == "unknown" else ticket)
+        assert await page.closed() == 4401
+    why = f"/ws/visits {change}"
+    assert await _refusals(server) == [(server.world["doctor"], "join_visit", why)]
+
+
+async def test_a_hello_with_two_ways_in_or_none_is_no_hello(server: Server) -> None:
+    for ways in ({}, {"ticket": "a", "resume_token": "b"}):
+        async with _socket(server, "doctor") as page:
+            await page.say("hello", tab=str(uuid4()), **ways)
+            assert await page.closed() == 1008
