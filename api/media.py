@@ -22,6 +22,7 @@ from api.socket_messages import (
     MediaAway,
     MediaBack,
     MediaKind,
+    MediaStep,
     MemberState,
     Offered,
     OfferedTrack,
@@ -39,6 +40,7 @@ from rtc.messages import (
     SegmentStored,
     Stats,
     StatsAsk,
+    Stepped,
     TakeClosed,
     TakeStored,
     TransportFailed,
@@ -112,6 +114,8 @@ class Media:
         seat.tab, seat.has, seat.resume, seat.came = tab, None, resume, True
         self._state(room_id)
         self._presence(room_id)
+        if seat.step is not None:
+            tab.tell(_encode(seat.step))
         if self._link.worker_of(str(room_id)) is None:
             tab.tell(_encode(MediaAway()))
 
@@ -297,7 +301,7 @@ class Media:
                 continue
             self._state(room_id)
             for seat in room.seats.values():
-                seat.transports, seat.failures = set(), 0
+                seat.transports, seat.failures, seat.step = set(), 0, None
                 if seat.tab:
                     seat.tab.tell(_encode(MediaBack()))
                 self._join(room_id, seat)
@@ -321,6 +325,8 @@ class Media:
             self._failed(message)
         elif isinstance(message, Trespass):
             self._trespass(message)
+        elif isinstance(message, Stepped):
+            self._stepped(message)
         elif isinstance(message, Stats):
             self._counts.heard(message, self._link.workers)
         elif isinstance(message, SegmentClosed | TakeClosed):
@@ -363,6 +369,13 @@ class Media:
         seat.failures += 1
         delay_s = min(_LAST_REJOIN_S, 0.1 * 2**seat.failures)
         asyncio.get_running_loop().call_later(delay_s, self._join, room_id, seat)
+
+    def _stepped(self, stepped: Stepped) -> None:
+        seat = self._seat(UUID(stepped.room), UUID(stepped.member))
+        if seat is not None:
+            seat.step = MediaStep(step=stepped.step, reason=stepped.reason)
+            if seat.tab:
+                seat.tab.tell(_encode(seat.step))
 
     def _trespass(self, trespass: Trespass) -> None:
         seat = self._seat(UUID(trespass.room), UUID(trespass.member))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from api.live import Tab
-from api.socket_messages import MediaKind, MemberState, Side
+from api.socket_messages import MediaKind, MediaStep, MemberState, Side
 from rtc.messages import Codec, Join, Member, MemberPresence, Recording, RoomState
 
 KINDS: tuple[MediaKind, ...] = ("audio", "video", "screen")
@@ -52,6 +52,7 @@ class Seat:
     transports: set[str] = field(default_factory=set)
     muted: set[MediaKind] = field(default_factory=set)
     arriving: frozenset[MediaKind] = frozenset()  # kinds whose packets the worker sees
+    step: MediaStep | None = None  # of the ladder, as the worker told last
     failures: int = 0
     leaving: asyncio.TimerHandle | None = None
     came: bool = False  # a page sat here in this process

@@ -15,6 +15,8 @@ from eschool.lesson_room import LessonRoom
 from eschool.lessons import LessonSide
 from eschool.slides import Deck
 from people.policy import Act
+from rtc.messages import Reason as StepReason
+from rtc.messages import Step
 from telemed.ecg import EcgStreamInfo
 from telemed.readings import Reading
 from telemed.visits import VisitState
@@ -139,6 +141,13 @@ class MediaAway(ToPage, frozen=True, tag="media_away"):
 
 class MediaBack(ToPage, frozen=True, tag="media_back"):
     """The media worker is there again: make new peer connections, offers follow."""
+
+
+class MediaStep(ToPage, frozen=True, tag="media_step"):
+    """What the page gets of the others' media, from `high` down to `text`, and why not more."""
+
+    step: Step
+    reason: StepReason
 
 
 class ReadingMade(ToPage, frozen=True, tag="reading"):
@@ -298,6 +307,7 @@ VisitServerMessage = (
     | Offered
     | MediaAway
     | MediaBack
+    | MediaStep
     | ReadingMade
     | StreamOpened
     | Vitals
@@ -319,6 +329,7 @@ LessonServerMessage = (
     | Offered
     | MediaAway
     | MediaBack
+    | MediaStep
     | LessonTold
     | SlideShown
     | ChatTold

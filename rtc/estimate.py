@@ -137,6 +137,15 @@ class Estimator:
         return max(LEAST_BPS, self._target * min(1.0, max(DRAIN_LEAST, 1.0 - long)))
 
     @property
+    def carries_bps(self) -> float:
+        """What the link carries, whatever stands in its queue."""
+        return self._target
+
+    def heard_at(self, now: float) -> bool:
+        """Whether anything is told of the link these days."""
+        return self._before_silence is None and now - self._told_at < SILENT_S
+
+    @property
     def offered_bps(self) -> float:
         """What was sent lately, of what arrived."""
         return self._offered.bps or 0.0

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aiortc.rtp import RTCP_RTPFB, RtcpPsfbPacket, RtcpSrPacket
+from aiortc.rtp import RTCP_RTPFB, RtcpPsfbPacket, RtcpSenderInfo, RtcpSrPacket
 
 from rtc.reception import Reception
 from rtc.ring import Ring
@@ -13,6 +13,7 @@ from rtc.vp8 import Ids
 if TYPE_CHECKING:
     from rtc.follower import Follower
     from rtc.leg import Leg
+    from rtc.outlet import Outlet
     from rtc.tap import TapLeg
     from rtc.track import Track
 
@@ -67,6 +68,7 @@ class Layer:
         self.reception: Reception | None = None
         self.legs: list[Leg] = []  # who gets it
         self.taps: list[TapLeg] = []
+        self.outlets: list[Outlet] = []  # branches of the room that need it
         self.waiting: list[Follower] = []  # who gets it from its next key frame on
         self.pending: list[Outgoing] = []  # what this wake-up of the port has brought
         self.first_index = 0
@@ -189,7 +191,8 @@ class Layer:
 
     def key_request(self, now: float) -> bytes:
         """The request that is pending; empty when nothing is, or nobody is there to ask."""
-        if not (self.key_wanted or self.waiting) or self.reception is None or not self.arrives(now):
+        wanted = self.track.is_picture and (self.key_wanted or self.waiting)
+        if not wanted or self.reception is None or not self.arrives(now):
             return b""
         return bytes(RtcpPsfbPacket(fmt=PSFB_PLI, ssrc=OUR_SSRC, media_ssrc=self.reception.ssrc))
 
@@ -210,8 +213,15 @@ class Layer:
             return
         info = report.sender_info
         self.reception.heard_report(info.ntp_timestamp, now)
+        info.rtp_timestamp = (info.rtp_timestamp + self.timestamp_offset) & 0xFFFFFFFF
+        for outlet in self.outlets:
+            outlet.report(self, info)
+        self.pass_report(info, now)
+
+    def pass_report(self, info: RtcpSenderInfo, now: float) -> None:
+        """Tells everybody on the layer what its time is by the sender's clock."""
+        track, here = self.track, info.rtp_timestamp
         self.report_middle, self.report_at = (info.ntp_timestamp >> 16) & 0xFFFFFFFF, now
-        here = (info.rtp_timestamp + self.timestamp_offset) & 0xFFFFFFFF
         for leg in self.legs:
             info.rtp_timestamp = (here + leg.shift.timestamp) & 0xFFFFFFFF
             packet = bytes(RtcpSrPacket(ssrc=track.ssrc, sender_info=info))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rtc.allocate import ROOM, VOICE_BPS, Steady, Wish
 from rtc.estimate import LEAST_BPS, Estimator, Probe
 from rtc.extensions import TRANSPORT_WIDE, wide_number
+from rtc.ladder import Got, Ladder, Speech, step_of
 from rtc.sdp import REPAIR_TYPE
 from rtc.twcc import Feedback, Sent
 
@@ -28,6 +29,9 @@ MOST_FEEDBACKS = 100  # a second; browsers send 20
 FEEDBACK_BURST_S = 0.2
 LEAVES = 1.3  # what a paused picture needs to come back, and a little more
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
+SMALL_BPS = 300_000  # a picture without layers whose sender is told less than this is a small one
+SMALL_ROOM = 1.2
+SENDS_SMALL_S = 6.0  # the largest layer comes up to three seconds after the others
 
 BEAT_S = 0.01  # a probe leaves in portions
 _PADDING = bytes(254) + b"\xff"  # the most there is in one packet
@@ -48,6 +52,9 @@ class Rate:
         self._viewer = viewer
         self._estimator = Estimator(now)
         self._steady = Steady()
+        self._speech = Speech()
+        self.ladder = Ladder()
+        self._small_since: dict[int, float] = {}  # by SSRC: no large layer is sent
         self._told_at: float | None = None  # for the first time
         self._told = False  # long enough to believe the estimate
         self._heard_until = now - 1.0  # so much of the time is used up by feedbacks
@@ -130,8 +137,8 @@ class Rate:
 
     def _share_out(self, now: float) -> float:
         """Gives each picture its layer; answers what all he watches could use."""
-        legs = self._viewer.watched.values()
-        voices = sum(not each.track.is_picture and each.track.arrives(now) for each in legs)
+        legs = [*self._viewer.watched.values()]
+        voices = self._speak([each for each in legs if not each.track.is_picture], now)
         asked: list[_Asked] = []
         for leg in legs:
             # A layer that has just begun does not say yet how much it is.
@@ -150,10 +157,39 @@ class Rate:
             self._steady.forget()  # as nearly always
         else:
             self._choose(asked, bps, now)
+        got = [self._got(leg, layers, now) for leg, layers, _ in asked]
+        self.ladder.stand(step_of(got, silenced=self._speech.silenced), now)
         pictures = (
             min(leg.track.most_bps, max(FACE_BPS, GROWS * wish.needs[-1])) for leg, _, wish in asked
         )
         return voices * VOICE_BPS + sum(pictures)
+
+    def _speak(self, legs: "list[Leg]", now: float) -> int:
+        """Sends the voices, or none where none would get through; how many there are."""
+        heard = [each for each in legs if each.track.arrives(now)]
+        needs = sum(each.track.top.bps for each in heard)
+        # On a dead link nothing is known: the voice itself finds out that it is back.
+        told = self._told and self._estimator.heard_at(now)
+        carries = self._estimator.carries_bps if told else None
+        self._speech.decide(carries, needs, now)
+        for leg in legs:
+            leg.want(None if self._speech.silenced else leg.track.top, now)
+        return len(heard)
+
+    def _got(self, leg: "Leg", layers: "list[Layer]", now: float) -> Got:
+        """What becomes of a picture on its way to him."""
+        wanted, track = leg.wanted, leg.track
+        if wanted is None:
+            return Got(paused=True)
+        if len(track.layers) == 1:
+            share, small = self.share(now), self.ladder.stands[0] != "high"
+            limit = SMALL_BPS * (SMALL_ROOM if small else 1)
+            return Got(smaller=share is not None and share < limit)
+        sent = [each for each in track.layers if each.rid in track.rids]
+        if not sent or layers[-1] is sent[-1]:
+            self._small_since[track.ssrc] = now
+        since = self._small_since.setdefault(track.ssrc, now)
+        return Got(smaller=wanted is not layers[-1], all_small=now - since >= SENDS_SMALL_S)
 
     def _choose(self, asked: list[_Asked], bps: float, now: float) -> None:
         choices = self._steady.decide(bps, [each[2] for each in asked], now)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtc import feedback, sdp
+from rtc.ladder import Told
 from rtc.messages import (
     Answer,
     Direction,
@@ -64,6 +65,7 @@ class Room:
         self._ground = ground
         self._tell = ground.tell
         self._watch = Watch()
+        self._steps = Told()
         self._presence_version = 0
         self._presence: list[MemberPresence] = []
 
@@ -99,6 +101,7 @@ class Room:
         if self.stage is not None:
             self.stage.give_floor(self.seats)
             self._take(wanted.recording, now)
+        self._steps.forget()
         if not self._settle():
             self._tell(self.presence())
 
@@ -213,8 +216,18 @@ class Room:
                     feedback.report_to_publisher(transport, now, weakest)
         if reports and (rows := self._watch.rows(self.seats.values(), now)):
             self._tell(Quality(self.name, rows))
+        self._tell_steps()
         if self.stage is not None:
             self._tick_lesson(self.stage, now, reports=reports)
+
+    def _tell_steps(self) -> None:
+        stands = {
+            name: seat.subscribe.rate.ladder.stands
+            for name, seat in self.seats.items()
+            if seat.subscribe is not None and seat.subscribe.rate is not None
+        }
+        for member, (step, reason) in self._steps.news(stands):
+            self._tell(Stepped(self.name, member, step, reason))
 
     def _tick_lesson(self, stage: Stage, now: float, *, reports: bool) -> None:
         stage.tick(now)

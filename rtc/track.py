@@ -26,6 +26,7 @@ from rtc.vp8 import Ids
 
 if TYPE_CHECKING:
     from rtc.leg import Leg
+    from rtc.outlet import Outlet
 
 KEY_FRAME_EVERY_S = 0.5  # Chromium ignores a request within 0.3 s of the one before
 SDES_CNAME = 1
@@ -39,12 +40,20 @@ _REPAIRS = 0x5A5A5A5A
 _EMPTY_REPORT = bytes(RtcpRrPacket(ssrc=OUR_SSRC))
 
 
+def _any_packet(packet: memoryview) -> bool:
+    """A voice may be joined anywhere."""
+    del packet
+    return True
+
+
 class Track:
     """Source, layers and viewers of one published track; its `rids` go from small to large.
 
     H264 begins with a key frame each time: its packets do not say which pictures they refer to, so
     a browser would paint one pupil's movement over another's face.
     """
+
+    make_layer = Layer
 
     def __init__(
         self,
@@ -54,6 +63,7 @@ class Track:
         *,
         most_bps: int = MOST_BPS,
         rids: Sequence[str] = ("",),
+        ssrc: int = 0,
     ) -> None:
         self.member = member
         self.kind = kind
@@ -65,17 +75,18 @@ class Track:
         self.payload_type = PAYLOAD_TYPE[codec][kind]
         self.clock_rate = CLOCK_RATE[kind]
         self.begins_key_frame = BEGINS_KEY_FRAME[codec]
-        self.begins_whole_picture = BEGINS_WHOLE_PICTURE[codec]
+        self.begins_whole_picture = BEGINS_WHOLE_PICTURE[codec] if self.is_picture else _any_packet
         self.begins_with_key = self.is_picture and codec == "h264"
-        self.ssrc = self.rtx_ssrc = 0
+        self.ssrc, self.rtx_ssrc = ssrc, ssrc ^ _REPAIRS
         while min(self.ssrc, self.rtx_ssrc) <= OUR_SSRC:
             self.ssrc = secrets.randbits(32)
             self.rtx_ssrc = self.ssrc ^ _REPAIRS
         self.live = False  # a publish grant is there now
         self.source: Transport | None = None
         self.legs: list[Leg] = []  # connected viewers
+        self.outlets: list[Outlet] = []  # branches of the room, with viewers of their own
         self.recorded: TapLeg | None = None  # where a recording's stream of it stands
-        self.layers = [Layer(self, rid) for rid in rids]
+        self.layers = [self.make_layer(self, rid) for rid in rids]
         self.top = self.layers[-1]
         self.rids: frozenset[str] = frozenset()  # that the publisher tells apart
         if codec == "vp8" and len(rids) > 1:
@@ -86,6 +97,11 @@ class Track:
         self._key_asked_at = 0.0
         cname = RtcpSourceInfo(ssrc=self.ssrc, items=[(SDES_CNAME, member.encode())])
         self.description = bytes(RtcpSdesPacket(chunks=[cname]))
+
+    @property
+    def is_published(self) -> bool:
+        """Whether there is somebody whose media go into it."""
+        return self.source is not None
 
     def published_by(self, source: Transport | None) -> None:
         """Takes a new publish transport, or none."""
