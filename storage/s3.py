@@ -7,6 +7,7 @@ Its import takes a quarter of a second: `storage.objects` knows nothing of it.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from http import HTTPStatus
@@ -110,7 +111,12 @@ class S3Objects:
         self, key: str, start: int, length: int | None, piece: int, *, more_first: int = 0
     ) -> AsyncGenerator[bytes, None]:
         """See Objects.stream. One call to the store: each costs it tens of milliseconds."""
-        response = await self.run(partial(self._open, key, start, length or 0))
+        opening = _Opening(partial(self._open, key, start, length or 0))
+        try:
+            response = await self.run(opening.run)
+        except BaseException:
+            opening.give_up()
+            raise
         if response is None:
             return
         whole = False
@@ -250,6 +256,34 @@ class S3Objects:
             raise ObjectsAway(f"object store: {error.code}: {error.message}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ObjectsAway(f"object store: {error}") from error
+
+
+class _Opening:
+    """An answer that nobody waits for any more is closed when it comes: its connection is ours."""
+
+    def __init__(self, call: Callable[[], urllib3.BaseHTTPResponse | None]) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._response: urllib3.BaseHTTPResponse | None = None
+
+    def run(self) -> urllib3.BaseHTTPResponse | None:
+        """Make the call. Takes a thread."""
+        response = self._call()
+        with self._lock:
+            self._response = response
+            if not self._given_up:
+                return response
+        self.give_up()
+        return None
+
+    def give_up(self) -> None:
+        """Close what has come, or will."""
+        with self._lock:
+            self._given_up, response, self._response = True, self._response, None
+        if response is not None:
+            response.close()
+            response.release_conn()
 
 
 class _Upload:

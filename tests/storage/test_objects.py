@@ -1,8 +1,10 @@
 """Objects on the real SeaweedFS, and what callers see when it is away."""
 
 import asyncio
+import gc
 import socket
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -129,4 +131,40 @@ async def test_a_store_that_accepts_and_stays_silent_is_away_within_the_limit(
         with pytest.raises(ObjectsAway):
             await objects.get("a")
         assert time.monotonic() - began < 2
+        objects.close()
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_does_not_keep_its_connection(
+    tmp_path: Path,
+) -> None:
+    """Also when it is an answer to the second try, whose first one the collector has to clear."""
+    asked, give_up, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tries = 0
+
+    async def store(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if tries > 1:
+            asked.set()
+            await give_up.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            assert await reader.read() == b""
+            closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(store, "127.0.0.1", 0)
+    objects = S3Objects(_elsewhere(tmp_path, server.sockets[0].getsockname()[1]))
+    gc.disable()
+    try:
+        async with server, asyncio.timeout(10):
+            reading = asyncio.create_task(anext(objects.stream("a", 0, None, 10)))
+            await asked.wait()
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+            give_up.set()
+            await closed.wait()
+    finally:
+        gc.enable()
         objects.close()
