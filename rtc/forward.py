@@ -68,6 +68,8 @@ class Forwarder:
             self._counters.dropped_surplus += 1
         else:
             self._counters.packets_in += 1
+            if track.loudness is not None:
+                track.loudness.heard(view, now)
             if repairs:
                 self._repair(track, slot, view, now)
             else:

@@ -257,6 +257,13 @@ class Trespass(Message, frozen=True):
     kind: Kind
 
 
+class Speaking(Message, frozen=True):
+    """Who speaks now, by the levels the senders tell; None: nobody. Told when it changes."""
+
+    room: RoomId
+    member: MemberId | None
+
+
 class Pong(Message, frozen=True):
     """The answer to `Ping`; `load`: the share of a core the worker has used of late."""
 
@@ -335,6 +342,7 @@ FromWorker = (
     | SegmentClosed
     | TakeClosed
     | Trespass
+    | Speaking
     | Stepped
     | Pong
     | Stats

@@ -20,6 +20,7 @@ from rtc.messages import (
     Recording,
     Restart,
     RoomState,
+    Speaking,
     Stepped,
     TransportFailed,
     Trespass,
@@ -29,6 +30,7 @@ from rtc.quality import Watch
 from rtc.recording.recorder import Recorder
 from rtc.sdp import PAYLOAD_TYPE
 from rtc.seat import Seat
+from rtc.speaker import Speaker
 from rtc.stage import Stage
 from rtc.stun import Address
 from rtc.track import Track
@@ -57,6 +59,7 @@ class Room:
         self.presenter = wanted.presenter
         self.version = -1
         self.seats: dict[str, Seat] = {}
+        self.speaker = Speaker()
         self.stage: Stage | None = None
         if wanted.presenter is not None:
             self.stage = Stage(wanted.presenter, wanted.codec)
@@ -217,6 +220,7 @@ class Room:
         if reports and (rows := self._watch.rows(self.seats.values(), now)):
             self._tell(Quality(self.name, rows))
         self._tell_steps()
+        self._tell_speaker(now)
         if self.stage is not None:
             self._tick_lesson(self.stage, now, reports=reports)
 
@@ -228,6 +232,17 @@ class Room:
         }
         for member, (step, reason) in self._steps.news(stands):
             self._tell(Stepped(self.name, member, step, reason))
+
+    def _tell_speaker(self, now: float) -> None:
+        voices = {
+            name: track.loudness
+            for name, seat in self.seats.items()
+            if (track := seat.tracks.get("audio")) is not None
+            and track.live
+            and track.loudness is not None
+        }
+        if self.speaker.look(voices, now):
+            self._tell(Speaking(self.name, self.speaker.member))
 
     def _tick_lesson(self, stage: Stage, now: float, *, reports: bool) -> None:
         stage.tick(now)

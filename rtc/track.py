@@ -20,6 +20,7 @@ from rtc.layer import SENDING_S as SENDING_S  # noqa: PLC0414
 from rtc.layer import Layer
 from rtc.messages import Codec, Kind
 from rtc.sdp import CLOCK_RATE, PAYLOAD_TYPE
+from rtc.speaker import Loudness
 from rtc.tap import Tap, TapLeg
 from rtc.transport import Transport
 from rtc.vp8 import Ids
@@ -68,6 +69,7 @@ class Track:
         self.member = member
         self.kind = kind
         self.is_picture = kind != "audio"
+        self.loudness = None if self.is_picture else Loudness()
         self.most_bps = most_bps
         self._s_per_byte = 8 / (TOLERANCE * most_bps)
         self._used_until = 0.0  # so far its share of the time is used up by what it sent
@@ -107,6 +109,8 @@ class Track:
         """Takes a new publish transport, or none."""
         self.source = source
         self.live = False
+        if self.loudness is not None:
+            self.loudness.reset()
         self._sources = 0
         self._layer_of.clear()
         for layer in self.layers:
@@ -150,6 +154,8 @@ class Track:
         if not live:
             for layer in self.layers:
                 layer.silence()
+            if self.loudness is not None:
+                self.loudness.reset()
         self.live = live
 
     def affords(self, size: int, now: float) -> bool:

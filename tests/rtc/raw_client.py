@@ -62,11 +62,15 @@ class Source:
         self.sequence = int.from_bytes(os.urandom(2), "big") if sequence is None else sequence
         self.timestamp = int.from_bytes(os.urandom(4), "big")
 
-    def next(self, *, key: bool = False, size: int = 800) -> bytes:
-        """The next packet: 20 ms of sound or a whole picture."""
+    def next(self, *, key: bool = False, size: int = 800, level: int | None = None) -> bytes:
+        """The next packet: 20 ms of sound, as loud as `level` (-dBov) says, or a whole picture."""
         self.sequence += 1
         if self.kind == "audio":
             self.timestamp += 960
+            if level is not None:
+                told = b"\xbe\xde\0\1" + bytes((0x10, level, 0, 0)) + bytes(80)
+                loud = rtp(OPUS, self.sequence, self.timestamp, self.ssrc, told)
+                return bytes((loud[0] | 0x10,)) + loud[1:]
             return rtp(OPUS, self.sequence, self.timestamp, self.ssrc, bytes(80))
         self.timestamp += 3000
         if self.codec == "h264":
