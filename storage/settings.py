@@ -18,6 +18,7 @@ from storage.bad_setting import BadSetting as BadSetting  # noqa: PLC0414 - also
 from storage.outside_provider import OutsideProvider
 from storage.outside_signer import OutsideSigner
 from storage.secrets import secret
+from storage.turn import Turn, announced
 
 _YEARS = (3, 100)
 _WORKERS_MAX = 32
@@ -61,6 +62,7 @@ class Settings:
     rtc_port: int = 8010
     rtc_address: str | None = None
     rtc_workers: int = 1  # on as many ports, from `rtc_port` on
+    turn: Turn | None = None
     pg_bin: Path | None = None
     outside_database: str | None = field(default=None, repr=False)
     outside_objects: S3Place | None = None
@@ -94,8 +96,9 @@ class Settings:
             ),
             plain_port=_port(environ, "YANASHA_PLAIN_PORT", cls.plain_port),
             rtc_port=_port(environ, "YANASHA_RTC_PORT", cls.rtc_port),
-            rtc_address=_text(environ, "YANASHA_RTC_ADDRESS"),
+            rtc_address=announced(_text(environ, "YANASHA_RTC_ADDRESS")),
             rtc_workers=_workers(environ),
+            turn=Turn.from_env(environ),
             pg_bin=_folder(environ, "YANASHA_PG_BIN"),
             outside_database=_database(environ),
             outside_objects=_objects(environ),
@@ -134,6 +137,7 @@ class Settings:
             "YANASHA_RTC_PORT": str(self.rtc_port),
             "YANASHA_RTC_ADDRESS": self.rtc_address or "",
             "YANASHA_RTC_WORKERS": str(self.rtc_workers),
+            **(self.turn.to_env() if self.turn else {}),
             "YANASHA_PG_BIN": str(self.pg_bin or ""),
             "DATABASE_URL": self.outside_database or "",
             "S3_ENDPOINT": place.endpoint if place else "",
@@ -297,12 +301,40 @@ class Settings:
 
     @property
     def rtc_addresses(self) -> tuple[str, ...]:
-        """IPv4 addresses at which browsers reach the media port, for the ICE candidates."""
+        """Addresses at which browsers reach the media port, for the ICE candidates."""
         if self.rtc_address is not None:
-            return tuple(part.strip() for part in self.rtc_address.split(",") if part.strip())
+            return tuple(self.rtc_address.split(","))
         if self.caddy or self.host == "0.0.0.0":  # noqa: S104
             return tuple(lan_addresses()) or ("127.0.0.1",)
         return (self.host,)
+
+    @property
+    def rtc_bind(self) -> str:
+        """Where the media port is bound: the announced address when it is our own single one.
+
+        Bound to one address, answers leave with that source; a forwarded or second one needs all.
+        """
+        if self.rtc_addresses == (self.host,):
+            return self.host
+        return "::" if any(":" in each for each in self.rtc_addresses) else "0.0.0.0"  # noqa: S104
+
+    @property
+    def turn_name(self) -> str:
+        """By which browsers find our own TURN server: the name of the pages' certificate."""
+        given = self.turn.name if self.turn else None
+        return given or self.domain or self.rtc_addresses[0]
+
+    @property
+    def turn_tls(self) -> bool:
+        """True when our TURN server can have a certificate: its own, or the one of the pages."""
+        return self.turn is not None and (self.turn.certificate is not None or self.caddy)
+
+    @property
+    def turn_secret(self) -> str:
+        """What our TURN server, or the operator's, checks the browsers' credentials with."""
+        if self.turn is not None and self.turn.secret_file is not None:
+            return self.turn.secret_file.read_text().strip()
+        return secret(self.home, "turn").hex()
 
 
 def _text(environ: Mapping[str, str], name: str) -> str | None:
