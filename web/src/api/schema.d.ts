@@ -4003,13 +4003,18 @@ export interface components {
     /**
      * Hello
      * @description First message: the one-use ticket, the page's own id, media transports that live on.
+     *
+     *         A page that was here a moment ago shows its newest resume token instead of a ticket.
      */
     Hello: {
       /** @default [] */
       resume: string[];
+      /** @default null */
+      resume_token: string | null;
       /** Format: uuid */
       tab: string;
-      ticket: string;
+      /** @default null */
+      ticket: string | null;
       /** @enum {unknown} */
       type: 'hello';
     };
@@ -4233,6 +4238,7 @@ export interface components {
       | components['schemas']['ChatTold']
       | components['schemas']['StoresAway']
       | components['schemas']['StoresBack']
+      | components['schemas']['WayBack']
       | components['schemas']['Pong']
       | components['schemas']['SocketProblem']
       | components['schemas']['SignedOut'];
@@ -4278,6 +4284,7 @@ export interface components {
     LessonWelcome: {
       deck: components['schemas']['Deck'] | null;
       members: components['schemas']['MemberState'][];
+      resume_token: string;
       room: components['schemas']['LessonRoom'];
       server_time: string;
       side: components['schemas']['LessonSide'];
@@ -5924,6 +5931,7 @@ export interface components {
       | components['schemas']['EcgBeats']
       | components['schemas']['StoresAway']
       | components['schemas']['StoresBack']
+      | components['schemas']['WayBack']
       | components['schemas']['FilesChanged']
       | components['schemas']['StripsChanged']
       | components['schemas']['VisitChanged']
@@ -5988,6 +5996,15 @@ export interface components {
      */
     Way: 'card' | 'passkey' | 'password' | 'recovery_code' | 'totp';
     /**
+     * WayBack
+     * @description A newer resume token; the older ones end three minutes after they were told.
+     */
+    WayBack: {
+      resume_token: string;
+      /** @enum {unknown} */
+      type: 'way_back';
+    };
+    /**
      * Ways
      * @description What the caller chose, and what this installation can carry.
      */
@@ -5997,10 +6014,11 @@ export interface components {
     };
     /**
      * Welcome
-     * @description Answer to hello: who you are, who is here, which ECG streams there are.
+     * @description Answer to hello: who you are, who is here, which ECG streams there are, the way back.
      */
     Welcome: {
       members: components['schemas']['MemberState'][];
+      resume_token: string;
       server_time: string;
       streams: components['schemas']['EcgStreamInfo'][];
       /** @enum {unknown} */

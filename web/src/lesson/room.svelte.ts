@@ -354,6 +354,7 @@ export class LessonRoom {
         this.storesAway = false;
         this.talk.back();
         return;
+      case 'way_back':
       case 'pong':
       case 'problem':
       case 'signed_out':

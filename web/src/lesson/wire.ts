@@ -27,6 +27,7 @@ export const readMessage = readerOf<ServerMessage>([
   'chat',
   'stores_away',
   'stores_back',
+  'way_back',
   'pong',
   'problem',
   'signed_out',

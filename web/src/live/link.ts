@@ -72,10 +72,13 @@ export const PING_EVERY_MS = 3_000;
 export const PONG_WITHIN_MS = 5_000;
 /** After waking from sleep or a network change the answer is due sooner. */
 export const PROBE_WITHIN_MS = 2_000;
-export const ATTEMPT_WITHIN_MS = 8_000;
+/** What was sent into a dead link is sent again too late: soon a new attempt, then a patient one. */
+export const ATTEMPT_WITHIN_MS = 4_000;
+const PATIENT_WITHIN_MS = 8_000;
+const IMPATIENT_TRIES = 4;
 export const SLEPT_MS = 6_000;
 const BACKOFF_FIRST_MS = 400;
-const BACKOFF_MAX_MS = 5_000;
+const BACKOFF_MAX_MS = 3_000;
 
 /** Close codes of the server. */
 export const CLOSE_SIGN_IN = 4401;
@@ -96,7 +99,7 @@ export const initialLink: LinkState = {
   everOpen: false,
 };
 
-/** Wait before try number `tries` (1 is the first): doubling to 5 s, jittered to 50-100 % of it. */
+/** Wait before try number `tries` (1 is the first): doubling to 3 s, jittered to 50-100 % of it. */
 export function backoffMs(tries: number, random: number): number {
   const full = Math.min(
     BACKOFF_MAX_MS,
@@ -105,9 +108,12 @@ export function backoffMs(tries: number, random: number): number {
   return Math.round(full * (0.5 + random / 2));
 }
 
+const attempt = ({ tries }: LinkState): number =>
+  tries < IMPATIENT_TRIES ? ATTEMPT_WITHIN_MS : PATIENT_WITHIN_MS;
+
 function toTicket(state: LinkState, now: number, first: LinkEffect[] = []): LinkStep {
   return [
-    { ...state, phase: 'ticket', deadline: now + ATTEMPT_WITHIN_MS, probeBy: 0 },
+    { ...state, phase: 'ticket', deadline: now + attempt(state), probeBy: 0 },
     [...first, { type: 'fetch_ticket' }],
   ];
 }
@@ -185,7 +191,7 @@ export function step(state: LinkState, event: LinkEvent, now: number, random: nu
     case 'ticket':
       if (state.phase !== 'ticket') return [state, []];
       return [
-        { ...state, phase: 'connecting', deadline: now + ATTEMPT_WITHIN_MS },
+        { ...state, phase: 'connecting', deadline: now + attempt(state) },
         [{ type: 'connect', ticket: event.ticket }],
       ];
     case 'ticket_refused':
@@ -197,10 +203,7 @@ export function step(state: LinkState, event: LinkEvent, now: number, random: nu
       return toWaiting(state, now, random, event.retryAfterMs);
     case 'opened':
       if (state.phase !== 'connecting') return [state, []];
-      return [
-        { ...state, phase: 'greeting', deadline: now + ATTEMPT_WITHIN_MS },
-        [{ type: 'hello' }],
-      ];
+      return [{ ...state, phase: 'greeting', deadline: now + attempt(state) }, [{ type: 'hello' }]];
     case 'welcome':
       if (state.phase !== 'greeting') return [state, []];
       return [

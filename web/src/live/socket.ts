@@ -1,6 +1,7 @@
 /** A room's socket: carries out what link.ts decides, and hands messages to the room. */
 
 import {
+  CLOSE_SIGN_IN,
   initialLink,
   step,
   type LinkEffect,
@@ -14,6 +15,11 @@ interface Said {
   type: string;
 }
 
+/** Welcomes, and what renews the way back, bring a token. */
+interface Told extends Said {
+  resume_token?: string;
+}
+
 /** The server refused a ticket: 401 session over, 403/404 not ours, the rest passes. */
 export class TicketRefused extends Error {
   constructor(
@@ -24,7 +30,7 @@ export class TicketRefused extends Error {
   }
 }
 
-export interface SocketPlan<Server extends Said> {
+export interface SocketPlan<Server extends Told> {
   /** ws: or wss: address of the room. */
   url: string;
   /** This page load; a copy of the tab is another one. */
@@ -43,12 +49,17 @@ export interface SocketPlan<Server extends Said> {
 }
 
 const TICK_MS = 500;
+/** The server honours a way back for three minutes. */
+const WAY_BACK_MS = 150_000;
 
 /** A link that mends itself for ever: start it once, stop it when the page goes. */
-export class RoomSocket<Server extends Said, Client extends Said> {
+export class RoomSocket<Server extends Told, Client extends Said> {
   #state: LinkState = initialLink;
   #socket: WebSocket | null = null;
   #ticket = '';
+  /** The newest way back, and when it was told (ms). */
+  #back = '';
+  #backAt = 0;
   #attempt = 0;
   #ticker: ReturnType<typeof setInterval> | undefined;
   readonly #plan: SocketPlan<Server>;
@@ -77,6 +88,7 @@ export class RoomSocket<Server extends Said, Client extends Said> {
   }
 
   signedIn(): void {
+    this.#back = '';
     this.#event({ type: 'signed_in' });
   }
 
@@ -114,7 +126,7 @@ export class RoomSocket<Server extends Said, Client extends Said> {
       case 'hello':
         this.#sendRaw({
           type: 'hello',
-          ticket: this.#ticket,
+          [this.#ticket === this.#back ? 'resume_token' : 'ticket']: this.#ticket,
           tab: this.#plan.tab,
           resume: this.#plan.resume(),
         });
@@ -131,7 +143,8 @@ export class RoomSocket<Server extends Said, Client extends Said> {
     const attempt = ++this.#attempt;
     let event: LinkEvent;
     try {
-      event = { type: 'ticket', ticket: await this.#plan.ticket() };
+      if (Date.now() - this.#backAt >= WAY_BACK_MS) this.#back = '';
+      event = { type: 'ticket', ticket: await (this.#back || this.#plan.ticket()) };
     } catch (error) {
       const refused = error instanceof TicketRefused && [401, 403, 404].includes(error.status);
       event = refused
@@ -153,7 +166,11 @@ export class RoomSocket<Server extends Said, Client extends Said> {
     // A dropped socket must not speak for its successor.
     const ours = (): boolean => this.#socket === socket;
     socket.onopen = () => ours() && this.#event({ type: 'opened' });
-    socket.onclose = (close) => ours() && this.#event({ type: 'closed', code: close.code });
+    socket.onclose = (close) => {
+      if (!ours()) return;
+      if (close.code === CLOSE_SIGN_IN) this.#back = '';
+      this.#event({ type: 'closed', code: close.code });
+    };
     socket.onmessage = (message: MessageEvent<string | ArrayBuffer>) => {
       if (ours()) this.#heard(message.data);
     };
@@ -167,6 +184,10 @@ export class RoomSocket<Server extends Said, Client extends Said> {
     }
     const message = this.#plan.read(data);
     if (message === null) return;
+    if (message.resume_token) {
+      this.#back = message.resume_token;
+      this.#backAt = Date.now();
+    }
     if (message.type === this.#plan.welcome) this.#event({ type: 'welcome' });
     this.#plan.onMessage(message);
     if (message.type === 'signed_out') this.#event({ type: 'signed_out' });

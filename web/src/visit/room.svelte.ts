@@ -295,6 +295,7 @@ export class Room {
       case 'visit':
         void this.#visitIs(message.state);
         return;
+      case 'way_back':
       case 'pong':
       case 'problem':
       case 'signed_out':

@@ -26,9 +26,9 @@ export type Reading = Omit<Schemas['Reading'], 'kind' | 'device'> & {
 /** An older server says nothing of the rhythm. */
 export type Vitals = Omit<Schemas['Vitals'], 'type' | 'rhythm'> & { rhythm?: string | null };
 export type ServerMessage = Schemas['VisitServerMessage'];
-/** A visit has no screens to show, and joins whole. */
+/** A visit joins whole. */
 type Plain<Message> = Message extends { type: 'media_ready' }
-  ? Omit<Message, 'screen' | 'resume'> & Partial<Message>
+  ? Omit<Message, 'resume'> & Partial<Message>
   : Message;
 export type ClientMessage = Plain<Schemas['VisitPageMessage']>;
 
@@ -47,6 +47,7 @@ export const readMessage = readerOf<ServerMessage>([
   'stores_back',
   'files',
   'visit',
+  'way_back',
   'pong',
   'problem',
   'signed_out',

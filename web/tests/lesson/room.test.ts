@@ -158,6 +158,7 @@ async function enter(side: 'teacher' | 'pupil', now: RoomNow = still): Promise<L
 function welcome(side: 'teacher' | 'pupil', now: RoomNow): void {
   socket().say({
     type: 'lesson_welcome',
+    resume_token: '',
     you: side === 'teacher' ? TEACHER.id : ME.id,
     side,
     members: [member(TEACHER, 'teacher'), member(ME, 'pupil'), member(OTHER, 'pupil')],

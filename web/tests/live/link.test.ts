@@ -109,6 +109,15 @@ describe('the visit link', () => {
     expect(driver.taken()).toEqual(['drop', 'fetch_ticket']);
   });
 
+  it('is back within five seconds of a dead line’s return, and patient with a slow one', () => {
+    const driver = opened().on({ type: 'closed', code: 1006 });
+    for (const patient of [false, false, false, true, true]) {
+      expect(driver.pass(60_000, () => driver.state.phase === 'ticket')).toBeLessThanOrEqual(3_500);
+      const ms = driver.pass(60_000, () => driver.state.phase === 'waiting');
+      expect(ms > 7_500).toBe(patient);
+    }
+  });
+
   it('comes back at once when a lid was closed for 30 s', () => {
     const driver = opened();
     driver.pass(1_000);
@@ -190,10 +199,10 @@ describe('the visit link', () => {
 });
 
 describe('back-off', () => {
-  it('doubles to five seconds with half of it as jitter', () => {
+  it('doubles to three seconds with half of it as jitter', () => {
     expect([1, 2, 3, 4, 5, 50].map((tries) => backoffMs(tries, 1))).toEqual([
-      400, 800, 1_600, 3_200, 5_000, 5_000,
+      400, 800, 1_600, 3_000, 3_000, 3_000,
     ]);
-    expect(backoffMs(5, 0)).toBe(2_500);
+    expect(backoffMs(5, 0)).toBe(1_500);
   });
 });

@@ -84,10 +84,14 @@ describe('a room’s socket over a real connection', () => {
   });
 
   it('sends only over an open link', async () => {
-    expect(socket.send({ type: 'media_ready', audio: true, video: true })).toBe(false);
+    expect(socket.send({ type: 'media_ready', audio: true, video: true, screen: false })).toBe(
+      false,
+    );
     socket.start();
     await reach('open');
-    expect(socket.send({ type: 'media_ready', audio: true, video: false })).toBe(true);
+    expect(socket.send({ type: 'media_ready', audio: true, video: false, screen: false })).toBe(
+      true,
+    );
     await vi.waitFor(() => expect(server.peers[0]?.texts).toHaveLength(2));
   });
 
@@ -98,6 +102,25 @@ describe('a room’s socket over a real connection', () => {
     await reach('waiting');
     await reach('open');
     expect(JSON.parse(server.peers[1]?.texts[0] ?? '')).toMatchObject({ ticket: 'ticket-2' });
+  });
+
+  it('comes back by its newest way back without a ticket, until that is refused', async () => {
+    server.onText = (peer, text) => {
+      greets(peer, text);
+      peer.send('{"type":"way_back","resume_token":"newest"}');
+    };
+    socket.start();
+    await reach('open');
+    await vi.waitFor(() => expect(messages.at(-1)?.type).toBe('way_back'));
+    server.peers[0]?.cut();
+    await reach('waiting');
+    await reach('open');
+    const hello = JSON.parse(server.peers[1]?.texts[0] ?? '') as Record<string, unknown>;
+    expect([hello.resume_token, hello.ticket, tickets]).toEqual(['newest', undefined, 1]);
+    server.peers[1]?.close(4401);
+    await vi.waitFor(() => expect(server.peers).toHaveLength(3));
+    await reach('open');
+    expect(JSON.parse(server.peers[2]?.texts[0] ?? '')).toMatchObject({ ticket: 'ticket-2' });
   });
 
   it('leaves the visit to the newer tab until it is taken back', async () => {
