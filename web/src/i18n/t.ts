@@ -24,6 +24,7 @@ import type ruRecords from './ru/records.json';
 import type ruSecurity from './ru/security.json';
 import type ruShare from './ru/share.json';
 import type ruLesson from './ru/lesson.json';
+import type ruLadder from './ru/ladder.json';
 import type ruSlides from './ru/slides.json';
 import type ruVisit from './ru/visit.json';
 import type ruWatch from './ru/watch.json';
@@ -43,6 +44,7 @@ interface Catalogues {
   visit: typeof ruVisit;
   ecg: typeof ruEcg;
   lesson: typeof ruLesson;
+  ladder: typeof ruLadder;
   slides: typeof ruSlides;
   watch: typeof ruWatch;
   family: typeof ruFamily;

@@ -2,6 +2,7 @@
 
 import { problemText, toProblem, type Problem } from '../api/problem';
 import type { Lesson } from '../api/types';
+import { Ladder } from '../call/ladder.svelte';
 import type { DeviceKind } from '../call/wire';
 import type { Phase } from '../live/link';
 import { RoomSocket } from '../live/socket';
@@ -55,6 +56,7 @@ export class LessonRoom {
   invited = $state(false);
   call = $state.raw<LessonCallView>() as LessonCallView;
   #turning = $state<number | null>(null);
+  readonly ladder = new Ladder();
 
   /** Who of those present has not agreed to the recording; asked for while it waits. */
   consents = $state.raw<RecordingConsents | null>(null);
@@ -81,12 +83,13 @@ export class LessonRoom {
   });
   readonly on = $derived.by((): Record<Source, boolean> => {
     const { call, sends, teacher } = this;
+    const comes = call.joined && !this.ladder.pictureless;
     const speaker = this.members.find(({ id }) => id === this.floor?.person.id);
     return {
-      screen: teacher ? call.screen : sends.screen && call.joined,
+      screen: teacher ? call.screen : sends.screen && comes,
       slide: this.deck !== null && this.page !== null,
-      camera: teacher ? call.camera : sends.video && call.joined,
-      floor: speaker?.video === true && (this.mine ? call.camera : true),
+      camera: teacher ? call.camera : sends.video && comes,
+      floor: speaker?.video === true && (this.mine ? call.camera : !this.ladder.pictureless),
     };
   });
   readonly stage = $derived(stageOf(this.on, this.wanted));
@@ -117,7 +120,7 @@ export class LessonRoom {
       send: (message) => this.#socket.send(message),
       may: () => (this.teacher ? ['audio', 'video', 'screen'] : ['audio', 'video']),
       expects: () =>
-        this.teacher ? { audio: false, video: false } : { audio: false, video: this.sends.video },
+        ({ audio: false, video: !this.teacher && this.sends.video && !this.ladder.pictureless }),
       onChange: (view) => (this.call = view),
     });
     this.call = this.calling.view;
@@ -330,8 +333,12 @@ export class LessonRoom {
         this.#back();
         this.calling.offer(message);
         return;
+      case 'media_step':
+        this.ladder.stand(message);
+        return;
       case 'media_away':
         this.mediaAway = true;
+        this.ladder.again();
         this.calling.mediaAway();
         return;
       case 'media_back':

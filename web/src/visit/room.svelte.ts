@@ -5,6 +5,7 @@ import { toProblem, type Problem } from '../api/problem';
 import { signInAgain } from '../session.svelte';
 import { Call, type CallView } from '../call/call';
 import type { JoinChoice } from '../call/devices';
+import { Ladder } from '../call/ladder.svelte';
 import type { Phase } from '../live/link';
 import { RoomSocket } from '../live/socket';
 import { rememberJoin, rememberedJoin, uuid4 } from '../live/tab';
@@ -58,6 +59,7 @@ export class Room {
   note = $state.raw<NoteView | null>(null);
   call = $state.raw<CallView>() as CallView;
   readonly ecg: EcgStreams;
+  readonly ladder = new Ladder();
 
   readonly other = $derived(this.members.find(({ id }) => id === this.visit?.other.id) ?? null);
   readonly doctor = $derived(this.visit?.my_side === 'doctor');
@@ -94,7 +96,10 @@ export class Room {
     });
     this.calling = new Call({
       send: (message) => this.#socket.send(message),
-      expects: () => ({ audio: this.other?.audio ?? false, video: this.other?.video ?? false }),
+      expects: () => ({
+        audio: this.other?.audio === true && !this.ladder.voiceless,
+        video: this.other?.video === true && !this.ladder.pictureless,
+      }),
       onChange: (view) => (this.call = view),
     });
     this.call = this.calling.view;
@@ -257,8 +262,12 @@ export class Room {
         this.mediaAway = false;
         this.calling.offer(message);
         return;
+      case 'media_step':
+        this.ladder.stand(message);
+        return;
       case 'media_away':
         this.mediaAway = true;
+        this.ladder.again();
         this.calling.mediaAway();
         return;
       case 'media_back':
