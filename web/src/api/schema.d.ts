@@ -763,6 +763,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/lessons/{lesson_id}/call-timeline': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description How a lesson went for everybody who was in it. */
+    get: operations['lessonCallTimeline'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/lessons/{lesson_id}/chat': {
     parameters: {
       query?: never;
@@ -2577,6 +2594,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/v1/visits/{visit_id}/call-timeline': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** @description How the call of a visit went for both sides. */
+    get: operations['visitCallTimeline'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/v1/visits/{visit_id}/chart': {
     parameters: {
       query?: never;
@@ -3140,6 +3174,27 @@ export interface components {
       reviewed_at: string | null;
       reviewed_by: components['schemas']['Ref'] | null;
       until: string;
+    };
+    /**
+     * CallMember
+     * @description One person's part of a call; without a name where the side says enough.
+     */
+    CallMember: {
+      /** Format: uuid */
+      id: string;
+      name: string | null;
+      /** @enum {unknown} */
+      side: 'doctor' | 'patient' | 'pupil' | 'teacher';
+      stretches: components['schemas']['Stretch'][];
+    };
+    /**
+     * CallTimeline
+     * @description How a call went for everybody who was in it; `cut`: there was more than is told.
+     */
+    CallTimeline: {
+      cut: boolean;
+      kept_days: number;
+      members: components['schemas']['CallMember'][];
     };
     /**
      * Caller
@@ -4233,6 +4288,8 @@ export interface components {
       | components['schemas']['Offered']
       | components['schemas']['MediaAway']
       | components['schemas']['MediaBack']
+      | components['schemas']['MediaStep']
+      | components['schemas']['Speaks']
       | components['schemas']['LessonTold']
       | components['schemas']['SlideShown']
       | components['schemas']['ChatTold']
@@ -4495,6 +4552,18 @@ export interface components {
       /** @enum {unknown} */
       type: 'media_ready';
       video: boolean;
+    };
+    /**
+     * MediaStep
+     * @description What the page gets of the others' media, from `high` down to `text`, and why not more.
+     */
+    MediaStep: {
+      /** @enum {unknown} */
+      reason: 'sender_link' | 'your_link';
+      /** @enum {unknown} */
+      step: 'high' | 'low' | 'slow' | 'text' | 'voice';
+      /** @enum {unknown} */
+      type: 'media_step';
     };
     /**
      * MemberState
@@ -5723,6 +5792,15 @@ export interface components {
       type: 'problem';
     };
     /**
+     * Speaks
+     * @description Who speaks now, for whose picture is framed; nobody when null.
+     */
+    Speaks: {
+      member: string | null;
+      /** @enum {unknown} */
+      type: 'speaking';
+    };
+    /**
      * Step
      * @description An age step that is near: at `age` a guardian's view narrows, on this day.
      */
@@ -5789,6 +5867,25 @@ export interface components {
       stream: components['schemas']['EcgStreamInfo'];
       /** @enum {unknown} */
       type: 'ecg_stream';
+    };
+    /**
+     * Stretch
+     * @description Some time in which one word held; the figures are the worst of it, `frozen_ms` its sum.
+     */
+    Stretch: {
+      concealed_permille: number | null;
+      /** @enum {unknown} */
+      direction: 'publish' | 'subscribe';
+      frozen_ms: number;
+      jitter_ms: number | null;
+      kbps: number;
+      lost_permille: number | null;
+      rtt_ms: number | null;
+      since: string;
+      step: string | null;
+      until: string;
+      /** @enum {unknown} */
+      word: 'fair' | 'good' | 'lost' | 'poor';
     };
     /**
      * StripsChanged
@@ -5925,6 +6022,8 @@ export interface components {
       | components['schemas']['Offered']
       | components['schemas']['MediaAway']
       | components['schemas']['MediaBack']
+      | components['schemas']['MediaStep']
+      | components['schemas']['Speaks']
       | components['schemas']['ReadingMade']
       | components['schemas']['StreamOpened']
       | components['schemas']['Vitals']
@@ -10868,6 +10967,91 @@ export interface operations {
       };
       /** @description Nobody is signed in, or the device token is not known. */
       401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  lessonCallTimeline: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        lesson_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['CallTimeline'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
         headers: {
           [name: string]: unknown;
         };
@@ -21712,6 +21896,91 @@ export interface operations {
       };
       /** @description Nobody is signed in, or the device token is not known. */
       401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such thing for you. */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our failure; error_id is in the log. */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Our stores are away or busy; Retry-After says when. */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  visitCallTimeline: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        visit_id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Request fulfilled, document follows */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['CallTimeline'];
+        };
+      };
+      /** @description Bad request syntax or unsupported method */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': {
+            detail: string;
+            extra?:
+              | null
+              | {
+                  [key: string]: unknown;
+                }
+              | unknown[];
+            status_code: number;
+          };
+        };
+      };
+      /** @description Nobody is signed in, or the device token is not known. */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description Seen, but not allowed; or sent from a foreign origin. */
+      403: {
         headers: {
           [name: string]: unknown;
         };

@@ -119,8 +119,10 @@ export class LessonRoom {
     this.calling = new LessonCall({
       send: (message) => this.#socket.send(message),
       may: () => (this.teacher ? ['audio', 'video', 'screen'] : ['audio', 'video']),
-      expects: () =>
-        ({ audio: false, video: !this.teacher && this.sends.video && !this.ladder.pictureless }),
+      expects: () => ({
+        audio: false,
+        video: !this.teacher && this.sends.video && !this.ladder.pictureless,
+      }),
       onChange: (view) => (this.call = view),
     });
     this.call = this.calling.view;
