@@ -17,6 +17,7 @@ from api import (
     audit,
     board,
     break_glass,
+    call_timelines,
     cards,
     charts,
     chat,
@@ -191,7 +192,7 @@ def data_routes() -> list[ControllerRouterHandler]:
         documents,
     )
     administration = (people_admin, guardianships, imports, board, letters, erasure)
-    school = (lessons, lesson_room, hands, chat, slides, recordings)
+    school = (call_timelines, lessons, lesson_room, hands, chat, slides, recordings)
     return [
         route for module in (*house, *clinic, *administration, *school) for route in module.ROUTES
     ]

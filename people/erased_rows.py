@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.assistance import Assistances
 from people.break_glass import BreakGlass
+from people.call_minutes import CallMinutes
 from people.cards import revoke_cards_of
 from people.codes import Codes
 from people.device_tokens import MANUAL, Devices
@@ -47,6 +48,7 @@ _OWN: tuple[type[Base], ...] = (
     NoticeTargets,
     NoticeSettings,
     RosterEntries,
+    CallMinutes,
 )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import audit
 from people.audit import AuditActs, AuditReads
+from people.call_minutes import CallMinutes
 from people.consents import Consents
 from people.device_tokens import Devices
 from people.guardians import Guardianships
@@ -108,6 +109,7 @@ async def _people(source: Source) -> AsyncIterator[Part]:
         "shares": (Shares, Shares.person_id == me),
         "devices": (Devices, Devices.person_id == me),
         "sign-ins": (Sessions, Sessions.person_id == me),
+        "calls": (CallMinutes, CallMinutes.person_id == me),
         "notices": (Notices, Notices.person_id == me),
         "who-looked": (AuditReads, AuditReads.subject_id == me),
         "what-was-done": (AuditActs, and_(AuditActs.subject_id == me, told)),

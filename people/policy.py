@@ -132,6 +132,7 @@ class Act(StrEnum):
     ATTACH_ECG_STRIP = "attach_ecg_strip"  # a stretch of the trace, to the record
     SEE_VISIT_FILES = "see_visit_files"
     ADD_VISIT_FILE = "add_visit_file"  # and take back what one handed in
+    SEE_VISIT_QUALITY = "see_visit_quality"  # how its call went, by side
     READ_NOTE = "read_note"
     WRITE_NOTE = "write_note"
     WRITE_DOCUMENT = "write_document"  # draft, sign
@@ -142,6 +143,7 @@ class Act(StrEnum):
     SCHEDULE_LESSON = "schedule_lesson"
     SEE_LESSON = "see_lesson"
     JOIN_LESSON = "join_lesson"  # sit in the room: hear, raise a hand, write
+    SEE_LESSON_QUALITY = "see_lesson_quality"  # how it arrived at everybody in it
     LEAD_LESSON = "lead_lesson"  # open, end, give the floor, show, record
     WATCH_LESSON = "watch_lesson"
     WATCH_SCHOOL_LESSON = "watch_school_lesson"  # a take made for the whole school
@@ -206,6 +208,7 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.ATTACH_ECG_STRIP: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.SEE_VISIT_FILES: (_DOCTOR_NOW, _DOCTOR_AFTER, Rule(Reach.SELF)),
     Act.ADD_VISIT_FILE: (_DOCTOR_NOW, _PATIENT_NOW),
+    Act.SEE_VISIT_QUALITY: (_DOCTOR_NOW, _DOCTOR_AFTER, *_ADMINISTRATOR),
     Act.READ_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_NOTE: (_DOCTOR_NOW, _DOCTOR_AFTER),
     Act.WRITE_DOCUMENT: (_DOCTOR_NOW, _DOCTOR_AFTER),
@@ -217,6 +220,7 @@ ACTS: dict[Act, tuple[Rule, ...]] = {
     Act.SCHEDULE_LESSON: _ADMINISTRATOR,
     Act.SEE_LESSON: (_TEACHER, _PUPIL),
     Act.JOIN_LESSON: (_TEACHER, _PUPIL),
+    Act.SEE_LESSON_QUALITY: (_TEACHER, *_ADMINISTRATOR),
     Act.LEAD_LESSON: (_TEACHER,),
     Act.WATCH_LESSON: (_TEACHER, _PUPIL),
     Act.WATCH_SCHOOL_LESSON: (

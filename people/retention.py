@@ -18,6 +18,8 @@ from sqlalchemy import ColumnElement, delete, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.administration import require_at
+from people.call_minutes import KEPT as CALLS_KEPT
+from people.call_minutes import CallMinutes
 from people.codes import Codes
 from people.erasure_requests import ErasureRequests
 from people.first_administrator import FirstCodes
@@ -128,6 +130,14 @@ CLASSES: Final = (
         lambda: SignInFailures.last_at,
         timedelta(days=30),
         "throttles of sign-in, without effect after a day",
+    ),
+    Class(
+        "calls",
+        CallMinutes,
+        lambda: CallMinutes.since,
+        CALLS_KEPT,
+        "how calls went: of use while somebody still asks",
+        lambda: CallMinutes.person_id,
     ),
     NOTICES,
     Class(

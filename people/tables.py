@@ -4,6 +4,7 @@ from people.assistance import Assistances
 from people.audit import AuditActs, AuditReads, AuditRefusals
 from people.audit_chain import AuditSeals, AuditUnsealed
 from people.break_glass import BreakGlass
+from people.call_minutes import CallMinutes
 from people.cards import CardBrowsers, Cards
 from people.closed_accounts import ClosedAccounts
 from people.codes import Codes
@@ -49,6 +50,7 @@ __all__ = [
     "AuditSeals",
     "AuditUnsealed",
     "BreakGlass",
+    "CallMinutes",
     "CardBrowsers",
     "Cards",
     "ClosedAccounts",

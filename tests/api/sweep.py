@@ -127,6 +127,20 @@ MATRIX: dict[str, dict[str, set[int]]] = {
     "listEcgStrips": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "ecgStripPicture": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
     "ecgStripSheet": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {200}},
+    "visitCallTimeline": {
+        NOBODY: {401},
+        STRANGER: {404},
+        DOCTOR: {200},
+        PATIENT: {403},
+        ADMINISTRATOR: {200},
+    },
+    "lessonCallTimeline": {
+        NOBODY: {401},
+        STRANGER: {404},
+        TEACHER: {200},
+        PUPIL: {403},
+        ADMINISTRATOR: {200},
+    },
     "getNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     "putNote": {NOBODY: {401}, STRANGER: {404}, DOCTOR: {200}, PATIENT: {403}},
     # By an id that another file has: here it is asked who is asked for a file.

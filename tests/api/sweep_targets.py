@@ -35,6 +35,8 @@ OF_RECORD = frozenset(
         *("listRecordEcgFiles", "getRecordEcgFile", "printRecordEcgFile"),
     }
 )
+# Of a room, also for who administers the organisation it is in.
+FOR_DESK = frozenset({"visitCallTimeline", "lessonCallTimeline"})
 Target = tuple[str, dict[str, str]]
 
 
@@ -74,6 +76,7 @@ def targets(region: Region, operation: str, path: str, person: str) -> Iterator[
 def _visits(region: Region, operation: str, person: str) -> Iterator[Target]:
     for visit in region.visits:
         relation = {visit["doctor_id"]: DOCTOR, visit["patient_id"]: PATIENT}.get(person, STRANGER)
+        relation = _at_desk(region, operation, person, visit["organisation_id"], relation)
         ids = {"visit_id": visit["id"], "file_id": region.files[visit["id"]]}
         if operation in {"printEcgFile", "convertEcgFile"}:
             ids["file_id"] = region.ecg_files[visit["id"]]
@@ -87,10 +90,18 @@ def _visits(region: Region, operation: str, person: str) -> Iterator[Target]:
     yield STRANGER, {"visit_id": str(uuid4())}
 
 
-def _lessons(region: Region, _: str, person: str) -> Iterator[Target]:
+def _at_desk(region: Region, operation: str, person: str, place: str, relation: str) -> str:
+    """The relation, or that of an administrator where that is more."""
+    administers = region.places.get(place, {}).get(person) == ADMINISTRATOR
+    more = operation in FOR_DESK and administers and relation not in {DOCTOR, TEACHER}
+    return ADMINISTRATOR if more else relation
+
+
+def _lessons(region: Region, operation: str, person: str) -> Iterator[Target]:
     for lesson in region.lessons:
         relation = PUPIL if person in region.classes[lesson["id"]] else STRANGER
         relation = TEACHER if lesson["teacher_id"] == person else relation
+        relation = _at_desk(region, operation, person, lesson["organisation_id"], relation)
         below = {"deck_id": region.decks[lesson["id"]], "page": "1", "name": "0.m4s"}
         yield relation, {"lesson_id": lesson["id"]} | below
     yield STRANGER, {"lesson_id": str(uuid4()), "page": "1", "name": "0.m4s"}
