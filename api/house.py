@@ -31,6 +31,7 @@ from people import audit, passwords
 from people.facts import ORIGIN, take
 from people.policy import Thing
 from people.refused import Forbidden, Refused
+from rtc import engine
 from storage import data_keys, erasure_log
 from storage.engine import close, make_engine, sessions
 from storage.ingest import IngestWriter
@@ -66,8 +67,7 @@ class House:
         self.live = Live()
         self.devices = KnownDevices(self)
         self.keeper = Keeper(self)
-        links = [settings.link_path(number) for number in range(settings.rtc_workers)]
-        self.media = Media(links, keep=self.keeper.take, came=self._came)
+        self.media = Media(engine.chosen(settings), keep=self.keeper.take, came=self._came)
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()

@@ -8,7 +8,6 @@ not, so that after a restart of ours nobody is thrown out before he has reconnec
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -28,7 +27,7 @@ from api.socket_messages import (
     OfferedTrack,
     Presence,
 )
-from rtc.link import MediaLink
+from rtc.engine import Engine, Feature, OpenEngine
 from rtc.messages import (
     Answer,
     FromWorker,
@@ -63,13 +62,13 @@ class Media:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        open_engine: OpenEngine,
         *,
         keep: Callable[[ToKeep], None] = lambda _: None,
         came: Callable[[UUID], None] = lambda _: None,
         grace_s: float = GRACE_S,
     ) -> None:
-        self._link = MediaLink(paths, self._heard, self._up, self._down)
+        self._link: Engine = open_engine(self._heard, self._up, self._down)
         self._rooms: dict[UUID, Room] = {}
         self._closing: set[UUID] = set()  # to be told to a worker that is away
         self._version = 0
@@ -92,6 +91,11 @@ class Media:
         for seat in (seat for room in self._rooms.values() for seat in room.seats.values()):
             seat.stay()
         await self._link.__aexit__(kind, error, trace)
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What the engine can do beyond forwarding."""
+        return self._link.features
 
     @property
     def up(self) -> bool:
@@ -342,6 +346,7 @@ class Media:
             direction=offer.direction,
             sdp=offer.sdp,
             tracks=[OfferedTrack(t.mid, t.kind, t.member) for t in offer.tracks],
+            reply=offer.reply,
         )
         seat.tab.tell(_encode(offered))
 

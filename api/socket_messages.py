@@ -127,12 +127,16 @@ class Presence(ToPage, frozen=True, tag="presence"):
 
 
 class Offered(ToPage, frozen=True, tag="offer"):
-    """An SDP offer; the same transport again means renegotiate."""
+    """An SDP offer; the same transport again means renegotiate.
+
+    An empty one asks for the page's own, sent as its `answer`; the reply to that has `reply` set.
+    """
 
     transport: str
     direction: Literal["publish", "subscribe"]
     sdp: str
     tracks: list[OfferedTrack]
+    reply: bool = False
 
 
 class MediaAway(ToPage, frozen=True, tag="media_away"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rtc.engine import EVERYTHING
 from rtc.messages import (
     Answer,
     BadMessage,
@@ -102,6 +103,8 @@ class MediaLink:
     def workers(self) -> int:
         """How many workers there are, up or not."""
         return len(self._lines)
+
+    features = EVERYTHING
 
     @property
     def up(self) -> bool:

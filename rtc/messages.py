@@ -184,7 +184,11 @@ class Welcome(Message, frozen=True):
 
 
 class Offer(Message, frozen=True):
-    """An SDP offer for the member's browser; the same transport id again means renegotiate."""
+    """An SDP offer for the member's browser; the same transport id again means renegotiate.
+
+    An engine that wants the publisher's own offer asks for one with an empty `sdp`: the `Answer` is
+    that offer, and what the engine answers comes as another `Offer`, with `reply` set.
+    """
 
     room: RoomId
     member: MemberId
@@ -192,6 +196,7 @@ class Offer(Message, frozen=True):
     direction: Direction
     sdp: str
     tracks: list[TrackInfo]
+    reply: bool = False
 
 
 class Presence(Message, frozen=True):

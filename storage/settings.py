@@ -62,6 +62,7 @@ class Settings:
     rtc_port: int = 8010
     rtc_address: str | None = None
     rtc_workers: int = 1  # on as many ports, from `rtc_port` on
+    media_engine: str = "workers"
     turn: Turn | None = None
     pg_bin: Path | None = None
     outside_database: str | None = field(default=None, repr=False)
@@ -98,6 +99,7 @@ class Settings:
             rtc_port=_port(environ, "YANASHA_RTC_PORT", cls.rtc_port),
             rtc_address=announced(_text(environ, "YANASHA_RTC_ADDRESS")),
             rtc_workers=_workers(environ),
+            media_engine=_word(environ, "YANASHA_MEDIA_ENGINE", ("workers", "janus")),
             turn=Turn.from_env(environ),
             pg_bin=_folder(environ, "YANASHA_PG_BIN"),
             outside_database=_database(environ),
@@ -137,6 +139,7 @@ class Settings:
             "YANASHA_RTC_PORT": str(self.rtc_port),
             "YANASHA_RTC_ADDRESS": self.rtc_address or "",
             "YANASHA_RTC_WORKERS": str(self.rtc_workers),
+            "YANASHA_MEDIA_ENGINE": self.media_engine,
             **(self.turn.to_env() if self.turn else {}),
             "YANASHA_PG_BIN": str(self.pg_bin or ""),
             "DATABASE_URL": self.outside_database or "",

@@ -1,0 +1,33 @@
+"""What a page may offer to send through Janus: the sections it was asked for, and nothing else."""
+
+from collections.abc import Sequence
+
+from rtc.messages import TrackInfo
+
+MAX_SDP_BYTES = 200_000
+
+
+class BadOfferError(ValueError):
+    """A page offers what it was not asked for."""
+
+
+def check(sdp: str, tracks: Sequence[TrackInfo]) -> None:
+    """Raises BadOfferError unless every section is one of `tracks`, sends or rests, in one layer.
+
+    Janus forwards whatever was agreed on; what is not among the tracks nobody could silence.
+    """
+    if len(sdp) > MAX_SDP_BYTES:
+        raise BadOfferError("too long")
+    sections = sdp.split("\nm=")[1:]
+    if not sections or len(sections) > len(tracks):
+        raise BadOfferError("not the sections that were asked for")
+    asked = {track.mid: "audio" if track.kind == "audio" else "video" for track in tracks}
+    for section in sections:
+        lines = [line.strip() for line in section.splitlines()]
+        mids = [line[6:] for line in lines if line.startswith("a=mid:")]
+        if len(mids) != 1 or asked.pop(mids[0], None) != lines[0].split(" ")[0]:
+            raise BadOfferError("not the sections that were asked for")
+        if not {"a=sendonly", "a=inactive"}.intersection(lines):
+            raise BadOfferError("a section that does not just send")
+        if any(line.startswith(("a=simulcast:", "a=rid:")) for line in lines):
+            raise BadOfferError("layers")

@@ -1,0 +1,443 @@
+"""One room: the desired state from the API made true in Janus, and told back as offers."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rtc.janus.page_sdp import BadOfferError, check
+from rtc.janus.seat import PUBLISH_MIDS, Feed, Line, Publish, Seat, Watch, Way
+from rtc.janus.session import JanusError, Json, Session
+from rtc.messages import (
+    FLOOR,
+    Answer,
+    FromWorker,
+    Join,
+    Kind,
+    Leave,
+    MemberPresence,
+    Offer,
+    Presence,
+    Restart,
+    RoomState,
+    TrackInfo,
+    TransportFailed,
+)
+
+log = logging.getLogger(__name__)
+
+# Janus has no reason "the page went": it hears DTLS's goodbye.
+REASONS = {"ICE failed": "expired", "DTLS timeout": "dtls"}
+H264 = "profile-level-id=42e01f;packetization-mode=1"
+VISIT_KINDS: tuple[Kind, ...] = ("audio", "video")
+_numbers = itertools.count(1)
+
+Message = Join | Answer | Restart | Leave
+Wanted = tuple[str, Kind]  # whose line: a member, or the floor
+
+
+class Room:
+    """Everything is done one after the other, but silencing: that waits for nothing."""
+
+    def __init__(
+        self,
+        wanted: RoomState,
+        session: Session,
+        admin_key: str,
+        tell: Callable[[FromWorker], None],
+    ) -> None:
+        self.name = wanted.room
+        self.seats: dict[str, Seat] = {}
+        self._session = session
+        self._admin_key = admin_key
+        self._tell = tell
+        self._wanted = wanted
+        self._version = -1
+        self._made = ("", "")  # codec and presenter of the room as it is in Janus
+        self._room = ""
+        self._control = 0  # the handle that governs the room, and publishes nothing
+        self._dummy: dict[str, Feed] = {}  # by "audio" and "video"
+        self._holder: str | None = None  # of the floor
+        self._presence: list[MemberPresence] | None = None
+        self._presence_version = 0
+        self._todo: asyncio.Queue[RoomState | Message | tuple[int, Json]] = asyncio.Queue()
+        self._hushes: set[asyncio.Task[None]] = set()
+        self._task = asyncio.create_task(self._work())
+
+    @property
+    def ways(self) -> list[Way]:
+        """All connections of the room."""
+        return [way for seat in self.seats.values() for way in seat.ways]
+
+    def take(self, message: RoomState | Message) -> None:
+        """Does what a message asks; a grant that ends is silent before anything else is done."""
+        if isinstance(message, RoomState):
+            if message.version <= self._version:
+                return
+            self._version = message.version
+            self._hush(message)
+        self._todo.put_nowait(message)
+
+    def heard(self, handle: int, event: Json) -> None:
+        """What Janus says of one of the room's handles."""
+        self._todo.put_nowait((handle, event))
+
+    async def stop(self) -> None:
+        """Does nothing more."""
+        for task in (self._task, *self._hushes):
+            task.cancel()
+        await asyncio.gather(self._task, *self._hushes, return_exceptions=True)
+
+    async def finish(self) -> None:
+        """Does what it was told last: a room that is closed."""
+        await self._todo.join()
+        await self.stop()
+
+    def owns(self, handle: int) -> bool:
+        """Whether the handle is of this room."""
+        return handle == self._control or any(way.handle == handle for way in self.ways)
+
+    async def _work(self) -> None:
+        while True:
+            thing = await self._todo.get()
+            try:
+                await self._do(thing)
+            except JanusError as error:
+                log.warning("room %s: %s", self.name, error)
+            except Exception:  # what goes wrong once must not end the room
+                log.exception("room %s stumbled", self.name)
+            finally:
+                self._todo.task_done()
+
+    async def _do(self, thing: RoomState | Message | tuple[int, Json]) -> None:
+        if isinstance(thing, RoomState):
+            await self._state(thing)
+        elif isinstance(thing, tuple):
+            await self._event(*thing)
+        else:
+            seat = self.seats.get(thing.member)
+            if seat is None:
+                log.info("room %s: somebody without a grant", self.name)
+            elif isinstance(thing, Join):
+                await self._join(seat, thing)
+            elif isinstance(thing, Answer):
+                await self._answer(seat, thing)
+            elif isinstance(thing, Restart):
+                await self._restart(seat, thing)
+            else:
+                await self._drop(seat)
+        await self._settle()
+
+    # the desired state
+
+    def _hush(self, wanted: RoomState) -> None:
+        grants = {each.member: each.publish for each in wanted.members}
+        for name, seat in self.seats.items():
+            for kind in PUBLISH_MIDS.values():
+                if seat.publish is not None and kind not in grants.get(name, ()):
+                    task = asyncio.create_task(self._silence(seat.publish, kind, silent=True))
+                    self._hushes.add(task)
+                    task.add_done_callback(self._hushes.discard)
+
+    async def _silence(self, publish: Publish, kind: Kind, *, silent: bool) -> None:
+        """Lets Janus drop a kind, or forward it; whoever cannot be silenced is put out."""
+        mid = next((each.mid for each in publish.tracks if each.kind == kind), None)
+        if mid is None or not publish.answered or (kind in publish.silent) == silent:
+            return
+        (publish.silent.add if silent else publish.silent.discard)(kind)
+        body = {"request": "moderate", "room": self._room, "id": publish.id, "mid": mid}
+        try:
+            await self._session.ask(self._control, {**body, "mute": silent})
+        except JanusError:
+            log.warning("room %s: %s cannot be silenced", self.name, kind)
+            await self._session.detach(publish.handle)
+            raise
+
+    async def _state(self, wanted: RoomState) -> None:
+        self._wanted = wanted
+        members = {each.member: each for each in wanted.members}
+        for name in [each for each in self.seats if each not in members]:
+            await self._drop(self.seats.pop(name))
+        if not members:
+            await self._destroy()
+            return
+        if self._made != (wanted.codec, wanted.presenter or ""):
+            await self._make(wanted)
+        for name, member in members.items():
+            seat = self.seats.setdefault(name, Seat(member))
+            seat.grants = member
+            await self._grant(seat)
+            if not member.subscribe and seat.watch is not None:
+                await self._close(seat, seat.watch)
+        self._give_floor()
+        if self._presence is not None:  # an API that has just come knows of none
+            self._tell(Presence(self.name, self._presence_version, self._presence))
+
+    async def _make(self, wanted: RoomState) -> None:
+        """The room in Janus; one of other codecs is made anew with everything in it."""
+        for seat in self.seats.values():
+            for way in [*seat.ways]:
+                self._tell(TransportFailed(self.name, seat.grants.member, way.id, "remade"))
+                await self._close(seat, way)
+        await self._destroy()
+        self._control = await self._session.attach()
+        self._room = f"{self.name}.{next(_numbers)}"
+        h264 = wanted.codec == "h264"
+        picture = {"codec": "h264", "fmtp": H264} if h264 else {"codec": "vp8"}
+        await self._ask(
+            self._control,
+            request="create",
+            admin_key=self._admin_key,
+            is_private=True,
+            publishers=1000,
+            bitrate=0,
+            audiocodec="opus",
+            videocodec=wanted.codec,
+            h264_profile="42e01f",
+            dummy_publisher=True,
+            dummy_streams=[{"codec": "opus"}, picture],
+        )
+        joined, _ = await self._ask(self._control, request="join", ptype="publisher", id="control")
+        dummy = joined["publishers"][0]
+        self._dummy = {each["type"]: (dummy["id"], each["mid"]) for each in dummy["streams"]}
+        self._made = (wanted.codec, wanted.presenter or "")
+
+    async def _destroy(self) -> None:
+        control, self._control, self._made = self._control, 0, ("", "")
+        if control:
+            await self._ask(control, request="destroy")
+            await self._session.detach(control)
+
+    def _screens(self, seat: Seat) -> bool:
+        presenter = self._wanted.presenter
+        if presenter is not None:
+            return seat.grants.member == presenter
+        return seat.joined is not None and seat.joined.screen
+
+    async def _grant(self, seat: Seat) -> None:
+        if seat.publish is None:
+            if seat.may_publish(screens=self._screens(seat)):
+                await self._open_publish(seat)
+            return
+        for kind in PUBLISH_MIDS.values():
+            silent = kind not in seat.grants.publish
+            await self._silence(seat.publish, kind, silent=silent)
+
+    def _give_floor(self) -> None:
+        """To the pupil with a grant; who has it keeps it for as long as his lasts."""
+        presenter = self._wanted.presenter
+        able = [
+            name
+            for name, seat in self.seats.items()
+            if name != presenter and any(kind in VISIT_KINDS for kind in seat.grants.publish)
+        ]
+        if presenter is None or self._holder not in able:
+            self._holder = able[0] if presenter is not None and able else None
+
+    # what pages say
+
+    async def _join(self, seat: Seat, join: Join) -> None:
+        seat.joined = join
+        seat.broken.clear()
+        for way in [*seat.ways]:
+            if way.id not in join.resume:
+                await self._close(seat, way)
+            elif way.offer is not None:  # it may have been told while the page was away
+                self._tell(way.offer)
+        await self._grant(seat)
+
+    async def _answer(self, seat: Seat, answer: Answer) -> None:
+        way = seat.way(answer.transport)
+        if way is None:
+            return
+        way.offer = None
+        try:
+            if isinstance(way, Publish):
+                await self._published(seat, way, answer.sdp)
+            else:
+                await self._ask(way.handle, ("answer", answer.sdp), request="start")
+                way.answered = True
+        except (BadOfferError, JanusError) as bad:
+            log.info("room %s: bad answer: %s", self.name, bad)
+            await self._fail(seat, way, "bad_answer")
+
+    async def _published(self, seat: Seat, way: Publish, sdp: str) -> None:
+        """Takes the page's own offer, silences what has no grant, and only then lets it connect."""
+        check(sdp, way.tracks)
+        request = "configure" if way.answered else "publish"
+        _, reply = await self._ask(way.handle, ("offer", sdp), request=request)
+        way.answered = True
+        await self._grant(seat)
+        self._tell(self._offer(seat, way, reply, way.tracks, reply=True))
+
+    async def _restart(self, seat: Seat, restart: Restart) -> None:
+        way = seat.way(restart.transport)
+        if isinstance(way, Publish):
+            self._offer_to(seat, way, "", way.tracks)
+        elif isinstance(way, Watch):
+            _, sdp = await self._ask(way.handle, request="configure", restart=True)
+            self._offer_to(seat, way, sdp, way.tracks())
+
+    # connections
+
+    async def _open_publish(self, seat: Seat) -> None:
+        kinds = seat.kinds(screens=self._screens(seat))
+        member = seat.grants.member
+        way = Publish("publish", await self._session.attach())
+        way.tracks = [
+            TrackInfo(mid, kind, member) for mid, kind in PUBLISH_MIDS.items() if kind in kinds
+        ]
+        seat.publish = way
+        await self._ask(way.handle, request="join", ptype="publisher", id=way.id)
+        self._offer_to(seat, way, "", way.tracks)
+
+    async def _open_watch(self, seat: Seat, wanted: Sequence[Wanted]) -> None:
+        way = seat.watch = Watch("subscribe", await self._session.attach())
+        answer, sdp = await self._ask(
+            way.handle,
+            request="join",
+            ptype="subscriber",
+            autoupdate=False,
+            streams=[self._stream(kind) for _, kind in wanted],
+        )
+        self._lines(way, wanted, answer)
+        self._offer_to(seat, way, sdp, way.tracks())
+
+    async def _more_lines(self, seat: Seat, way: Watch, wanted: Sequence[Wanted]) -> None:
+        streams = [self._stream(kind) for _, kind in wanted]
+        answer, sdp = await self._ask(way.handle, request="subscribe", streams=streams)
+        self._lines(way, wanted, answer)
+        if sdp:
+            self._offer_to(seat, way, sdp, way.tracks())
+
+    def _stream(self, kind: Kind) -> dict[str, str]:
+        feed, mid = self._idle(kind)
+        return {"feed": feed, "mid": mid}
+
+    def _idle(self, kind: Kind) -> Feed:
+        return self._dummy["audio" if kind == "audio" else "video"]
+
+    def _lines(self, way: Watch, wanted: Sequence[Wanted], answer: Json) -> None:
+        new = answer["streams"][len(way.lines) :]
+        for (member, kind), stream in zip(wanted, new, strict=True):
+            way.lines.append(Line(stream["mid"], kind, member, self._idle(kind)))
+
+    async def _close(self, seat: Seat, way: Way) -> None:
+        if way is seat.publish:
+            seat.publish = None
+            await self._switch()  # a line whose feed ends would have to be agreed on anew
+        elif way is seat.watch:
+            seat.watch = None
+        await self._session.detach(way.handle)
+
+    async def _drop(self, seat: Seat) -> None:
+        seat.joined = None
+        for way in [*seat.ways]:
+            await self._close(seat, way)
+
+    async def _fail(self, seat: Seat, way: Way, reason: str) -> None:
+        seat.broken.add(way.direction)
+        self._tell(TransportFailed(self.name, seat.grants.member, way.id, reason))
+        await self._close(seat, way)
+
+    # what Janus says
+
+    async def _event(self, handle: int, event: Json) -> None:
+        found = ((s, w) for s in self.seats.values() for w in s.ways if w.handle == handle)
+        seat, way = next(found, (None, None))
+        if seat is None or way is None:
+            return
+        if event["janus"] == "webrtcup":
+            way.up = True
+        elif event["janus"] in {"hangup", "detached"}:
+            await self._fail(seat, way, REASONS.get(event.get("reason", ""), "peer_closed"))
+        elif isinstance(way, Watch) and "jsep" in event:
+            self._offer_to(seat, way, event["jsep"]["sdp"], way.tracks())
+
+    # what follows
+
+    async def _settle(self) -> None:
+        if not self._control:
+            return
+        for seat in self.seats.values():
+            if seat.joined is not None and seat.grants.subscribe:
+                await self._watch(seat)
+        await self._switch()
+        presence = [
+            seat.presence(carried=self._wanted.presenter in {None, name} or name == self._holder)
+            for name, seat in self.seats.items()
+        ]
+        if presence != self._presence:
+            self._presence, self._presence_version = presence, self._presence_version + 1
+            self._tell(Presence(self.name, self._presence_version, presence))
+
+    async def _watch(self, seat: Seat) -> None:
+        wanted = self._wanted_by(seat)
+        if seat.watch is None:
+            if wanted and "subscribe" not in seat.broken:
+                await self._open_watch(seat, wanted)
+            return
+        have = {(line.member, line.kind) for line in seat.watch.lines}
+        missing = [each for each in wanted if each not in have]
+        if missing and seat.watch.answered and seat.watch.offer is None:
+            await self._more_lines(seat, seat.watch, missing)
+
+    def _wanted_by(self, seat: Seat) -> list[Wanted]:
+        """In a lesson always the same; in a visit the others, and screens once there are any."""
+        name, presenter = seat.grants.member, self._wanted.presenter
+        if presenter is not None:
+            floor: list[Wanted] = [(FLOOR, kind) for kind in VISIT_KINDS]
+            presented: list[Wanted] = [(presenter, kind) for kind in PUBLISH_MIDS.values()]
+            return floor if name == presenter else [*presented, *floor]
+        others = [each for each in self.seats.values() if each is not seat]
+        return [
+            (each.grants.member, kind)
+            for each in others
+            for kind in PUBLISH_MIDS.values()
+            if kind != "screen" or (each.publish and each.publish.feed(kind))
+        ]
+
+    def _feed(self, viewer: Seat, line: Line) -> Feed:
+        name = self._holder if line.member == FLOOR else line.member
+        source = self.seats.get(name) if name is not None else None
+        if source is None or source is viewer or source.publish is None:
+            return self._idle(line.kind)
+        if line.kind not in source.grants.publish:
+            return self._idle(line.kind)
+        return source.publish.feed(line.kind) or self._idle(line.kind)
+
+    async def _switch(self) -> None:
+        """Feeds every line with what it is to carry now."""
+        for seat in self.seats.values():
+            if seat.watch is None or not seat.watch.answered:
+                continue
+            moved = [(each, self._feed(seat, each)) for each in seat.watch.lines]
+            moved = [(line, feed) for line, feed in moved if line.feed != feed]
+            if not moved:
+                continue
+            streams = [
+                {"feed": feed, "mid": mid, "sub_mid": line.mid} for line, (feed, mid) in moved
+            ]
+            _, sdp = await self._ask(seat.watch.handle, request="switch", streams=streams)
+            for line, feed in moved:
+                line.feed = feed
+            if sdp:
+                self._offer_to(seat, seat.watch, sdp, seat.watch.tracks())
+
+    # words
+
+    async def _ask(
+        self, handle: int, jsep: tuple[str, str] | None = None, **body: Any
+    ) -> tuple[Json, str]:
+        return await self._session.ask(handle, {"room": self._room, **body}, jsep)
+
+    def _offer(
+        self, seat: Seat, way: Way, sdp: str, tracks: Iterable[TrackInfo], *, reply: bool = False
+    ) -> Offer:
+        member = seat.grants.member
+        return Offer(self.name, member, way.id, way.direction, sdp, [*tracks], reply)
+
+    def _offer_to(self, seat: Seat, way: Way, sdp: str, tracks: Iterable[TrackInfo]) -> None:
+        way.offer = self._offer(seat, way, sdp, tracks)
+        self._tell(way.offer)

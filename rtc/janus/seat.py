@@ -1,0 +1,105 @@
+"""A member's place in a room that Janus forwards: his grants, and a handle for each direction.
+
+Whoever watches has all his lines from the start, each fed by a dummy publisher that sends nothing;
+who is seen and heard in them is switched, without a word to the page.
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rtc.messages import Direction, Join, Kind, Member, MemberPresence, Offer, TrackInfo
+
+PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video", "2": "screen"}
+Feed = tuple[str, str]  # a publisher's id in Janus's room, and the mid of one of its streams
+
+
+@dataclass
+class Way:
+    """One connection of a page with Janus."""
+
+    direction: Direction
+    handle: int
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    up: bool = False
+    answered: bool = False
+    offer: Offer | None = None  # told and not answered yet
+
+
+@dataclass
+class Publish(Way):
+    """The handle's feed in the room has the name of the way."""
+
+    tracks: list[TrackInfo] = field(default_factory=list)
+    silent: set[Kind] = field(default_factory=set)  # Janus drops these
+
+    def feed(self, kind: Kind) -> Feed | None:
+        """Where others get a kind from, once it may flow."""
+        if not self.up:
+            return None
+        return next(((self.id, each.mid) for each in self.tracks if each.kind == kind), None)
+
+
+@dataclass
+class Line:
+    """A section of a viewer's connection: what it is told to carry, and what feeds it now."""
+
+    mid: str
+    kind: Kind
+    member: str
+    feed: Feed
+
+
+@dataclass
+class Watch(Way):
+    """Lines are never removed."""
+
+    lines: list[Line] = field(default_factory=list)
+
+    def tracks(self) -> list[TrackInfo]:
+        """As pages are told."""
+        return [TrackInfo(line.mid, line.kind, line.member) for line in self.lines]
+
+
+@dataclass
+class Seat:
+    """Grants come from `RoomState`, everything else from the member's page."""
+
+    grants: Member
+    joined: Join | None = None
+    publish: Publish | None = None
+    watch: Watch | None = None
+    broken: set[Direction] = field(default_factory=set)  # made anew when the page joins again
+
+    @property
+    def ways(self) -> Iterator[Way]:
+        """His connections."""
+        return (way for way in (self.publish, self.watch) if way is not None)
+
+    def way(self, id_: str) -> Way | None:
+        """The connection of that id."""
+        return next((way for way in self.ways if way.id == id_), None)
+
+    def kinds(self, *, screens: bool) -> list[Kind]:
+        """What his page is asked to send."""
+        return [kind for kind in PUBLISH_MIDS.values() if kind != "screen" or screens]
+
+    def may_publish(self, *, screens: bool) -> bool:
+        """Whether the page has something to send, and a grant for it."""
+        join = self.joined
+        if join is None or "publish" in self.broken:
+            return False
+        has = {"audio": join.audio, "video": join.video, "screen": join.screen and screens}
+        return any(has[kind] for kind in self.grants.publish)
+
+    def presence(self, *, carried: bool) -> MemberPresence:
+        """What others may know of him; `carried`: what he sends has a place in the room."""
+        flows = {
+            kind: carried
+            and self.publish is not None
+            and kind in self.grants.publish
+            and self.publish.feed(kind) is not None
+            for kind in PUBLISH_MIDS.values()
+        }
+        connected = any(way.up for way in self.ways)
+        return MemberPresence(self.grants.member, connected, *flows.values())
