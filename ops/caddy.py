@@ -10,10 +10,9 @@ from pathlib import Path
 
 from ops.children import Cannot, Child, clean_env
 from ops.trust import write_pages
-from ops.users import owned_file, owned_folder, reachable, server_user
+from ops.users import low_ports, owned_file, owned_folder, reachable, server_user
 from storage.settings import Settings
 
-_PRIVILEGED = 1024
 _HTTPS = 443
 _TRUST_CSP = (
     "\"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -32,17 +31,9 @@ def caddy_child(settings: Settings) -> Child:
     program = reachable(Path(found), [Path(found)], settings.home, uid)
     folder = owned_folder(settings.home / "caddy", uid)
     config = owned_file(folder / "Caddyfile", caddyfile(settings, folder).encode(), uid)
-    argv: tuple[str, ...] = (str(program), "run", "--adapter", "caddyfile", "--config", str(config))
-    user = uid
     ports = [settings.https_port, *([settings.plain_port] if settings.lan else [])]
-    if uid is not None and min(ports) < _PRIVILEGED:
-        # Ports below 1024 without being root: one capability survives the change of user.
-        user = None
-        argv = (
-            *("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"),
-            *("--inh-caps", "-all,+net_bind_service", "--ambient-caps", "+net_bind_service"),
-            *("--bounding-set", "-all,+net_bind_service", "--pdeathsig", "TERM", *argv),
-        )
+    command = (str(program), "run", "--adapter", "caddyfile", "--config", str(config))
+    argv, user = low_ports(command, uid, ports)
 
     async def ready() -> None:
         for port in ports:

@@ -30,6 +30,10 @@ def _nothing() -> None:
     """Nothing to prepare."""
 
 
+def _well() -> None:
+    """Nothing to be told."""
+
+
 @dataclass(frozen=True)
 class Child:
     """One row of the supervisor's table.
@@ -39,7 +43,8 @@ class Child:
     started again, nor at all when it is not `needed`. `user` is the unprivileged uid (None: our
     own). `orphan_signal` is what the kernel sends when we are killed. `grace_s` passes between
     the stop signal and SIGKILL; one that is `slow_to_stop` by nature is told before the users of
-    its service have all ended. Lines that match `chatter` go to the log file only.
+    its service have all ended. Lines that match `chatter` go to the log file only. Every `tend_s` a
+    running child gets the signal that `tend` gives, if any.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Child:
     grace_s: float = 2.0
     slow_to_stop: bool = False
     chatter: str | None = None
+    tend: Callable[[], signal.Signals | None] = _well
+    tend_s: float | None = None
 
 
 def spawn(child: Child, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:

@@ -19,6 +19,7 @@ from ops.backup_keys import sealer_of
 from ops.caddy import caddy_child
 from ops.children import Cannot, Child, always, at_once
 from ops.stores import store_children
+from ops.turn import turn_child
 from storage.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,12 +36,15 @@ def stages(settings: Settings) -> list[list[Child]]:
         last.append(_program(settings, "wal", "ops.wal"))
     if settings.caddy:
         last.append(caddy_child(settings))
-    return [
+    table = [
         [*store_children(settings), *media(settings)],
         [migration(settings)],
         [api(settings)],
         last,
     ]
+    if settings.turn is not None and not settings.turn.urls:
+        table.append([turn_child(settings, settings.turn)])  # behind Caddy, who has the certificate
+    return table
 
 
 def migration(settings: Settings) -> Child:
@@ -109,7 +113,7 @@ def check_ports(settings: Settings) -> None:
     wanted = [
         (listens_at(settings), settings.http_port, socket.SOCK_STREAM, "YANASHA_HTTP_PORT"),
         *(
-            (_rtc_host(settings), port, socket.SOCK_DGRAM, "YANASHA_RTC_PORT")
+            (settings.rtc_bind, port, socket.SOCK_DGRAM, "YANASHA_RTC_PORT")
             for port in range(settings.rtc_port, settings.rtc_port + settings.rtc_workers)
         ),
     ]
@@ -117,6 +121,15 @@ def check_ports(settings: Settings) -> None:
         wanted.append(("", settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"))
     if settings.lan:
         wanted.append(("", settings.plain_port, socket.SOCK_STREAM, "YANASHA_PLAIN_PORT"))
+    if settings.turn is not None and not settings.turn.urls:
+        host, port = settings.turn.host or "", settings.turn.port
+        wanted += [
+            (host, port, kind, "YANASHA_TURN_PORT")
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+        ]
+        if settings.turn_tls:
+            tls_port = settings.turn.tls_port
+            wanted.append((host, tls_port, socket.SOCK_STREAM, "YANASHA_TURN_TLS_PORT"))
     with ExitStack() as held:  # all at once: two of ours may not want the same one
         for host, port, kind, variable in wanted:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -129,10 +142,6 @@ def check_ports(settings: Settings) -> None:
                     probe.listen(1)
             except OSError as error:
                 raise Cannot(_port_sentence(error, host, port, kind, variable)) from error
-
-
-def _rtc_host(settings: Settings) -> str:
-    return settings.host if settings.rtc_addresses == (settings.host,) else ""
 
 
 def _port_sentence(

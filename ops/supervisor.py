@@ -262,12 +262,14 @@ class Supervisor:
         pidfd = os.pidfd_open(process.pid)
         loop.add_reader(pipe, _drain, pipe, log, loop)
         loop.add_reader(pidfd, ended.set)
-        probe = None if kept.child.once else asyncio.create_task(self._probe(kept))
+        beside = [] if kept.child.once else [asyncio.create_task(self._probe(kept))]
+        if kept.child.tend_s is not None:
+            beside.append(asyncio.create_task(_tend(kept, kept.child.tend_s)))
         try:
             await ended.wait()
         finally:
-            if probe is not None:
-                probe.cancel()
+            for task in beside:
+                task.cancel()
             loop.remove_reader(pidfd)
             os.close(pidfd)
             _drain(pipe, log, loop)
@@ -349,6 +351,16 @@ def _write(stream: TextIO, line: str) -> None:
 def now() -> str:
     """Give the time for the state file, RFC 3339 UTC."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+async def _tend(kept: Kept, every_s: float) -> None:
+    """Look after a running child."""
+    while True:
+        await asyncio.sleep(every_s)
+        with contextlib.suppress(OSError):  # a full disk: it is looked at again
+            number = kept.child.tend()
+            if number is not None:
+                kept.signal(number)
 
 
 async def _all_ready(stage: Sequence[Kept]) -> None:

@@ -8,12 +8,14 @@ import os
 import pwd
 import secrets
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from ops.children import Cannot, run_as
 
 # Free for local use: above Debian's and systemd's ranges, below `nobody` (Debian policy 9.2.2).
 _LOWEST, _HIGHEST = 61184, 65519
+_PRIVILEGED = 1024
 
 
 def server_user(home: Path, role: str = "stores") -> int | None:
@@ -122,6 +124,23 @@ def _copy(source: Path, target: Path) -> None:
             path = Path(folder) / name
             if not path.is_symlink():
                 path.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+
+
+def low_ports(
+    argv: tuple[str, ...], uid: int | None, ports: Iterable[int]
+) -> tuple[tuple[str, ...], int | None]:
+    """Give what starts a program as that user, who may listen at ports below 1024 if it must.
+
+    One capability survives the change of user then, which setpriv makes in place of our fork.
+    """
+    if uid is None or min(ports) >= _PRIVILEGED:
+        return argv, uid
+    setpriv = (
+        *("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"),
+        *("--inh-caps", "-all,+net_bind_service", "--ambient-caps", "+net_bind_service"),
+        *("--bounding-set", "-all,+net_bind_service", "--pdeathsig", "TERM"),
+    )
+    return (*setpriv, *argv), None
 
 
 def _known(uid: int) -> bool:
