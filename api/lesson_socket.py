@@ -79,6 +79,7 @@ class _LessonPage(Page):
             LessonWelcome(
                 you=me,
                 resume_token=self.way_back(),
+                ice_servers=self.ice_servers(),
                 side=self.seat.my_side,
                 members=media.members(self.room_id),
                 room=room,

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live, sockets
 from api.house import House
+from api.ice_servers import IceServer, ice_servers
 from api.live import Close, Hint, Tab
 from api.media_room import Has
 from api.problems import read_json
@@ -25,6 +26,7 @@ from api.socket_messages import (
     FromPage,
     Hello,
     MediaReady,
+    MediaReport,
     Mute,
     Ping,
     Pong,
@@ -136,6 +138,10 @@ class Page(ABC):
         now = self.house.clock()
         return promise(self.house.resume_key, self.caller, self.room_id, self.hello.tab, now)
 
+    def ice_servers(self) -> list[IceServer]:
+        """The TURN server with credentials of now, for who may be here and nobody else."""
+        return ice_servers(self.house.settings, self.house.clock())
+
     async def send(self, message: msgspec.Struct) -> None:
         """Send before everything that waits: the welcome."""
         await self.socket.send_data(_encode(message), mode="text")
@@ -171,6 +177,8 @@ class Page(ABC):
                 media.restart(where, who, transport)
             case Mute(kind=kind, muted=muted):
                 media.mute(where, who, kind, muted=muted)
+            case MediaReport():
+                self.house.calls.reported(where, who, message)
             case Ping(n=n):
                 self.tell(Pong(n=n))
             case Hello():
@@ -224,7 +232,7 @@ class Page(ABC):
         self.caller = msgspec.structs.replace(self.caller, actor=actor)
         await self.judge(db, now)
         if loop_s - self._renewed_s > RENEW_EVERY_S:
-            self.tell(WayBack(resume_token=self.way_back()))
+            self.tell(WayBack(resume_token=self.way_back(), ice_servers=self.ice_servers()))
 
 
 def has(ready: MediaReady) -> Has:

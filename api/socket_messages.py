@@ -8,12 +8,14 @@ from uuid import UUID
 
 import msgspec
 
+from api.ice_servers import IceServer
 from devices.ecg.quality import Quality, Reason
 from devices.frames import StreamHeader
 from eschool.chat import ChatMessage
 from eschool.lesson_room import LessonRoom
 from eschool.lessons import LessonSide
 from eschool.slides import Deck
+from people.call_words import Word
 from people.policy import Act
 from rtc.messages import Reason as StepReason
 from rtc.messages import Step
@@ -80,6 +82,17 @@ class Mute(FromPage, frozen=True, tag="mute"):
     muted: bool
 
 
+class MediaReport(FromPage, frozen=True, tag="media_report"):
+    """What only the page knows of the last `ms`: how long pictures stood still, how often, and how
+    much of the sound was made up.
+    """
+
+    ms: Annotated[int, msgspec.Meta(ge=1_000, le=60_000)]
+    frozen_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+    freezes: Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+    concealed_permille: Annotated[int, msgspec.Meta(ge=0, le=1_000)] | None = None
+
+
 class Ping(FromPage, frozen=True, tag="ping"):
     """Answered by pong of the same number."""
 
@@ -118,6 +131,7 @@ class Welcome(ToPage, frozen=True, tag="welcome"):
     members: list[MemberState]
     streams: list[EcgStreamInfo]
     server_time: datetime
+    ice_servers: list[IceServer] = []
 
 
 class Presence(ToPage, frozen=True, tag="presence"):
@@ -152,6 +166,18 @@ class MediaStep(ToPage, frozen=True, tag="media_step"):
 
     step: Step
     reason: StepReason
+
+
+class Speaks(ToPage, frozen=True, tag="speaking"):
+    """Who speaks now, for whose picture is framed; nobody when null."""
+
+    member: UUID | None
+
+
+class MediaWords(ToPage, frozen=True, tag="media_words"):
+    """What links are worth now, by person: everybody's for staff, for others their own."""
+
+    words: dict[UUID, Word]
 
 
 class ReadingMade(ToPage, frozen=True, tag="reading"):
@@ -217,6 +243,7 @@ class LessonWelcome(ToPage, frozen=True, tag="lesson_welcome"):
     room: LessonRoom
     deck: Deck | None
     server_time: datetime
+    ice_servers: list[IceServer] = []
 
 
 class LessonTold(ToPage, frozen=True, tag="lesson"):
@@ -240,9 +267,12 @@ class ChatTold(ToPage, frozen=True, tag="chat"):
 
 
 class WayBack(ToPage, frozen=True, tag="way_back"):
-    """A newer resume token; the older ones end three minutes after they were told."""
+    """A newer resume token; the older ones end three minutes after they were told. Also newer
+    credentials for the TURN server, whose own end is told in them.
+    """
 
     resume_token: str
+    ice_servers: list[IceServer] = []
 
 
 class Pong(ToPage, frozen=True, tag="pong"):
@@ -299,19 +329,22 @@ ACTS: dict[type, Act] = {
     Answered: Act.JOIN_VISIT,
     RestartMedia: Act.JOIN_VISIT,
     Mute: Act.JOIN_VISIT,
+    MediaReport: Act.JOIN_VISIT,
     Ping: Act.JOIN_VISIT,
 }
 
 LESSON_ACTS: dict[type, Act] = dict.fromkeys(ACTS, Act.JOIN_LESSON)
 
-VisitPageMessage = Hello | MediaReady | Answered | RestartMedia | Mute | Ping
+VisitPageMessage = Hello | MediaReady | Answered | RestartMedia | Mute | MediaReport | Ping
 VisitServerMessage = (
     Welcome
     | Presence
     | Offered
     | MediaAway
     | MediaBack
+    | MediaWords
     | MediaStep
+    | Speaks
     | ReadingMade
     | StreamOpened
     | Vitals
@@ -333,7 +366,9 @@ LessonServerMessage = (
     | Offered
     | MediaAway
     | MediaBack
+    | MediaWords
     | MediaStep
+    | Speaks
     | LessonTold
     | SlideShown
     | ChatTold

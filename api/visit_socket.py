@@ -96,6 +96,7 @@ class _VisitPage(Page):
             Welcome(
                 you=self.caller.person_id,
                 resume_token=self.way_back(),
+                ice_servers=self.ice_servers(),
                 members=media.members(self.room_id),
                 streams=self.found,
                 server_time=self.house.clock(),
