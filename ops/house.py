@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import re
 import socket
@@ -77,7 +78,9 @@ def _heads() -> set[str]:
 
 
 def media(settings: Settings) -> list[Child]:
-    """The media workers; each is ready when it takes the API's link."""
+    """The media workers; each is ready when it takes the API's link. Or Janus in their place."""
+    if settings.media_engine == "janus":
+        return [_program(settings, "media", "rtc.janus", ready=partial(_janus_listens, settings))]
 
     async def ready(number: int) -> None:
         _, writer = await asyncio.open_unix_connection(settings.link_path(number))
@@ -94,6 +97,14 @@ def media(settings: Settings) -> list[Child]:
         )
         for number in range(settings.rtc_workers)
     ]
+
+
+async def _janus_listens(settings: Settings) -> None:
+    """Janus says nothing about being ready; it has when its port is open."""
+    port = json.loads((settings.run_dir / "janus.json").read_text())["port"]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    await writer.wait_closed()
 
 
 def api(settings: Settings) -> Child:

@@ -11,7 +11,7 @@ def main() -> None:
     """Becomes Janus; exit code 2 for a bad setting or a missing package."""
     try:
         settings = Settings.from_env()
-        command = prepare(settings.run_dir, settings.rtc_addresses, settings.host)
+        command = prepare(settings.run_dir, settings.rtc_addresses)
     except (BadSetting, NoJanus) as bad:
         sys.stderr.write(f"{bad}\n")
         sys.exit(2)

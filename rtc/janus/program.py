@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -24,16 +25,19 @@ def place_of(run: Path) -> Path:
     return run / "janus.json"
 
 
-def prepare(run: Path, addresses: tuple[str, ...], host: str, ports: str = PORTS) -> list[str]:
+def prepare(run: Path, addresses: tuple[str, ...]) -> list[str]:
     """Writes Janus's files and `janus.json` for the API; gives the command. Raises NoJanus."""
     program = shutil.which("janus")
     if program is None:
         raise NoJanus(f"YANASHA_MEDIA_ENGINE=janus needs Debian's package {PACKAGE}.")
+    addresses = tuple(each for each in addresses if ip_address(each).version == 4)  # noqa: PLR2004
+    if not addresses or any(ip_address(each).is_loopback for each in addresses):
+        raise NoJanus("Janus needs an IPv4 address that is not loopback in YANASHA_RTC_ADDRESS.")
     folder = run / "janus"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = Place(_free_port(), secrets.token_urlsafe(32), secrets.token_urlsafe(32))
     files = {
-        "janus.jcfg": _core(folder, place, addresses, host, ports),
+        "janus.jcfg": _core(folder, place, addresses),
         "janus.transport.http.jcfg": _http(place),
         "janus.plugin.videoroom.jcfg": _rooms(place),
     }
@@ -64,8 +68,18 @@ def _unused(kind: str, kept: str) -> str:
     return ",".join(sorted(found - {kept}))
 
 
-def _core(folder: Path, place: Place, addresses: tuple[str, ...], host: str, ports: str) -> str:
-    own = ",".join(addresses if host == "0.0.0.0" else (host,))  # noqa: S104 - what is told apart
+def _is_ours(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _core(folder: Path, place: Place, addresses: tuple[str, ...]) -> str:
+    announced = ",".join(addresses)
+    ours = all(_is_ours(each) for each in addresses)
     return f"""general: {{
     configs_folder = "{folder}"
     debug_level = 2
@@ -76,11 +90,10 @@ def _core(folder: Path, place: Place, addresses: tuple[str, ...], host: str, por
 }}
 media: {{
     ipv6 = false
-    rtp_port_range = "{ports}"
+    rtp_port_range = "{PORTS}"
 }}
 nat: {{
-    ice_enforce_list = "{own}"
-    nat_1_1_mapping = "{",".join(addresses)}"
+    {"ice_enforce_list" if ours else "nat_1_1_mapping"} = "{announced}"
     ice_lite = true
     ignore_mdns = true
 }}

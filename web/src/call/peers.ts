@@ -215,12 +215,35 @@ export class Peers {
 
   async #answer(transport: Transport, offer: Offer): Promise<void> {
     const { peer } = transport;
+    if (offer.reply === true) {
+      await peer.setRemoteDescription({ type: 'answer', sdp: offer.sdp });
+      return;
+    }
+    if (offer.sdp === '') {
+      await this.#offerOurselves(transport);
+      return;
+    }
     // Tracks only after the offer: added before, they are not matched to its sections.
     await peer.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
     if (transport.direction === 'publish') await this.#plan.attach(peer, offer.tracks);
     await peer.setLocalDescription(await peer.createAnswer());
     const sdp = peer.localDescription?.sdp;
     if (sdp !== undefined) this.#plan.send({ type: 'answer', transport: transport.id, sdp });
+    this.#plan.onChange();
+  }
+
+  /** For a server that answers: the first time with a section for each track, then anew. */
+  async #offerOurselves({ id, peer, tracks }: Transport): Promise<void> {
+    if (peer.currentRemoteDescription !== null) peer.restartIce();
+    for (const { kind } of tracks.slice(peer.getTransceivers().length)) {
+      peer.addTransceiver(kind === 'audio' ? 'audio' : 'video', { direction: 'sendonly' });
+    }
+    // Only now the sections have the names by which tracks are put on them.
+    await peer.setLocalDescription(await peer.createOffer());
+    await this.#plan.attach(peer, tracks);
+    await peer.setLocalDescription(await peer.createOffer());
+    const sdp = peer.localDescription?.sdp;
+    if (sdp !== undefined) this.#plan.send({ type: 'answer', transport: id, sdp });
     this.#plan.onChange();
   }
 

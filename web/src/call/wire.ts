@@ -13,11 +13,13 @@ export interface TrackInfo {
   member: string;
 }
 
+/** An empty `sdp` asks for this page's own offer; what the server answers to it is a `reply`. */
 export interface Offer {
   transport: string;
   direction: Direction;
   sdp: string;
   tracks: TrackInfo[];
+  reply?: boolean;
 }
 
 /** What every connection says, whoever publishes what. */
