@@ -26,6 +26,7 @@ from api.socket_messages import (
     Offered,
     OfferedTrack,
     Presence,
+    Speaks,
 )
 from rtc.engine import Engine, Feature, OpenEngine
 from rtc.messages import (
@@ -37,6 +38,7 @@ from rtc.messages import (
     RoomState,
     SegmentClosed,
     SegmentStored,
+    Speaking,
     Stats,
     StatsAsk,
     Stepped,
@@ -118,6 +120,8 @@ class Media:
         seat.tab, seat.has, seat.resume, seat.came = tab, None, resume, True
         self._state(room_id)
         self._presence(room_id)
+        if room.speaking is not None:
+            tab.tell(_encode(Speaks(member=room.speaking)))
         if seat.step is not None:
             tab.tell(_encode(seat.step))
         if self._link.worker_of(str(room_id)) is None:
@@ -331,10 +335,21 @@ class Media:
             self._trespass(message)
         elif isinstance(message, Stepped):
             self._stepped(message)
+        elif isinstance(message, Speaking):
+            self._speaking(message)
         elif isinstance(message, Stats):
             self._counts.heard(message, self._link.workers)
         elif isinstance(message, SegmentClosed | TakeClosed):
             self._keep(message)
+
+    def _speaking(self, speaking: Speaking) -> None:
+        room = self._rooms.get(UUID(speaking.room))
+        if room is not None:
+            room.speaking = UUID(speaking.member) if speaking.member is not None else None
+            message = _encode(Speaks(member=room.speaking))
+            for seat in room.seats.values():
+                if seat.tab:
+                    seat.tab.tell(message)
 
     def _offer(self, offer: Offer) -> None:
         seat = self._seat(UUID(offer.room), UUID(offer.member))

@@ -125,6 +125,7 @@ class Room:
 
     plan: Plan
     seats: dict[UUID, Seat] = field(default_factory=dict)
+    speaking: UUID | None = None
 
     @property
     def empty(self) -> bool:

@@ -180,6 +180,12 @@ class MediaWords(ToPage, frozen=True, tag="media_words"):
     words: dict[UUID, Word]
 
 
+class Speaks(ToPage, frozen=True, tag="speaking"):
+    """Who speaks now, for whose picture is framed; nobody when null."""
+
+    member: UUID | None
+
+
 class ReadingMade(ToPage, frozen=True, tag="reading"):
     """A new reading, stored."""
 
@@ -345,6 +351,7 @@ VisitServerMessage = (
     | MediaWords
     | MediaStep
     | Speaks
+    | Speaks
     | ReadingMade
     | StreamOpened
     | Vitals
@@ -368,6 +375,7 @@ LessonServerMessage = (
     | MediaBack
     | MediaWords
     | MediaStep
+    | Speaks
     | Speaks
     | LessonTold
     | SlideShown

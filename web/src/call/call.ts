@@ -4,7 +4,7 @@ import type { JoinChoice, MediaTrouble } from './devices';
 import { LocalDevices } from './local';
 import { Peers, type TransportState } from './peers';
 import type { LinkWord } from './quality';
-import type { DeviceKind, Offer, PeersMessage } from './wire';
+import type { DeviceKind, MediaKind, Offer, PeersMessage, TrackInfo } from './wire';
 
 /** What the page shows of the call; a new object at each change. */
 export interface CallView {
@@ -12,10 +12,13 @@ export interface CallView {
   joining: boolean;
   mic: boolean;
   camera: boolean;
+  /** This person's screen is being shown. */
+  screen: boolean;
   trouble: Partial<Record<DeviceKind, MediaTrouble>>;
   localVideo: MediaStreamTrack | null;
   remoteAudio: MediaStreamTrack | null;
   remoteVideo: MediaStreamTrack | null;
+  remoteScreen: MediaStreamTrack | null;
   publish: TransportState;
   subscribe: TransportState;
   publishWord: LinkWord;
@@ -29,8 +32,8 @@ export interface CallView {
 
 export type CallMessage =
   | PeersMessage
-  | { type: 'media_ready'; audio: boolean; video: boolean; resume: string[] }
-  | { type: 'mute'; kind: DeviceKind; muted: boolean };
+  | { type: 'media_ready'; audio: boolean; video: boolean; screen: boolean; resume: string[] }
+  | { type: 'mute'; kind: MediaKind; muted: boolean };
 
 export interface CallPlan {
   send: (message: CallMessage) => boolean;
@@ -45,13 +48,14 @@ export class Call {
   readonly #local: LocalDevices;
   #choice: JoinChoice | null = null;
   #joining = false;
+  #screen: MediaStreamTrack | null = null;
 
   constructor(plan: CallPlan) {
     this.#plan = plan;
     this.#peers = new Peers({
       send: plan.send,
       rejoin: () => this.ready(this.#peers.healthy()),
-      attach: (peer) => this.#attach(peer),
+      attach: (peer, tracks) => this.#attach(peer, tracks),
       expects: plan.expects,
       onChange: () => this.#changed(),
     });
@@ -73,10 +77,12 @@ export class Call {
       joining: this.#joining,
       mic: this.#local.mic,
       camera: this.#local.camera,
+      screen: this.#screen !== null,
       trouble: this.#local.trouble,
       localVideo: this.#local.videoTrack,
       remoteAudio: peers.remote(({ kind }) => kind === 'audio'),
       remoteVideo: peers.remote(({ kind }) => kind === 'video'),
+      remoteScreen: peers.remote(({ kind }) => kind === 'screen'),
       publish: peers.stateOf('publish'),
       subscribe: peers.stateOf('subscribe'),
       publishWord: peers.words.publish,
@@ -109,7 +115,10 @@ export class Call {
     this.#peers.linkUp();
     if (this.#choice === null) return;
     const { has, muted } = this.#local;
-    this.#plan.send({ type: 'media_ready', ...has, resume: keep });
+    const screen = 'getDisplayMedia' in navigator.mediaDevices;
+    // Before the rest: whoever shows nothing needs no place to show it in.
+    if (screen) this.#tellScreen();
+    this.#plan.send({ type: 'media_ready', ...has, screen, resume: keep });
     // The server remembers what an earlier page of this person had muted.
     for (const kind of ['audio', 'video'] as const) {
       if (has[kind]) this.#plan.send({ type: 'mute', kind, muted: muted.includes(kind) });
@@ -119,6 +128,8 @@ export class Call {
   leave(): void {
     this.#choice = null;
     this.#local.release();
+    this.#screen?.stop();
+    this.#screen = null;
     this.#peers.stop();
     this.#changed();
   }
@@ -163,29 +174,48 @@ export class Call {
       this.#changed();
       return;
     }
-    const section = this.#peers.publishing?.peer
-      .getTransceivers()
-      .find(({ receiver }) => receiver.track.kind === 'video');
-    await section?.sender.replaceTrack(this.#local.videoTrack);
+    await this.#place('video', this.#local.videoTrack);
     this.#plan.send({ type: 'mute', kind: 'video', muted: !this.#local.camera });
     this.#changed();
   }
 
-  /** Put our tracks on the offered sections, once. */
-  async #attach(peer: RTCPeerConnection): Promise<void> {
-    const { audioTrack, videoTrack, has } = this.#local;
-    for (const track of [audioTrack, videoTrack]) {
-      if (track === null) continue;
-      const section = peer
-        .getTransceivers()
-        .find(({ receiver, sender }) => receiver.track.kind === track.kind && sender.track);
-      if (section === undefined) peer.addTrack(track);
-      else await section.sender.replaceTrack(track);
+  /** Show a screen beside the camera, or none any more; its place in the connection is kept. */
+  async showScreen(track: MediaStreamTrack | null): Promise<void> {
+    if (this.#choice === null) {
+      track?.stop();
+      return;
     }
-    if (has.video && videoTrack === null) {
-      // Camera off while the call forms anew: answer the section, send nothing yet.
-      const section = peer.getTransceivers().find((t) => t.receiver.track.kind === 'video');
-      if (section !== undefined) section.direction = 'sendonly';
+    this.#screen?.stop();
+    this.#screen = track;
+    // The browser has its own button to stop.
+    track?.addEventListener('ended', () => {
+      if (this.#screen === track) void this.showScreen(null);
+    });
+    await this.#place('screen', track);
+    this.#tellScreen();
+    this.#changed();
+  }
+
+  #tellScreen(): void {
+    this.#plan.send({ type: 'mute', kind: 'screen', muted: this.#screen === null });
+  }
+
+  async #place(kind: MediaKind, track: MediaStreamTrack | null): Promise<void> {
+    const publishing = this.#peers.publishing;
+    if (publishing === null) return;
+    const section = sectionOf(publishing.peer, publishing.tracks, kind);
+    await section?.sender.replaceTrack(track);
+  }
+
+  /** What is here is answered as sent, also while it is off: it may come back without an offer. */
+  async #attach(peer: RTCPeerConnection, tracks: readonly TrackInfo[]): Promise<void> {
+    const { audioTrack, videoTrack, has } = this.#local;
+    const ours = { audio: audioTrack, video: videoTrack, screen: this.#screen };
+    for (const { kind } of tracks) {
+      const section = sectionOf(peer, tracks, kind);
+      if (section === undefined || (kind !== 'screen' && !has[kind])) continue;
+      section.direction = 'sendonly';
+      await section.sender.replaceTrack(ours[kind]);
     }
   }
 
@@ -201,4 +231,13 @@ export class Call {
   #changed(): void {
     this.#plan.onChange(this.view);
   }
+}
+
+function sectionOf(
+  peer: RTCPeerConnection,
+  tracks: readonly TrackInfo[],
+  kind: MediaKind,
+): RTCRtpTransceiver | undefined {
+  const mid = tracks.find((track) => track.kind === kind)?.mid;
+  return peer.getTransceivers().find((section) => section.mid === mid);
 }

@@ -8,6 +8,7 @@ import ruCommon from './ru/common.json';
 import ruDay from './ru/day.json';
 import ruSignIn from './ru/sign-in.json';
 import type ruAdmin from './ru/admin.json';
+import type ruCall from './ru/call.json';
 import type ruCharts from './ru/charts.json';
 import type ruConsents from './ru/consents.json';
 import type ruDevices from './ru/devices.json';
@@ -61,6 +62,7 @@ interface Catalogues {
   documents: typeof ruDocuments;
   charts: typeof ruCharts;
   admin: typeof ruAdmin;
+  call: typeof ruCall;
   erasures: typeof ruErasures;
 }
 export type Feature = keyof Catalogues;

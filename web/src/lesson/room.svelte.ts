@@ -44,6 +44,8 @@ export class LessonRoom {
   members = $state.raw<readonly Member[]>([]);
   deck = $state.raw<Deck | null>(null);
   mediaAway = $state(false);
+  /** Who speaks, by what the senders say of their loudness. */
+  speaking = $state<string | null>(null);
   storesAway = $state(false);
   signedOut = $state(false);
   /** What the teacher sends, as far as is known. */
@@ -338,8 +340,12 @@ export class LessonRoom {
       case 'media_step':
         this.ladder.stand(message);
         return;
+      case 'speaking':
+        this.speaking = message.member;
+        return;
       case 'media_away':
         this.mediaAway = true;
+        this.speaking = null;
         this.ladder.again();
         this.calling.mediaAway();
         return;

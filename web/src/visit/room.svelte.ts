@@ -42,6 +42,8 @@ export class Room {
   /** The other side switched the camera off, as the server told while this link was open. */
   otherCameraOff = $state(false);
   mediaAway = $state(false);
+  /** Who speaks, by what the senders say of their loudness. */
+  speaking = $state<string | null>(null);
   storesAway = $state(false);
   /** The session is over and the person has not signed in again: nothing is asked of the server. */
   signedOut = $state(false);
@@ -265,8 +267,12 @@ export class Room {
       case 'media_step':
         this.ladder.stand(message);
         return;
+      case 'speaking':
+        this.speaking = message.member;
+        return;
       case 'media_away':
         this.mediaAway = true;
+        this.speaking = null;
         this.ladder.again();
         this.calling.mediaAway();
         return;
