@@ -153,7 +153,8 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
     link must not blur thirty. Where there are several layers he gets a smaller one instead; where
     only a small one comes, its sender has just begun, or was short of room.
     """
-    if not track.legs:
+    away = [outlet.shares.get(track, (0, [])) for outlet in track.outlets]
+    if not track.legs and not any(watching for watching, _ in away):
         return track.most_bps if track.tap is not None else ALONE_BPS
     if any(layer.arrives(now) for layer in track.layers[:-1]):
         return track.most_bps
@@ -161,6 +162,7 @@ def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:
     shares = sorted(
         share for each in rates if each is not None and (share := each.share(now)) is not None
     )
+    shares = sorted([*shares, *(share for _, shared in away for share in shared)])
     carried = shares[int(len(shares) * left_behind)] if shares else MOST_BPS
     return max(LEAST_BPS, min(track.most_bps, carried))
 

@@ -13,6 +13,7 @@ from rtc.extensions import hide_send_time, wide_number
 from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
 from rtc.layer import Layer
+from rtc.outlet import Outlet
 from rtc.track import Track
 from rtc.transport import Transport
 
@@ -34,6 +35,7 @@ class Counters:
     dropped_surplus: int = 0
     resent: int = 0
     refused_datagrams: int = 0
+    dropped_pipe: int = 0
 
 
 class Forwarder:
@@ -90,8 +92,18 @@ class Forwarder:
     def _forward(self, track: Track, slot: int, view: memoryview, now: float) -> None:
         sequence, timestamp, ssrc = _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2)
         layer = track.layer_of(ssrc, view)
-        if layer is None:
-            return
+        if layer is not None:
+            self._pass(layer, slot, view, (sequence, timestamp, ssrc), now)
+
+    def numbered(self, layer: Layer, slot: int, size: int, now: float) -> None:
+        """Takes a plain packet in a slot, with its layer's numbers: from a room's home."""
+        view = srtp.received_views[slot][:size]
+        self._pass(layer, slot, view, _SEQUENCE_TIMESTAMP_SSRC.unpack_from(view, 2), now)
+
+    def _pass(
+        self, layer: Layer, slot: int, view: memoryview, head: tuple[int, int, int], now: float
+    ) -> None:
+        sequence, timestamp, ssrc = head
         index = layer.received(ssrc, sequence, timestamp, now)
         if index is not None and layer.awaits_key:
             index = layer.begin(view, ssrc, sequence, timestamp, now)
@@ -101,7 +113,7 @@ class Forwarder:
             self.flush(now)  # what came before goes the old way
             simulcast.switch(layer, index, view, now)
         self._number(layer, view, index, timestamp, now)
-        if layer.legs:
+        if layer.legs or layer.outlets:
             if not layer.pending:
                 self._pending.append(layer)
             layer.pending.append((slot, len(view), index, wide_number(view)))
@@ -128,8 +140,11 @@ class Forwarder:
     def flush(self, now: float) -> None:
         """Sends all that was taken to its viewers; after this the slots are free."""
         pending, self._pending = self._pending, []
+        self._to_branches(pending)  # first: they work while we do
         for layer in pending:
             packets, layer.pending = layer.pending, []
+            if not layer.legs:
+                continue
             try:
                 sent, dropped = self._fan_out.send(layer.legs, packets, now)
             except Exception:  # a mistake with one track must not silence the others
@@ -139,3 +154,12 @@ class Forwarder:
                 continue
             self._counters.packets_out += sent
             self._counters.dropped_send += dropped
+
+    def _to_branches(self, pending: list[Layer]) -> None:
+        outlets: dict[Outlet, None] = {}
+        for layer in pending:
+            for outlet in layer.outlets:
+                outlet.put(layer, layer.pending)
+                outlets[outlet] = None
+        for outlet in outlets:
+            self._counters.dropped_pipe += outlet.send()

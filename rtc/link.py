@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from rtc.engine import EVERYTHING
+from rtc.lines import Line, ping
 from rtc.messages import (
     Answer,
     BadMessage,
@@ -19,7 +20,6 @@ from rtc.messages import (
     Join,
     Leave,
     Offer,
-    Ping,
     Pong,
     Presence,
     Restart,
@@ -30,22 +30,21 @@ from rtc.messages import (
     frame,
     read_from_worker,
 )
+from rtc.place import Place
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 0.1  # a unix socket on this machine; a recording loses what we wait here
-PING_EVERY_S = 5.0
 SILENCE_S = 15.0  # a worker that says nothing for this long is taken for hung
 PATIENCE_S = 15.0  # for workers that say nothing at our start
-MAX_UNSENT_BYTES = 8 << 20
+GONE_S = 15.0  # a worker that is away for so long is not waited for
+BLINK_S = 1.0  # a link that is lost for less than this is no lost worker
+FULL = 0.7  # of a core: a worker that has so much to do gets no more viewers of a lesson
+MUCH_LESS = 0.2
 
 _OfRoom = RoomState | Join | Answer | Restart | Leave
 _OfLivingRoom = Offer | Presence | TransportFailed
-
-
-# What a new room adds to a worker's load until the worker itself has told.
-_ROOM_LOAD = 0.05
 
 
 class MediaLink:
@@ -53,12 +52,19 @@ class MediaLink:
 
     A new room goes to the worker with the least to do, once every worker has said which rooms it
     has, or for `patience_s` nothing: a restart of this process finds them where they are. While its
-    worker is away a room waits for it. A worker that comes with a room that lives elsewhere by now
-    is told to end it, so only one process may place rooms.
+    worker is away a room waits for it, for `gone_s`; then it is placed anew, unless it is recorded:
+    what there is of the take lies in that worker's spool. A worker that comes with a room that
+    lives elsewhere by now is told to end it, so only one process may place rooms.
+
+    A lesson may be spread (`rtc.place`): a new viewer watches in a branch in another worker when
+    the home has more than `FULL` to do and the other much less, or when `most_viewers` of the
+    lesson watch in the home. Who sits stays until he joins again; a lost branch's viewers are
+    joined elsewhere at once.
 
     `on_up(worker_id)` is called at each (re)connect: the API then sends the `RoomState` and `Join`
     of everybody present in rooms of that worker (`worker_of(room)`). `on_down()` is called when a
-    worker that was up is lost. Callbacks run in the event loop and must not block.
+    worker that was up is lost, `on_moved(rooms)` when rooms have been placed anew: the API does for
+    them as at `on_up`. Callbacks run in the event loop and must not block.
     """
 
     def __init__(
@@ -68,15 +74,21 @@ class MediaLink:
         on_up: Callable[[str], None] = lambda _: None,
         on_down: Callable[[], None] = lambda: None,
         *,
+        on_moved: Callable[[Sequence[str]], None] = lambda _: None,
         patience_s: float = PATIENCE_S,
+        gone_s: float = GONE_S,
+        most_viewers: int | None = None,
     ) -> None:
         self._on_message = on_message
         self._on_up = on_up
         self._on_down = on_down
+        self._on_moved = on_moved
+        self._gone_s = gone_s
+        self._most_viewers = most_viewers
         self._api_id = uuid.uuid4().hex[:8]
-        self._lines = [_Line(path) for path in paths]
-        self._places: dict[str, _Line] = {}  # of rooms that are open
-        self._found: dict[str, _Line] = {}  # who said that he has a room, or a recording of it
+        self._lines = [Line(path) for path in paths]
+        self._places: dict[str, Place] = {}  # of rooms that are open
+        self._found: dict[str, Line] = {}  # who said that he has a room, or a recording of it
         self._patience_s = patience_s
         self._patience: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,6 +109,8 @@ class MediaLink:
             self._patience.cancel()
         for task in self._tasks:
             task.cancel()
+        for line in self._lines:
+            line.is_back()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
@@ -113,43 +127,63 @@ class MediaLink:
 
     def worker_of(self, room: str) -> str | None:
         """The worker a room belongs to, a new one from now on; None while it is away."""
-        line = self._line(room)
-        return line.worker_id if line is not None else None
+        place = self._place(room)
+        return place.home.worker_id if place is not None else None
 
     def send(self, message: ToWorker) -> bool:
         """Hands a message to the room's worker (to all when it names none, or is of a recording).
 
         False: that worker is away and the message is gone; `on_up` is the place to say it again.
         """
-        data = frame(message)
         if not isinstance(message, _OfRoom):
-            return self._to_all(data)
+            return self._to_all(message)
         if not isinstance(message, RoomState):
-            line = self._places.get(message.room)
-        elif message.members:
-            line = self._line(message.room)
-        else:
-            self._found.pop(message.room, None)
-            line = self._places.pop(message.room, None)
-            if line is None:
-                return self._to_all(data)
-        return line is not None and line.write(data)
+            place = self._places.get(message.room)
+            return place is not None and place.tell(message)
+        if message.members:
+            place = self._place(message.room)
+            return place is not None and place.take(message)
+        self._found.pop(message.room, None)
+        place = self._places.pop(message.room, None)
+        return place.end(message) if place is not None else self._to_all(message)
 
-    def _to_all(self, data: bytes) -> bool:
+    def _to_all(self, message: ToWorker) -> bool:
+        data = frame(message)
         sent = [line.write(data) for line in self._lines]
         return all(sent)
 
-    def _line(self, room: str) -> "_Line | None":
-        line = self._places.get(room)
-        if line is None and self._known:
-            up = [each for each in self._lines if each.worker_id is not None]
-            line = self._found.get(room) or min(up, key=lambda each: each.burden, default=None)
-            if line is not None:
-                line.added += 1
-                self._places[room] = line
-        return line
+    @property
+    def _lines_up(self) -> list[Line]:
+        return [each for each in self._lines if each.worker_id is not None]
 
-    async def _keep(self, line: "_Line") -> None:
+    def _place(self, room: str) -> Place | None:
+        place = self._places.get(room)
+        if place is None and self._known:
+            least = min(self._lines_up, key=lambda each: each.burden, default=None)
+            line = self._found.get(room) or least
+            if line is not None:
+                line.rooms_added += 1
+                place = self._places[room] = Place(room, line, self._choose)
+                for each in self._lines:
+                    place.adopt(each)
+        return place
+
+    def _choose(self, place: Place, member: str) -> Line:
+        """The worker in which a viewer shall watch."""
+        home, state = place.home, place.state
+        others = [each for each in self._lines_up if each is not home]
+        if not others or state is None or state.presenter in {None, member}:
+            return home
+        if self._most_viewers is not None:
+            watching = place.watching()
+            lines = [home, *others]
+            roomy = (each for each in lines if watching.get(each, 0) < self._most_viewers)
+            return next(roomy, None) or min(lines, key=lambda each: watching.get(each, 0))
+        other = min(others, key=lambda each: each.burden)
+        spreads = home.burden >= FULL and home.burden - other.burden >= MUCH_LESS
+        return other if spreads else home
+
+    async def _keep(self, line: Line) -> None:
         retry_s = FIRST_RETRY_S
         while True:
             try:
@@ -167,16 +201,17 @@ class MediaLink:
                 with suppress(OSError):
                     await writer.wait_closed()
                 if was_up:
+                    self._wait_for(line)
                     self._on_down()
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, LAST_RETRY_S)
 
     async def _talk(
-        self, line: "_Line", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Speaks until the worker is lost; True when it had said `Welcome`."""
         writer.write(frame(Hello(self._api_id)))
-        pinger = asyncio.create_task(_ping(writer))
+        pinger = asyncio.create_task(ping(writer))
         try:
             while True:
                 async with asyncio.timeout(SILENCE_S):
@@ -193,38 +228,100 @@ class MediaLink:
             pinger.cancel()
         return bool(line.worker_id)
 
-    def _heard(self, line: "_Line", message: FromWorker, writer: asyncio.StreamWriter) -> None:
+    def _heard(self, line: Line, message: FromWorker, writer: asyncio.StreamWriter) -> None:
         if isinstance(message, Welcome):
+            line.is_back()
             line.worker_id, line.writer = message.worker_id, writer
             self._find(line, message)
+            line.last_id = line.worker_id
             waiting = not self._known
             line.known = True
             if self._known:
                 self._say_up(self._lines if waiting else [line])
         elif isinstance(message, Pong):
-            line.load, line.added = message.load, 0
+            line.told_load(message.load)
         elif not isinstance(message, _OfLivingRoom) or self._has(line, message.room):
+            place = self._places.get(message.room) if isinstance(message, _OfLivingRoom) else None
+            if place is not None and isinstance(message, Offer):
+                place.offered(message)
+            elif place is not None and isinstance(message, Presence):
+                message = place.see(line, message)
             self._on_message(message)
 
-    def _has(self, line: "_Line", room: str) -> bool:
-        return self._places.get(room, line) is line
+    def _has(self, line: Line, room: str) -> bool:
+        place = self._places.get(room)
+        return place.has(line) if place is not None else room not in line.branches
 
-    def _find(self, line: "_Line", welcome: Welcome) -> None:
+    def _find(self, line: Line, welcome: Welcome) -> None:
         """Remembers where rooms are; where one lives counts for more than where it was recorded."""
+        line.branches = welcome.branches
+        self._look_at_branches(line, welcome)
         self._found = {room: each for room, each in self._found.items() if each is not line}
         for room in welcome.kept:
             self._found.setdefault(room, line)
         for room in welcome.rooms:
-            if self._has(line, room):
+            place = self._places.get(room)
+            if place is None or place.home is line:
                 self._found[room] = line
             else:
-                line.write(frame(RoomState(room, time.time_ns() // 1000, [])))
+                self._end(line, room)
+
+    def _look_at_branches(self, line: Line, welcome: Welcome) -> None:
+        """Goes on with the branches of a worker that was away for a moment, and no others."""
+        is_same = line.last_id == welcome.worker_id
+        for place in self._places.values():
+            if place.home is line and place.room not in welcome.rooms:
+                place.leave_home()
+            elif place.home is not line and place.has(line):
+                if is_same and place.room in welcome.branches:
+                    place.repeat()
+                else:
+                    place.leave_branch(line)
+        for room in welcome.branches:
+            if room in self._places and not self._places[room].has(line):
+                self._end(line, room)
+
+    @staticmethod
+    def _end(line: Line, room: str) -> None:
+        line.say(RoomState(room, time.time_ns() // 1000, []))
+
+    def _wait_for(self, line: Line) -> None:
+        """A worker is lost: what is done if it does not come back."""
+        loop = asyncio.get_running_loop()
+        line.waits += [
+            loop.call_later(BLINK_S, self._leave_branches, line),
+            loop.call_later(self._gone_s, self._move_rooms, line),
+        ]
+
+    def _leave_branches(self, line: Line) -> None:
+        for place in self._places.values():
+            if place.home is not line and place.has(line):
+                place.leave_branch(line)
+
+    def _move_rooms(self, line: Line) -> None:
+        """Places the rooms of a worker that is gone in others."""
+        if not self._lines_up:
+            wait = asyncio.get_running_loop().call_later(self._gone_s, self._move_rooms, line)
+            line.waits.append(wait)
+            return
+        moved = [
+            room
+            for room, place in self._places.items()
+            if place.home is line and (place.state is None or place.state.recording is None)
+        ]
+        for room in moved:
+            self._places.pop(room).leave_home()
+            self._found.pop(room, None)
+            self._place(room)
+        if moved:
+            log.warning("media worker %s is gone: %d rooms go elsewhere", line.name, len(moved))
+            self._on_moved(moved)
 
     @property
     def _known(self) -> bool:
         return all(line.known for line in self._lines)
 
-    def _say_up(self, lines: "Sequence[_Line]") -> None:
+    def _say_up(self, lines: Sequence[Line]) -> None:
         for line in lines:
             if line.worker_id is not None:
                 self._on_up(line.worker_id)
@@ -235,35 +332,3 @@ class MediaLink:
             for line in self._lines:
                 line.known = True
             self._say_up(self._lines)
-
-
-class _Line:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.worker_id: str | None = None
-        self.writer: asyncio.StreamWriter | None = None
-        self.known = False  # it has said once which rooms it has, or is not waited for
-        self.load = 0.0
-        self.added = 0  # rooms placed since it has told its load
-
-    @property
-    def burden(self) -> float:
-        # Idle workers differ by a hair: that is no reason.
-        return round(self.load, 1) + _ROOM_LOAD * self.added
-
-    def write(self, data: bytes) -> bool:
-        if self.writer is None or self.writer.is_closing():
-            return False
-        if self.writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            self.writer.transport.abort()  # a worker that does not read is as good as lost
-            return False
-        self.writer.write(data)
-        return True
-
-
-async def _ping(writer: asyncio.StreamWriter) -> None:
-    n = 0
-    while not writer.is_closing():
-        writer.write(frame(Ping(n)))
-        n += 1
-        await asyncio.sleep(PING_EVERY_S)

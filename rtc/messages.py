@@ -26,6 +26,7 @@ Reason = Literal["your_link", "sender_link"]
 
 # A member's id is written into SDP as msid, so it must be an SDP token (RFC 8866) of ≤ 64 signs.
 MemberId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+PipeName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z")]  # of a worker
 RoomId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 
 # In a room with a presenter everybody else is seen and heard through one slot of this name.
@@ -93,6 +94,9 @@ class RoomState(Message, frozen=True):
     With a `presenter` the room is a lesson: everybody is offered the presenter's voice, camera and
     screen and one slot, `FLOOR`, for whoever else has a grant to publish. Without one (a visit)
     every member is offered every other.
+
+    A lesson may be spread over workers: with a `home` this is a branch of a room that lives in the
+    worker of that pipe, for those viewers who may `subscribe` here; nobody publishes here.
     """
 
     room: RoomId
@@ -101,6 +105,7 @@ class RoomState(Message, frozen=True):
     codec: Codec = "vp8"
     presenter: MemberId | None = None
     recording: Recording | None = None
+    home: PipeName = ""
 
 
 class Join(Message, frozen=True):
@@ -174,13 +179,15 @@ class Welcome(Message, frozen=True):
     """First message of the worker; another `worker_id` than before means all media is new.
 
     `rooms`: those that live in it, which stay with it. `kept`: those of which a recording is still
-    on its way to the store, which had better come back to it.
+    on its way to the store, which had better come back to it. `branches`: those that live
+    elsewhere, with the members who watch here.
     """
 
     worker_id: str
     started_at: float  # seconds since the epoch
     rooms: list[str] = []
     kept: list[str] = []
+    branches: dict[str, list[str]] = {}
 
 
 class Offer(Message, frozen=True):
@@ -317,6 +324,7 @@ class Stats(Message, frozen=True):
     resent: int
     refused_datagrams: int
     cpu_s: float
+    dropped_pipe: int = 0  # packets a branch of a room was too slow for
     dropped_receive: int = 0  # datagrams that came while the socket's buffer was full
     worker_id: str = ""
 

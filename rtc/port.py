@@ -50,7 +50,7 @@ class UdpPort:
             self._socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
         self._socket.bind((host, port))
         self.number: int = self._socket.getsockname()[1]
-        self._forwarder = Forwarder(self.counters, best_fan_out(self._socket))
+        self.forwarder = Forwarder(self.counters, best_fan_out(self._socket))
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class UdpPort:
                     if size:
                         self._datagram(slot, size, source, now)
         finally:  # whatever went wrong: the next wake-up writes over what lies in the slots
-            self._forwarder.flush(now)
+            self.forwarder.flush(now)
 
     def _datagram(self, slot: int, size: int, source: Address, now: float) -> None:
         view = srtp.received_views[slot]
@@ -139,7 +139,7 @@ class UdpPort:
             self.counters.refused_datagrams += 1
             return False
         if not reports:
-            authentic = self._forwarder.packet(transport, slot, size, now)
+            authentic = self.forwarder.packet(transport, slot, size, now)
         else:
             packet = srtp.unprotect_rtcp(transport.rx, slot, size)
             authentic = bool(packet)

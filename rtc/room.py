@@ -1,11 +1,15 @@
 """One room: the desired state from the API made true, and told back as offers and presence."""
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rtc import feedback, sdp
+from rtc.fed import FedStage
+from rtc.inlet import Inlet
 from rtc.ladder import Told
 from rtc.messages import (
     Answer,
@@ -25,6 +29,8 @@ from rtc.messages import (
     TransportFailed,
     Trespass,
 )
+from rtc.outlet import Outlet
+from rtc.pipe import SUFFIX
 from rtc.port import UdpPort
 from rtc.quality import Watch
 from rtc.recording.recorder import Recorder
@@ -48,6 +54,7 @@ class Ground:
     addresses: Sequence[Address]
     tell: Callable[[FromWorker], None]
     record: Callable[[str, Recording], Recorder | None]
+    pipes: Path | None = None  # the folder of the workers' pipes
 
 
 class Room:
@@ -60,8 +67,13 @@ class Room:
         self.version = -1
         self.seats: dict[str, Seat] = {}
         self.speaker = Speaker()
+        self.home = wanted.home  # the pipe of the worker it lives in, where that is another
         self.stage: Stage | None = None
-        if wanted.presenter is not None:
+        self.outlets: list[Outlet] = []  # branches of it
+        self.inlet: Inlet | None = None
+        if self.home:
+            self._branch_out(wanted, ground)
+        elif wanted.presenter is not None:
             self.stage = Stage(wanted.presenter, wanted.codec)
         self.take: Recording | None = None  # the one that is wanted
         self.recorder: Recorder | None = None  # makes it
@@ -166,6 +178,10 @@ class Room:
 
     def close(self) -> None:
         """Closes every transport; a running take is left to whoever goes on with it."""
+        for outlet in [*self.outlets]:
+            self._outlet_gone(outlet)
+        if self.inlet is not None:
+            self.inlet.close()
         for seat in self.seats.values():
             self._drop(seat)
         self.seats.clear()
@@ -220,6 +236,11 @@ class Room:
         if reports and (rows := self._watch.rows(self.seats.values(), now)):
             self._tell(Quality(self.name, rows))
         self._tell_steps()
+        if self.inlet is not None:
+            self.inlet.tick(now, reports=reports)
+        for outlet in self.outlets:
+            outlet.repair(now)
+        self._show(now, rates=reports)
         self._tell_speaker(now)
         if self.stage is not None:
             self._tick_lesson(self.stage, now, reports=reports)
@@ -295,6 +316,48 @@ class Room:
             seat.carry({kind: Track(seat.member, kind, self.codec) for kind in kinds})
         return seat
 
+    # a room that is spread over workers
+
+    @property
+    def sitting(self) -> list[str]:
+        """Who watches in this worker."""
+        return [seat.member for seat in self.seats.values() if seat.grants.subscribe]
+
+    def enter(self, sock: socket.socket) -> bool:
+        """Lets a branch of the room in; False: it has no use for branches."""
+        if self.stage is None or self.home:
+            return False
+        self.outlets.append(Outlet(sock, self.stage.tracks, self._outlet_gone))
+        self._show(time.monotonic(), rates=True)
+        return True
+
+    def _outlet_gone(self, outlet: Outlet) -> None:
+        self.outlets.remove(outlet)
+        outlet.close()
+
+    def _show(self, now: float, *, rates: bool) -> None:
+        for outlet in self.outlets:
+            outlet.show(self.stage.holder if self.stage is not None else None, now, rates=rates)
+
+    def _branch_out(self, wanted: RoomState, ground: Ground) -> None:
+        if wanted.presenter is None or ground.pipes is None:
+            raise ValueError("only a lesson has branches")
+        self.stage = stage = FedStage(wanted.presenter, wanted.codec)
+        path = ground.pipes / f"{wanted.home}{SUFFIX}"
+        self.inlet = Inlet(path, self.name, stage, ground.port.forwarder, self._fed)
+        self.inlet.tick(time.monotonic(), reports=False)
+
+    def _fed(self, stage: FedStage) -> None:
+        """The home has told what is there."""
+        if stage is not self.stage:
+            self.stage = stage
+            for seat in self.seats.values():
+                stage.seat(seat)
+        stage.give_floor(self.seats)
+        for seat in self.seats.values():
+            seat.let()
+        self._settle()
+
     def _find(self, member: str, transport: str) -> tuple[Seat | None, Transport | None]:
         seat = self.seats.get(member)
         return seat, seat.transport(transport) if seat is not None else None
@@ -305,6 +368,8 @@ class Room:
         )
 
     def _open_publish(self, seat: Seat) -> None:
+        if self.home:  # he publishes there
+            return
         seat.publish = self._open("publish")
         self._tell(seat.publish_offer())
 
@@ -355,6 +420,9 @@ class Room:
                     if seat.stale and not seat.offered:
                         self._tell(seat.subscribe_offer())
             seat.wire(now)
+        self._show(now, rates=False)
+        if self.inlet is not None:
+            self.inlet.look(now)
         presence = [seat.presence for seat in self.seats.values()]
         changed = presence != self._presence
         if changed:

@@ -1,9 +1,11 @@
 """All rooms of a worker."""
 
 import logging
+import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rtc.messages import (
     Answer,
@@ -39,10 +41,11 @@ class Rooms:
         addresses: Sequence[Address],
         tell: Callable[[FromWorker], None],
         record: Record | None = None,
+        pipes: Path | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self._record = record
-        self._ground = Ground(port, Certificates(), addresses, tell, self._recorder)
+        self._ground = Ground(port, Certificates(), addresses, tell, self._recorder, pipes)
         self._closed: OrderedDict[str, int] = OrderedDict()
         self._reported_at = 0.0
 
@@ -81,7 +84,8 @@ class Rooms:
 
     def _remade(self, room: Room, wanted: RoomState) -> Room:
         """The room, or a new one in its place when other tracks than its own are wanted."""
-        if (room.codec, room.presenter) == (wanted.codec, wanted.presenter):
+        own = (room.codec, room.presenter, room.home)
+        if own == (wanted.codec, wanted.presenter, wanted.home):
             return room
         new = self.rooms[wanted.room] = Room(wanted, self._ground)
         room.remade()
@@ -96,6 +100,11 @@ class Rooms:
                 room.stage.ask_key_frame(picture, time.monotonic())
 
         return self._record(name, take, ask_key_frame) if self._record is not None else None
+
+    def enter(self, name: str, sock: socket.socket) -> bool:
+        """Lets a branch into a room that lives here; False: there is none of that name."""
+        room = self.rooms.get(name)
+        return room is not None and room.enter(sock)
 
     def tick(self, now: float) -> None:
         """Does what the clock asks for; called about ten times a second."""

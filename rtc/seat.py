@@ -67,11 +67,12 @@ class Seat:
         for kind in member.publish:
             self._told.pop(kind, None)
         self.grants = member
-        self._let()
+        self.let()
 
-    def _let(self) -> None:
+    def let(self) -> None:
+        """Brings the tracks in step with the grants."""
         for kind, track in self.tracks.items():
-            live = kind in self.grants.publish and track.source is not None
+            live = kind in self.grants.publish and track.is_published
             if live != track.live:
                 track.set_live(live)
 
@@ -101,7 +102,7 @@ class Seat:
     @property
     def published(self) -> list[Track]:
         """The tracks viewers are offered; a missing grant silences them but keeps their place."""
-        return [track for track in self.tracks.values() if track.source is not None]
+        return [track for track in self.tracks.values() if track.is_published]
 
     def transport(self, transport_id: str) -> Transport | None:
         """The member's living transport of that id."""
@@ -159,7 +160,7 @@ class Seat:
             track.rids = self._rids.get(kind, frozenset()) & frozenset(self._layers(kind))
         if self.publish is not None:
             self.publish.tracks = {track.payload_type: track for track in self.published}
-        self._let()
+        self.let()
 
     def stop_publishing(self) -> None:
         """Forgets the source of all tracks."""

@@ -1,6 +1,7 @@
 """A lesson's tracks: the presenter's own, and one slot for whoever else has the floor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 
 from rtc.messages import FLOOR, Codec, Kind
 from rtc.sdp import PAYLOAD_TYPE
@@ -19,17 +20,39 @@ class Stage:
     go on under the same SSRC.
     """
 
-    def __init__(self, presenter: str, codec: Codec) -> None:
+    make_track = Track
+
+    def __init__(self, presenter: str, codec: Codec, ssrcs: Sequence[int] = ()) -> None:
         self.presenter = presenter
+        self.codec = codec
+        make, given = self.make_track, chain(ssrcs, repeat(0))
         self.presented = {
-            kind: Track(presenter, kind, codec, rids=RIDS if kind == "video" else ("",))
+            kind: make(
+                presenter,
+                kind,
+                codec,
+                rids=RIDS if kind == "video" else ("",),
+                ssrc=next(given),
+            )
             for kind in PAYLOAD_TYPE[codec]
         }
-        self.floor = {kind: Track(FLOOR, kind, codec, most_bps=FLOOR_BPS) for kind in KINDS}
+        self.floor = {
+            kind: make(FLOOR, kind, codec, most_bps=FLOOR_BPS, ssrc=next(given)) for kind in KINDS
+        }
         for track in self.floor.values():
             track.hides_send_time = True
         self._holder: Seat | None = None
         self._nothing: Mapping[Kind, Track] = {}
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All of them, in an order that is the same in every worker."""
+        return [*self.presented.values(), *self.floor.values()]
+
+    @property
+    def holder(self) -> str | None:
+        """Who has the floor."""
+        return self._holder.member if self._holder is not None else None
 
     def lines(self, member: str) -> list[Track]:
         """What a member is offered to watch, always the same."""
@@ -44,13 +67,7 @@ class Stage:
 
     def give_floor(self, seats: Mapping[str, Seat]) -> None:
         """Gives the slot to the pupil with a grant; who has it keeps it as long as his lasts."""
-        able = [
-            seat
-            for seat in seats.values()
-            if seat.member != self.presenter
-            and any(kind in seat.grants.publish for kind in self.floor)
-        ]
-        holder = self._holder if self._holder in able else (able[0] if able else None)
+        holder = self._next_holder(seats)
         if holder is self._holder:
             return
         if self._holder is not None:
@@ -58,6 +75,15 @@ class Stage:
         self._holder = holder
         if holder is not None:
             holder.carry(self.floor)
+
+    def _next_holder(self, seats: Mapping[str, Seat]) -> Seat | None:
+        able = [
+            seat
+            for seat in seats.values()
+            if seat.member != self.presenter
+            and any(kind in seat.grants.publish for kind in self.floor)
+        ]
+        return self._holder if self._holder in able else (able[0] if able else None)
 
     def tap(self, taps: Mapping[str, Tap]) -> None:
         """Lets a recording hear everything; an empty mapping ends that."""

@@ -29,6 +29,8 @@ from rtc.messages import (
     frame,
     read_to_worker,
 )
+from rtc.outlet import Pipes
+from rtc.pipe import SUFFIX
 from rtc.port import UdpPort
 from rtc.recording.recorder import Recorder
 from rtc.recording.spool import Spool
@@ -41,18 +43,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.1
 LOAD_OVER_S = 5.0
 MAX_UNSENT_BYTES = 8 << 20
-ANY_IPV4 = "0.0.0.0"  # noqa: S104 - see `bind_host`
-
 OpenSpool = Callable[[Callable[[FromWorker], None]], Spool]
-
-
-def bind_host(settings: Settings) -> str:
-    """The advertised address when it is our own single one, else all interfaces.
-
-    Bound to one address, answers leave with that source; a forwarded or second address needs all.
-    """
-    alone = settings.rtc_addresses == (settings.host,)
-    return settings.host if alone else ANY_IPV4
 
 
 class Worker:
@@ -83,8 +74,9 @@ class Worker:
             self._spool = self._open_spool(self._tell_all)
         places = [(address, self.port.number) for address in self._addresses]
         record = self._record if self._spool is not None else None
-        self.rooms = Rooms(self.port, places, self._tell_all, record)
+        self.rooms = Rooms(self.port, places, self._tell_all, record, self.link_path.parent)
         self.link_path.parent.mkdir(parents=True, exist_ok=True)
+        self._pipes = Pipes(self.link_path.with_suffix(SUFFIX), self.rooms.enter)
         if self._spool is not None:
             await self._spool.__aenter__()
         self._server = await asyncio.start_unix_server(self._serve, self.link_path)
@@ -100,6 +92,7 @@ class Worker:
     ) -> None:
         self._ticker.cancel()
         self._server.close()
+        self._pipes.close()
         self.rooms.close()
         if self._spool is not None:
             await self._spool.__aexit__(kind, error, trace)
@@ -139,7 +132,9 @@ class Worker:
     def _heard(self, message: ToWorker, writer: asyncio.StreamWriter) -> None:
         if isinstance(message, Hello):
             kept = sorted(self._spool.rooms) if self._spool is not None else []
-            self._tell(writer, Welcome(self.id, self._started_at, sorted(self.rooms.rooms), kept))
+            homes = sorted(room.name for room in self.rooms.rooms.values() if not room.home)
+            branches = {each.name: each.sitting for each in self.rooms.rooms.values() if each.home}
+            self._tell(writer, Welcome(self.id, self._started_at, homes, kept, branches))
             for room in self.rooms.rooms.values():
                 self._tell(writer, room.presence())
             self._links.add(writer)
@@ -180,6 +175,7 @@ class Worker:
             dropped_no_grant=counters.dropped_no_grant,
             dropped_send=counters.dropped_send,
             dropped_surplus=counters.dropped_surplus,
+            dropped_pipe=counters.dropped_pipe,
             resent=counters.resent,
             refused_datagrams=counters.refused_datagrams,
             cpu_s=used.ru_utime + used.ru_stime,
@@ -231,7 +227,7 @@ async def run(settings: Settings, number: int = 0) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    host = bind_host(settings)
+    host = settings.rtc_bind
     path = settings.link_path(number)
 
     def open_objects() -> Objects:

@@ -2,11 +2,11 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rtc.link import MediaLink
+from rtc.link import GONE_S, MediaLink
 from rtc.messages import (
     Answer,
     FromWorker,
@@ -35,14 +35,25 @@ LESSON = "lesson-1"
 class MediaHouse:
     """The API's part, played by hand: says states and joins, hands offers to the pages."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, *paths: Path, most_viewers: int | None = None, gone_s: float = GONE_S
+    ) -> None:
         self.heard: list[FromWorker] = []
         self.ups: list[str] = []
         self.downs = 0
         self.pages: dict[str, RawPage] = {}
         self.all_pages: list[RawPage] = []
         self.version = 0
-        self.link = MediaLink([path], self._hear, self._up, self._down)
+        self.moved: list[str] = []
+        self.link = MediaLink(
+            paths,
+            self._hear,
+            self._up,
+            self._down,
+            on_moved=self._moved,
+            gone_s=gone_s,
+            most_viewers=most_viewers,
+        )
         self._changed = asyncio.Event()
 
     def _up(self, worker_id: str) -> None:
@@ -51,6 +62,10 @@ class MediaHouse:
 
     def _down(self) -> None:
         self.downs += 1
+        self._changed.set()
+
+    def _moved(self, rooms: Sequence[str]) -> None:
+        self.moved += rooms
         self._changed.set()
 
     def _hear(self, message: FromWorker) -> None:

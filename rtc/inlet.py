@@ -1,0 +1,213 @@
+"""A branch's end of the pipe: what the home sends goes to the viewers here."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from aiortc.rtp import RtcpPacket, RtcpSrPacket
+
+from rtc import srtp
+from rtc.fed import FedStage
+from rtc.forward import Forwarder
+from rtc.key_frames import HEADER_BYTES
+from rtc.pipe import (
+    MOST_BYTES,
+    MOST_SHARES,
+    PACKET,
+    REPORT,
+    BadPipe,
+    Enter,
+    Item,
+    Scene,
+    Wishes,
+    heard,
+    items,
+    prepared,
+    receive,
+    said,
+)
+from rtc.track import Track
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.2
+MOST_AT_ONCE = 16  # messages of one wake-up: others wait, too
+
+_buffer = bytearray(MOST_BYTES)
+
+
+class Inlet:
+    """Keeps a pipe open to the home of a room, and asks it for what the viewers here need."""
+
+    def __init__(
+        self,
+        path: Path,
+        room: str,
+        stage: FedStage,
+        forwarder: Forwarder,
+        changed: Callable[[FedStage], None],
+    ) -> None:
+        self.stage = stage
+        self._path = path
+        self._room = room
+        self._forwarder = forwarder
+        self._changed = changed  # other tracks, other publishers, another holder of the floor
+        self._socket: socket.socket | None = None
+        self._tried_at = float("-inf")
+        self._asked: Wishes | None = None
+
+    def close(self) -> None:
+        """Lets go of the home."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def tick(self, now: float, *, reports: bool) -> None:
+        """Comes back to the home, and tells it what has changed; ten times a second."""
+        if self._socket is None:
+            if now - self._tried_at >= RETRY_S:
+                self._tried_at = now
+                self._open()
+            return
+        for track in self.stage.fed:
+            track.repeat_key_request(now)
+        if reports:
+            self._say(self._wishes(now))
+        else:
+            self.look(now)
+
+    def look(self, now: float) -> None:
+        """Tells the home when other layers are needed than before."""
+        if self._asked is None or self._layers() != self._asked.layers:
+            self._say(self._wishes(now))
+
+    def ask(self, now: float) -> None:
+        """Tells the home at once: somebody cannot see before his key frame is here."""
+        keys = [(at, n) for at, track in enumerate(self.stage.fed) for n in track.keys(now)]
+        self._say(Wishes(self._layers(), keys, self._shares(now)))
+
+    def _open(self) -> None:
+        sock = prepared(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        try:
+            sock.connect(str(self._path))
+            sock.send(said(Enter(self._room)))
+        except OSError:
+            sock.close()
+            return
+        self._socket, self._asked = sock, None
+        asyncio.get_running_loop().add_reader(sock, self._readable)
+
+    def _say(self, wishes: Wishes) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.send(said(wishes))
+        except OSError:
+            self._asked = None
+        else:
+            self._asked = wishes
+
+    def _wishes(self, now: float) -> Wishes:
+        return Wishes(self._layers(), [], self._shares(now))
+
+    def _layers(self) -> list[tuple[int, int]]:
+        return [
+            (at, n)
+            for at, track in enumerate(self.stage.tracks)
+            for n, layer in enumerate(track.layers)
+            if layer.legs or layer.waiting
+        ]
+
+    def _shares(self, now: float) -> list[tuple[int, int, list[int]]]:
+        found = []
+        for at, track in enumerate(self.stage.tracks):
+            if track.is_picture and track.legs:
+                rates = (leg.transport.rate for leg in track.legs[:MOST_SHARES])
+                shares = [each.share(now) for each in rates if each is not None]
+                found.append((at, len(track.legs), [each for each in shares if each is not None]))
+        return found
+
+    def _readable(self) -> None:
+        now = asyncio.get_running_loop().time()
+        slot = 0
+        try:
+            for _ in range(MOST_AT_ONCE):
+                size = receive(self._socket, _buffer) if self._socket is not None else None
+                if size is None:
+                    break
+                if not size:
+                    self._lost()
+                    break
+                for item in items(memoryview(_buffer)[:size]):
+                    slot = self._take(item, slot, now)
+        except BadPipe as bad:
+            log.warning("room %s: its home speaks nonsense: %s", self._room, bad)
+            self._lost()
+        finally:
+            self._forwarder.flush(now)
+
+    def _take(self, item: Item, slot: int, now: float) -> int:
+        """Takes one item; the next free slot."""
+        if item.what == PACKET:
+            return self._packet(item, slot, now)
+        if item.what == REPORT:
+            track = self._track(item)
+            for each in RtcpPacket.parse(bytes(item.body)):
+                if isinstance(each, RtcpSrPacket) and track.live:
+                    track.layers[item.layer].pass_report(each.sender_info, now)
+            return slot
+        words = heard(item.body)
+        if not isinstance(words, Scene):
+            raise BadPipe("a home says what only a branch does")
+        self._see(words, now)
+        return slot
+
+    def _packet(self, item: Item, slot: int, now: float) -> int:
+        track, size = self._track(item), len(item.body)
+        if not track.live or not HEADER_BYTES < size <= srtp.BUFFER_BYTES:
+            return slot
+        if slot == srtp.SLOTS:
+            self._forwarder.flush(now)
+            slot = 0
+        srtp.received_views[slot][:size] = item.body
+        self._forwarder.numbered(track.layers[item.layer], slot, size, now)
+        return slot + 1
+
+    def _track(self, item: Item) -> Track:
+        tracks = self.stage.tracks
+        if item.track >= len(tracks) or item.layer >= len(tracks[item.track].layers):
+            raise BadPipe("a home names what it has not shown")
+        return tracks[item.track]
+
+    def _see(self, scene: Scene, now: float) -> None:
+        stage, tracks = self.stage, scene.tracks
+        described = [(each.kind, each.member) for each in tracks]
+        if described != [(each.kind, each.member) for each in stage.tracks]:
+            self._lost()  # the home is another room by now, or will be
+            return
+        ssrcs = tuple(each.ssrc for each in tracks)
+        is_new = not stage.is_known or ssrcs != tuple(each.ssrc for each in stage.tracks)
+        if is_new:
+            stage = self.stage = FedStage(stage.presenter, stage.codec, ssrcs)
+        published = [each.is_published for each in tracks]
+        is_new |= stage.told_holder != scene.holder or published != [each.fed for each in stage.fed]
+        stage.told_holder = scene.holder
+        for track, shown in zip(stage.fed, tracks, strict=True):
+            track.ask = self.ask
+            track.feed(fed=shown.is_published)
+            track.hear(shown.layers)
+        if self._asked is None:  # a new pipe: what came meanwhile is missing
+            for layer in (layer for track in stage.fed for layer in track.layers):
+                layer.key_wanted = layer.track.is_picture and bool(layer.legs)
+            self._say(self._wishes(now))
+        if is_new:
+            self._changed(stage)
+
+    def _lost(self) -> None:
+        self.close()
+        for track in self.stage.fed:
+            track.feed(fed=False)
+        self._changed(self.stage)
