@@ -3177,11 +3177,10 @@ export interface components {
     };
     /**
      * CallMember
-     * @description One person's part of a call; without a name where the side says enough.
+     * @description One person's part of a call; without id and name where the side says enough.
      */
     CallMember: {
-      /** Format: uuid */
-      id: string;
+      id: string | null;
       name: string | null;
       /** @enum {unknown} */
       side: 'doctor' | 'patient' | 'pupil' | 'teacher';
@@ -4098,6 +4097,15 @@ export interface components {
       waiting: number;
     };
     /**
+     * IceServer
+     * @description One of RTCConfiguration's `iceServers`.
+     */
+    IceServer: {
+      credential: string;
+      urls: string[];
+      username: string;
+    };
+    /**
      * Identity
      * @description A linked identity in the list of its person.
      */
@@ -4266,6 +4274,7 @@ export interface components {
       | components['schemas']['Answered']
       | components['schemas']['RestartMedia']
       | components['schemas']['Mute']
+      | components['schemas']['MediaReport']
       | components['schemas']['Ping'];
     /**
      * LessonRoom
@@ -4288,6 +4297,7 @@ export interface components {
       | components['schemas']['Offered']
       | components['schemas']['MediaAway']
       | components['schemas']['MediaBack']
+      | components['schemas']['MediaWords']
       | components['schemas']['MediaStep']
       | components['schemas']['Speaks']
       | components['schemas']['LessonTold']
@@ -4340,6 +4350,8 @@ export interface components {
      */
     LessonWelcome: {
       deck: components['schemas']['Deck'] | null;
+      /** @default [] */
+      ice_servers: components['schemas']['IceServer'][];
       members: components['schemas']['MemberState'][];
       resume_token: string;
       room: components['schemas']['LessonRoom'];
@@ -4554,6 +4566,20 @@ export interface components {
       video: boolean;
     };
     /**
+     * MediaReport
+     * @description What only the page knows of the last `ms`: how long pictures stood still, how often, and how
+     *         much of the sound was made up.
+     */
+    MediaReport: {
+      /** @default null */
+      concealed_permille: number | null;
+      freezes: number;
+      frozen_ms: number;
+      ms: number;
+      /** @enum {unknown} */
+      type: 'media_report';
+    };
+    /**
      * MediaStep
      * @description What the page gets of the others' media, from `high` down to `text`, and why not more.
      */
@@ -4564,6 +4590,17 @@ export interface components {
       step: 'high' | 'low' | 'slow' | 'text' | 'voice';
       /** @enum {unknown} */
       type: 'media_step';
+    };
+    /**
+     * MediaWords
+     * @description What links are worth now, by person: everybody's for staff, for others their own.
+     */
+    MediaWords: {
+      /** @enum {unknown} */
+      type: 'media_words';
+      words: {
+        [key: string]: 'fair' | 'good' | 'lost' | 'poor';
+      };
     };
     /**
      * MemberState
@@ -4982,10 +5019,14 @@ export interface components {
     /**
      * Offered
      * @description An SDP offer; the same transport again means renegotiate.
+     *
+     *         An empty one asks for the page's own, sent as its `answer`; the reply to that has `reply` set.
      */
     Offered: {
       /** @enum {unknown} */
       direction: 'publish' | 'subscribe';
+      /** @default false */
+      reply: boolean;
       sdp: string;
       tracks: components['schemas']['OfferedTrack'][];
       transport: string;
@@ -6015,6 +6056,7 @@ export interface components {
       | components['schemas']['Answered']
       | components['schemas']['RestartMedia']
       | components['schemas']['Mute']
+      | components['schemas']['MediaReport']
       | components['schemas']['Ping'];
     VisitServerMessage:
       | components['schemas']['Welcome']
@@ -6022,6 +6064,7 @@ export interface components {
       | components['schemas']['Offered']
       | components['schemas']['MediaAway']
       | components['schemas']['MediaBack']
+      | components['schemas']['MediaWords']
       | components['schemas']['MediaStep']
       | components['schemas']['Speaks']
       | components['schemas']['ReadingMade']
@@ -6096,9 +6139,12 @@ export interface components {
     Way: 'card' | 'passkey' | 'password' | 'recovery_code' | 'totp';
     /**
      * WayBack
-     * @description A newer resume token; the older ones end three minutes after they were told.
+     * @description A newer resume token; the older ones end three minutes after they were told. Also newer
+     *         credentials for the TURN server, whose own end is told in them.
      */
     WayBack: {
+      /** @default [] */
+      ice_servers: components['schemas']['IceServer'][];
       resume_token: string;
       /** @enum {unknown} */
       type: 'way_back';
@@ -6116,6 +6162,8 @@ export interface components {
      * @description Answer to hello: who you are, who is here, which ECG streams there are, the way back.
      */
     Welcome: {
+      /** @default [] */
+      ice_servers: components['schemas']['IceServer'][];
       members: components['schemas']['MemberState'][];
       resume_token: string;
       server_time: string;

@@ -3,6 +3,7 @@
  * offers; this side answers, asks for ICE restarts and keeps the call together through lost links.
  */
 
+import { wayOut } from './ice';
 import { Mender } from './mender';
 import { LinkJudge, countStats, type LinkWord } from './quality';
 import type { Direction, Offer, PeersMessage, TrackInfo } from './wire';
@@ -196,7 +197,7 @@ export class Peers {
   }
 
   #make(offer: Offer): Transport {
-    const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    const peer = new RTCPeerConnection(wayOut());
     peer.onconnectionstatechange = () => {
       if (peer.connectionState === 'connected') this.#ever[offer.direction] = true;
       this.#look();
@@ -215,6 +216,7 @@ export class Peers {
 
   async #answer(transport: Transport, offer: Offer): Promise<void> {
     const { peer } = transport;
+    peer.setConfiguration(wayOut());
     if (offer.reply === true) {
       await peer.setRemoteDescription({ type: 'answer', sdp: offer.sdp });
       return;

@@ -1,5 +1,6 @@
 /** A room's socket: carries out what link.ts decides, and hands messages to the room. */
 
+import { iceServersAre } from '../call/ice';
 import {
   CLOSE_SIGN_IN,
   initialLink,
@@ -15,9 +16,10 @@ interface Said {
   type: string;
 }
 
-/** Welcomes, and what renews the way back, bring a token. */
+/** Welcomes, and what renews the way back, bring a token and the TURN servers. */
 interface Told extends Said {
   resume_token?: string;
+  ice_servers?: RTCIceServer[];
 }
 
 /** The server refused a ticket: 401 session over, 403/404 not ours, the rest passes. */
@@ -188,6 +190,7 @@ export class RoomSocket<Server extends Told, Client extends Said> {
       this.#back = message.resume_token;
       this.#backAt = Date.now();
     }
+    if (message.ice_servers) iceServersAre(message.ice_servers);
     if (message.type === this.#plan.welcome) this.#event({ type: 'welcome' });
     this.#plan.onMessage(message);
     if (message.type === 'signed_out') this.#event({ type: 'signed_out' });

@@ -1,5 +1,6 @@
 // @vitest-environment node
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { iceServersAre } from '../../src/call/ice';
 import { Peers } from '../../src/call/peers';
 import type { Offer } from '../../src/call/wire';
 
@@ -12,8 +13,12 @@ class Connection {
   frames = 0;
   held: Promise<void> = Promise.resolve();
 
-  constructor() {
+  constructor(public way: RTCConfiguration) {
     Connection.made.push(this);
+  }
+
+  setConfiguration(way: RTCConfiguration): void {
+    this.way = way;
   }
 
   async getStats(): Promise<Map<string, object>> {
@@ -107,6 +112,23 @@ describe('a section that is filled again', () => {
       peers.offer({ ...offer('first'), tracks: [...carried] });
     }
     expect(kept).toEqual(['voice']);
+    peers.stop();
+    vi.unstubAllGlobals();
+  });
+});
+
+describe('the TURN servers', () => {
+  it('are those the house told last, also for a way that is looked for anew', async () => {
+    vi.stubGlobal('RTCPeerConnection', Connection);
+    Connection.made = [];
+    const early = [{ urls: ['turn:house'], username: '1:a', credential: 'x' }];
+    iceServersAre(early);
+    const peers = joined();
+    expect(Connection.made[0]!.way).toEqual({ bundlePolicy: 'max-bundle', iceServers: early });
+    const late = [{ ...early[0]!, username: '2:b' }];
+    iceServersAre(late);
+    peers.offer(offer('first'));
+    await vi.waitFor(() => expect(Connection.made[0]!.way.iceServers).toEqual(late));
     peers.stop();
     vi.unstubAllGlobals();
   });
