@@ -34,6 +34,7 @@ from rtc.messages import (
     FromWorker,
     Leave,
     Offer,
+    Quality,
     Restart,
     RoomState,
     SegmentClosed,
@@ -52,6 +53,10 @@ from rtc.messages import Presence as WorkerPresence
 # A page that lost its socket often still has its media: a train's tunnel, a restart of ours.
 GRACE_S = 15.0
 _LAST_REJOIN_S = 5.0
+# A link that only broke is there again by then, and nobody's media were touched.
+_AWAY_AFTER_S = 1.0
+# As long a worker keeps a room of before our start that nobody comes back to.
+_UNCLAIMED_S = 60.0
 
 # What a worker says that must be kept.
 ToKeep = SegmentClosed | TakeClosed | Trespass
@@ -68,6 +73,7 @@ class Media:
         *,
         keep: Callable[[ToKeep], None] = lambda _: None,
         came: Callable[[UUID], None] = lambda _: None,
+        quality: Callable[[Quality | Stepped], None] = lambda _: None,
         grace_s: float = GRACE_S,
     ) -> None:
         self._link: Engine = open_engine(self._heard, self._up, self._down)
@@ -76,9 +82,11 @@ class Media:
         self._version = 0
         self._keep = keep
         self._came = came  # more people are in a room than before
+        self._quality = quality
         self._grace_s = grace_s
         self._began_s = time.monotonic()
         self._counts = Counts()
+        self._unclaimed: dict[UUID, asyncio.TimerHandle] = {}
 
     async def __aenter__(self) -> Self:
         await self._link.__aenter__()
@@ -90,8 +98,10 @@ class Media:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for seat in (seat for room in self._rooms.values() for seat in room.seats.values()):
-            seat.stay()
+        for room in self._rooms.values():
+            room.rest()
+        for waiting in self._unclaimed.values():
+            waiting.cancel()
         await self._link.__aexit__(kind, error, trace)
 
     @property
@@ -124,8 +134,12 @@ class Media:
             tab.tell(_encode(Speaks(member=room.speaking)))
         if seat.step is not None:
             tab.tell(_encode(seat.step))
-        if self._link.worker_of(str(room_id)) is None:
+        room.worker = room.worker or self._link.worker_of(str(room_id))
+        if room.away:
+            seat.resume = []
             tab.tell(_encode(MediaAway()))
+        elif self._link.worker_of(str(room_id)) is None:
+            self._miss(room_id, room)
 
     def regrant(self, room_id: UUID, me: Card, tab: Tab) -> None:
         """Take over a member's new grants at once; without grants nothing of his goes on.
@@ -166,8 +180,8 @@ class Media:
         A worker keeps its rooms while we are restarted.
         """
         room = self._rooms.pop(room_id, None)
-        for seat in room.seats.values() if room else ():
-            seat.stay()
+        if room is not None:
+            room.rest()
         if not self._link.send(RoomState(str(room_id), self._next_version(), [])):
             self._closing.add(room_id)
 
@@ -224,6 +238,12 @@ class Media:
         """Who is in the room, as its pages show it."""
         room = self._rooms.get(room_id)
         return [seat.state() for seat in room.seats.values()] if room else []
+
+    def pages(self, room_id: UUID) -> list[tuple[Card, Tab]]:
+        """Whose page is open in a room, each with its tab."""
+        room = self._rooms.get(room_id)
+        seats = room.seats.values() if room else ()
+        return [(seat.card, seat.tab) for seat in seats if seat.tab]
 
     def present(self, room_id: UUID) -> set[UUID]:
         """Who has the page open, or still sends something."""
@@ -290,10 +310,7 @@ class Media:
         self._link.send(self._rooms[room_id].state(room_id, self._next_version()))
 
     def _presence(self, room_id: UUID) -> None:
-        message = _encode(Presence(members=self.members(room_id)))
-        for seat in self._rooms[room_id].seats.values():
-            if seat.tab:
-                seat.tab.tell(message)
+        self._rooms[room_id].tell(_encode(Presence(members=self.members(room_id))))
 
     def _join(self, room_id: UUID, seat: Seat) -> None:
         join = seat.join(room_id)
@@ -307,24 +324,34 @@ class Media:
         for room_id, room in self._rooms.items():
             if self._link.worker_of(str(room_id)) != worker_id:
                 continue
+            told = room.away
+            if not room.found(worker_id):
+                room.tell(*(_encode(each) for each in (MediaAway(), MediaBack())[told:]))
             self._state(room_id)
             for seat in room.seats.values():
-                seat.transports, seat.failures, seat.step = set(), 0, None
-                if seat.tab:
-                    seat.tab.tell(_encode(MediaBack()))
                 self._join(room_id, seat)
 
     def _down(self) -> None:
         for room_id, room in self._rooms.items():
-            if self._link.worker_of(str(room_id)) is not None:
-                continue
-            for seat in room.seats.values():
-                seat.arriving = frozenset()
-                if seat.tab:
-                    seat.tab.tell(_encode(MediaAway()))
-            self._presence(room_id)
+            if self._link.worker_of(str(room_id)) is None:
+                self._miss(room_id, room)
+
+    def _miss(self, room_id: UUID, room: Room) -> None:
+        """Say that media are away, unless only the link broke and is there again in a moment."""
+        if room.missing is None and not room.away:
+            loop = asyncio.get_running_loop()
+            room.missing = loop.call_later(_AWAY_AFTER_S, self._away, room_id, room)
+
+    def _away(self, room_id: UUID, room: Room) -> None:
+        room.missing, room.away, room.speaking = None, True, None
+        for seat in room.seats.values():
+            seat.arriving = frozenset()
+        room.tell(_encode(MediaAway()))
+        self._presence(room_id)
 
     def _heard(self, message: FromWorker) -> None:
+        if isinstance(message, Quality | Stepped):
+            self._quality(message)
         if isinstance(message, Offer):
             self._offer(message)
         elif isinstance(message, WorkerPresence):
@@ -346,10 +373,7 @@ class Media:
         room = self._rooms.get(UUID(speaking.room))
         if room is not None:
             room.speaking = UUID(speaking.member) if speaking.member is not None else None
-            message = _encode(Speaks(member=room.speaking))
-            for seat in room.seats.values():
-                if seat.tab:
-                    seat.tab.tell(message)
+            room.tell(_encode(Speaks(member=room.speaking)))
 
     def _offer(self, offer: Offer) -> None:
         seat = self._seat(UUID(offer.room), UUID(offer.member))
@@ -369,6 +393,7 @@ class Media:
         room_id = UUID(presence.room)
         room = self._rooms.get(room_id)
         if room is None:
+            self._doubt(room_id)
             return
         before = self.present(room_id)
         for seen in presence.members:
@@ -378,6 +403,17 @@ class Media:
         self._presence(room_id)
         if not self.present(room_id) <= before:
             self._came(room_id)
+
+    def _doubt(self, room_id: UUID) -> None:
+        """A worker has a room of before our start: nobody else would ever end it."""
+        if room_id not in self._unclaimed:
+            loop = asyncio.get_running_loop()
+            self._unclaimed[room_id] = loop.call_later(_UNCLAIMED_S, self._unclaim, room_id)
+
+    def _unclaim(self, room_id: UUID) -> None:
+        del self._unclaimed[room_id]
+        if room_id not in self._rooms:
+            self.close(room_id)
 
     def _failed(self, failed: TransportFailed) -> None:
         room_id = UUID(failed.room)

@@ -126,12 +126,41 @@ class Room:
     plan: Plan
     seats: dict[UUID, Seat] = field(default_factory=dict)
     speaking: UUID | None = None
+    worker: str | None = None  # whose the media are that pages have
+    missing: asyncio.TimerHandle | None = None  # the worker is; pages are told when this rings
+    away: bool = False  # and have been told, so they have closed what they had
 
     @property
     def empty(self) -> bool:
         """Nobody is here or expected back, and nothing is recorded."""
         here = any(not seat.empty for seat in self.seats.values())
         return not here and self.plan.recording is None
+
+    def tell(self, *messages: bytes) -> None:
+        """Tell every page that is open."""
+        for seat in self.seats.values():
+            for message in messages:
+                if seat.tab:
+                    seat.tab.tell(message)
+
+    def rest(self) -> None:
+        """Nothing is waited for any more."""
+        for seat in self.seats.values():
+            seat.stay()
+        if self.missing is not None:
+            self.missing.cancel()
+
+    def found(self, worker: str) -> bool:
+        """The worker is here: whether pages still have the media they had."""
+        if self.missing is not None:
+            self.missing.cancel()
+        kept = not self.away and self.worker in {None, worker}
+        self.worker, self.missing, self.away = worker, None, False
+        for seat in self.seats.values():
+            seat.failures = 0
+            if not kept:
+                seat.transports, seat.resume, seat.step = set(), [], None
+        return kept
 
     def state(self, room_id: UUID, version: int) -> RoomState:
         """The whole desired state, as the worker is told it."""

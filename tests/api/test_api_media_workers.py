@@ -3,6 +3,7 @@
 from asyncio import create_task, gather
 from dataclasses import replace
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from api_server import WITHIN_S, Server
@@ -40,6 +41,7 @@ async def test_a_lost_worker_takes_only_its_own_rooms_along(
         await second.until_state(bool, WITHIN_S)
         assert first.state.room == str(server.world["visit"])
         assert second.state.room == str(server.world["lesson"])
+        second.id = uuid4().hex  # it was killed: another one listens in its place
         second.hang_up()
         await lesson.of("media_away")
         await lesson.of("media_back")
