@@ -180,12 +180,6 @@ class MediaWords(ToPage, frozen=True, tag="media_words"):
     words: dict[UUID, Word]
 
 
-class Speaks(ToPage, frozen=True, tag="speaking"):
-    """Who speaks now, for whose picture is framed; nobody when null."""
-
-    member: UUID | None
-
-
 class ReadingMade(ToPage, frozen=True, tag="reading"):
     """A new reading, stored."""
 
@@ -351,7 +345,6 @@ VisitServerMessage = (
     | MediaWords
     | MediaStep
     | Speaks
-    | Speaks
     | ReadingMade
     | StreamOpened
     | Vitals
@@ -375,7 +368,6 @@ LessonServerMessage = (
     | MediaBack
     | MediaWords
     | MediaStep
-    | Speaks
     | Speaks
     | LessonTold
     | SlideShown
