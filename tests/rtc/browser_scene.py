@@ -189,6 +189,7 @@ async def play(scene: Scene, worker: Worker, browser: Browser, url: str) -> dict
 
 async def main(
     play: Callable[[Scene, Worker, Browser, str], Awaitable[dict[str, Any]]],
+    *flags: str,
 ) -> None:
     """Everything on loopback, everything closed at the end."""
     with tempfile.TemporaryDirectory(prefix="rtc-") as folder:
@@ -197,7 +198,7 @@ async def main(
         async with worker, served_page() as url, async_playwright() as playwright:
             scene = Scene(path)
             browser = await playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=FLAGS
+                executable_path=shutil.which("chromium"), args=[*FLAGS, *flags]
             )
             async with scene.link, asyncio.TaskGroup() as group:
                 carrier = group.create_task(scene.carry())

@@ -22,10 +22,14 @@ def _refuse(reason: str) -> None:
     pytest.skip(reason)
 
 
-def run_scene(module: str) -> dict[str, Any]:
-    """Plays a scene in a network namespace of its own; its last line is what it saw, as JSON."""
-    if shutil.which("chromium") is None:
-        _refuse("needs Debian's package chromium")
+def run_scene(module: str, **packages: str) -> dict[str, Any]:
+    """Plays a scene in a network namespace of its own; its last line is what it saw, as JSON.
+
+    `packages` are those it needs beside a browser, by a program in each.
+    """
+    for program, package in {"chromium": "chromium", **packages}.items():
+        if shutil.which(program) is None:
+            _refuse(f"needs Debian's package {package}")
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         _refuse("needs Debian's packages util-linux and iproute2")
     probe = subprocess.run([LOOPBACK, "true"], check=False, capture_output=True)
