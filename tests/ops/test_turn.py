@@ -23,8 +23,8 @@ from ops.turn import peers, turn_child, turnserver_conf
 from ops.users import owned_file
 from rtc.worker import Worker
 from storage.settings import Settings
-from tests.ops.tls_pairs import make_pair
 from tests.ops.running import free_port
+from tests.ops.tls_pairs import make_pair
 from tests.rtc.media_house import both, connected_to
 from tests.rtc.raw_client import RawPage, RawTransport, Source
 

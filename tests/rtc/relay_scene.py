@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +17,7 @@ from ops.supervisor import Supervisor
 from ops.turn import turn_child
 from rtc.worker import Worker
 from storage.settings import Settings
+from tests.ops.conftest import short_folder
 from tests.ops.tls_pairs import make_pair
 from tests.rtc.browser_scene import Scene, main, open_page
 
@@ -40,11 +39,9 @@ WAYS = """async () => {
 @asynccontextmanager
 async def coturn() -> AsyncIterator[Settings]:
     """A running one, with a certificate nobody knows."""
-    with tempfile.TemporaryDirectory(prefix="yt-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with short_folder() as folder:
         certificate, key = make_pair(folder)
-        environ = {"YANASHA_HOME": name, "YANASHA_TURN": "1", "YANASHA_TURN_TLS_PORT": "443"}
+        environ = {"YANASHA_HOME": str(folder), "YANASHA_TURN": "1", "YANASHA_TURN_TLS_PORT": "443"}
         settings = Settings.from_env(
             {**environ, "YANASHA_TURN_CERTIFICATE": certificate, "YANASHA_TURN_KEY": key}
         )
