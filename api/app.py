@@ -41,12 +41,14 @@ from api import (
     hands,
     health,
     imports,
+    lesson_groups,
     lesson_room,
     lesson_socket,
     lessons,
     letters,
     logs,
     me,
+    metrics,
     notes,
     notice_ways,
     notices,
@@ -192,7 +194,7 @@ def data_routes() -> list[ControllerRouterHandler]:
         documents,
     )
     administration = (people_admin, guardianships, imports, board, letters, erasure)
-    school = (call_timelines, lessons, lesson_room, hands, chat, slides, recordings)
+    school = (call_timelines, lessons, lesson_room, lesson_groups, hands, chat, slides, recordings)
     return [
         route for module in (*house, *clinic, *administration, *school) for route in module.ROUTES
     ]
@@ -223,6 +225,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             *lesson_socket.ROUTES,
             *device_socket.ROUTES,
             *schema.ROUTES,
+            *metrics.ROUTES,
             *health.ROUTES,
         ],
         dependencies=DEPENDENCIES,

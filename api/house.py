@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import live
+from api.call_quality import CallQuality
 from api.door import Door
 from api.ecg_live import EcgLive
 from api.films import Films
@@ -67,7 +68,13 @@ class House:
         self.live = Live()
         self.devices = KnownDevices(self)
         self.keeper = Keeper(self)
-        self.media = Media(engine.chosen(settings), keep=self.keeper.take, came=self._came)
+        self.calls = CallQuality(self)
+        self.media = Media(
+            engine.chosen(settings),
+            keep=self.keeper.take,
+            came=self._came,
+            quality=self.calls.heard,
+        )
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
@@ -134,6 +141,7 @@ class House:
             await stack.enter_async_context(self.readings)
             await stack.enter_async_context(self.frames)
             await stack.enter_async_context(self.keeper)
+            await stack.enter_async_context(self.calls)
             await stack.enter_async_context(self.lessons)
             await stack.enter_async_context(self.media)
             await stack.enter_async_context(self.watch)

@@ -34,6 +34,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "answer": ({"transport": "of somebody else", "sdp": "v=0"}, set()),
     "restart": ({"transport": "of somebody else"}, set()),
     "mute": ({"kind": "audio", "muted": True}, set()),
+    "media_report": ({"ms": 10_000, "frozen_ms": 0, "freezes": 0}, set()),
     "ping": ({"n": 7}, set()),
 }
 REFUSED = {4401, 4403, 4404}
