@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +39,7 @@ LAST_RETRY_S = 0.1  # a unix socket on this machine; a recording loses what we w
 SILENCE_S = 15.0  # a worker that says nothing for this long is taken for hung
 PATIENCE_S = 15.0  # for workers that say nothing at our start
 GONE_S = 15.0  # a worker that is away for so long is not waited for
-BLINK_S = 1.0  # a link that is lost for less than this is no lost worker
+BLINK_S = 0.5  # a link that is lost for less than this is no lost worker
 FULL = 0.7  # of a core: a worker that has so much to do gets no more viewers of a lesson
 MUCH_LESS = 0.2
 
@@ -63,8 +63,8 @@ class MediaLink:
 
     `on_up(worker_id)` is called at each (re)connect: the API then sends the `RoomState` and `Join`
     of everybody present in rooms of that worker (`worker_of(room)`). `on_down()` is called when a
-    worker that was up is lost, `on_moved(rooms)` when rooms have been placed anew: the API does for
-    them as at `on_up`. Callbacks run in the event loop and must not block.
+    worker that was up is lost. `on_up` also tells of a worker that has got rooms of one that is
+    gone. Callbacks run in the event loop and must not block.
     """
 
     def __init__(
@@ -74,7 +74,6 @@ class MediaLink:
         on_up: Callable[[str], None] = lambda _: None,
         on_down: Callable[[], None] = lambda: None,
         *,
-        on_moved: Callable[[Sequence[str]], None] = lambda _: None,
         patience_s: float = PATIENCE_S,
         gone_s: float = GONE_S,
         most_viewers: int | None = None,
@@ -82,7 +81,6 @@ class MediaLink:
         self._on_message = on_message
         self._on_up = on_up
         self._on_down = on_down
-        self._on_moved = on_moved
         self._gone_s = gone_s
         self._most_viewers = most_viewers
         self._api_id = uuid.uuid4().hex[:8]
@@ -242,9 +240,7 @@ class MediaLink:
             line.told_load(message.load)
         elif not isinstance(message, _OfLivingRoom) or self._has(line, message.room):
             place = self._places.get(message.room) if isinstance(message, _OfLivingRoom) else None
-            if place is not None and isinstance(message, Offer):
-                place.offered(message)
-            elif place is not None and isinstance(message, Presence):
+            if place is not None and isinstance(message, Presence):
                 message = place.see(line, message)
             self._on_message(message)
 
@@ -315,13 +311,13 @@ class MediaLink:
             self._place(room)
         if moved:
             log.warning("media worker %s is gone: %d rooms go elsewhere", line.name, len(moved))
-            self._on_moved(moved)
+            self._say_up({self._places[room].home: None for room in moved})
 
     @property
     def _known(self) -> bool:
         return all(line.known for line in self._lines)
 
-    def _say_up(self, lines: Sequence[Line]) -> None:
+    def _say_up(self, lines: Iterable[Line]) -> None:
         for line in lines:
             if line.worker_id is not None:
                 self._on_up(line.worker_id)

@@ -7,33 +7,22 @@ the home, to which he publishes, and the worker he watches in.
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from rtc.lines import Line
 from rtc.messages import (
     Answer,
-    Direction,
     Join,
     Leave,
     Member,
     MemberPresence,
-    Offer,
     Presence,
     Restart,
     RoomState,
 )
 
 OfMember = Answer | Restart | Leave | Join
-
-
-@dataclass
-class Page:
-    """What is needed to let a member's page join again elsewhere."""
-
-    join: Join
-    transports: dict[Direction, str] = field(default_factory=dict)
 
 
 class Place:
@@ -43,7 +32,7 @@ class Place:
         self.room = room
         self.home = home
         self.state: RoomState | None = None  # as the API wants it
-        self.pages: dict[str, Page] = {}
+        self.pages: dict[str, Join] = {}  # whose media are there, and what they said last
         self._choose = choose
         self._version = -1
         self._seats: dict[str, Line] = {}  # where those watch who have joined
@@ -88,7 +77,7 @@ class Place:
         """Hands on what concerns a member, to whom he publishes and where he watches."""
         member = message.member
         if isinstance(message, Join):
-            self._join(message)
+            return self._join(message)
         sent = self._hand_on(message)
         if isinstance(message, Leave):
             self.pages.pop(member, None)
@@ -104,11 +93,6 @@ class Place:
         """Where somebody watches."""
         return self._seats.get(member, self.home)
 
-    def offered(self, offer: Offer) -> None:
-        """Remembers a transport that a page has."""
-        if offer.member in self.pages:
-            self.pages[offer.member].transports[offer.direction] = offer.transport
-
     def leave_branch(self, line: Line) -> None:
         """A branch is lost: who watched there joins again elsewhere, and keeps what he sends."""
         moved = [member for member, at in self._seats.items() if at is line]
@@ -121,10 +105,9 @@ class Place:
         if moved:
             self._say()
         for member in moved:
-            page = self.pages.get(member)
-            if page is not None:
-                kept = page.transports.get("publish")
-                self._hand_on(replace(page.join, resume=[kept] if kept else []))
+            join = self.pages.get(member)
+            if join is not None and self._at(member) is not self.home:  # which knows his page
+                self._at(member).say(join)
 
     def leave_home(self) -> None:
         """The home knows nothing of the room any more: so must the branches."""
@@ -156,14 +139,20 @@ class Place:
         if self.state is not None:
             self._say()
 
-    def _join(self, join: Join) -> None:
+    def _join(self, join: Join) -> bool:
         """Remembers the page, and seats it anew unless it keeps what it has."""
-        transports = self.pages[join.member].transports if join.member in self.pages else {}
-        self.pages[join.member] = Page(join, transports)
+        self.pages[join.member] = join
         if join.resume:
             self._seats.setdefault(join.member, self.home)
-        elif self._seat(join.member):
+            return self._hand_on(join)
+        moves = self._seat(join.member)
+        goes_home = self._at(join.member) is self.home
+        if moves and not goes_home:
             self._say()
+        sent = self._hand_on(join)
+        if moves and goes_home:  # behind: one offer is enough
+            self._say()
+        return sent
 
     def _seat(self, member: str) -> bool:
         """Gives a viewer a worker; True when it is another than before."""

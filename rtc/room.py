@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rtc import feedback, sdp
 from rtc.fed import FedStage
-from rtc.inlet import Inlet
 from rtc.ladder import Told
 from rtc.messages import (
     Answer,
@@ -29,14 +28,13 @@ from rtc.messages import (
     TransportFailed,
     Trespass,
 )
-from rtc.outlet import Outlet
-from rtc.pipe import SUFFIX
 from rtc.port import UdpPort
 from rtc.quality import Watch
 from rtc.recording.recorder import Recorder
 from rtc.sdp import PAYLOAD_TYPE
 from rtc.seat import Seat
 from rtc.speaker import Speaker
+from rtc.spread import Spread
 from rtc.stage import Stage
 from rtc.stun import Address
 from rtc.track import Track
@@ -69,10 +67,10 @@ class Room:
         self.speaker = Speaker()
         self.home = wanted.home  # the pipe of the worker it lives in, where that is another
         self.stage: Stage | None = None
-        self.outlets: list[Outlet] = []  # branches of it
-        self.inlet: Inlet | None = None
+        self.spread = Spread()
         if self.home:
-            self._branch_out(wanted, ground)
+            forwarder = ground.port.forwarder
+            self.stage = self.spread.branch(wanted, ground.pipes, forwarder, self._fed)
         elif wanted.presenter is not None:
             self.stage = Stage(wanted.presenter, wanted.codec)
         self.take: Recording | None = None  # the one that is wanted
@@ -178,10 +176,7 @@ class Room:
 
     def close(self) -> None:
         """Closes every transport; a running take is left to whoever goes on with it."""
-        for outlet in [*self.outlets]:
-            self._outlet_gone(outlet)
-        if self.inlet is not None:
-            self.inlet.close()
+        self.spread.close()
         for seat in self.seats.values():
             self._drop(seat)
         self.seats.clear()
@@ -236,11 +231,7 @@ class Room:
         if reports and (rows := self._watch.rows(self.seats.values(), now)):
             self._tell(Quality(self.name, rows))
         self._tell_steps()
-        if self.inlet is not None:
-            self.inlet.tick(now, reports=reports)
-        for outlet in self.outlets:
-            outlet.repair(now)
-        self._show(now, rates=reports)
+        self.spread.tick(self.stage, now, reports=reports)
         self._tell_speaker(now)
         if self.stage is not None:
             self._tick_lesson(self.stage, now, reports=reports)
@@ -325,27 +316,7 @@ class Room:
 
     def enter(self, sock: socket.socket) -> bool:
         """Lets a branch of the room in; False: it has no use for branches."""
-        if self.stage is None or self.home:
-            return False
-        self.outlets.append(Outlet(sock, self.stage.tracks, self._outlet_gone))
-        self._show(time.monotonic(), rates=True)
-        return True
-
-    def _outlet_gone(self, outlet: Outlet) -> None:
-        self.outlets.remove(outlet)
-        outlet.close()
-
-    def _show(self, now: float, *, rates: bool) -> None:
-        for outlet in self.outlets:
-            outlet.show(self.stage.holder if self.stage is not None else None, now, rates=rates)
-
-    def _branch_out(self, wanted: RoomState, ground: Ground) -> None:
-        if wanted.presenter is None or ground.pipes is None:
-            raise ValueError("only a lesson has branches")
-        self.stage = stage = FedStage(wanted.presenter, wanted.codec)
-        path = ground.pipes / f"{wanted.home}{SUFFIX}"
-        self.inlet = Inlet(path, self.name, stage, ground.port.forwarder, self._fed)
-        self.inlet.tick(time.monotonic(), reports=False)
+        return self.spread.enter(sock, self.stage)
 
     def _fed(self, stage: FedStage) -> None:
         """The home has told what is there."""
@@ -420,9 +391,7 @@ class Room:
                     if seat.stale and not seat.offered:
                         self._tell(seat.subscribe_offer())
             seat.wire(now)
-        self._show(now, rates=False)
-        if self.inlet is not None:
-            self.inlet.look(now)
+        self.spread.show(self.stage, now)
         presence = [seat.presence for seat in self.seats.values()]
         changed = presence != self._presence
         if changed:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,13 +44,11 @@ class MediaHouse:
         self.pages: dict[str, RawPage] = {}
         self.all_pages: list[RawPage] = []
         self.version = 0
-        self.moved: list[str] = []
         self.link = MediaLink(
             paths,
             self._hear,
             self._up,
             self._down,
-            on_moved=self._moved,
             gone_s=gone_s,
             most_viewers=most_viewers,
         )
@@ -62,10 +60,6 @@ class MediaHouse:
 
     def _down(self) -> None:
         self.downs += 1
-        self._changed.set()
-
-    def _moved(self, rooms: Sequence[str]) -> None:
-        self.moved += rooms
         self._changed.set()
 
     def _hear(self, message: FromWorker) -> None:

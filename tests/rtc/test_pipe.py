@@ -1,25 +1,38 @@
 """A lesson over two workers: what its home numbers is what a branch's viewers get."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
+from aiortc.rtp import RtcpRtpfbPacket
 
-from tests.rtc.lesson_class import EVERYTHING
-from tests.rtc.raw_client import RawTransport
+from rtc.messages import FLOOR, Member, RoomState
+from rtc.track import RTPFB_NACK
+from tests.rtc.lesson_class import EVERYTHING, Class
+from tests.rtc.media_house import LESSON
+from tests.rtc.raw_client import RawTransport, Source
+from tests.rtc.test_lesson_floor import plis
 from tests.rtc.two_workers import School, open_school
 
 
 @pytest.fixture
 async def school() -> AsyncIterator[School]:
-    """Two workers."""
+    """Two workers; the first pupil watches at home, the second in the branch."""
     async with open_school() as opened:
         yield opened
 
 
-def packets(transport: RawTransport | None) -> dict[int, list[bytes]]:
-    """What a viewer has got, by SSRC."""
+def subscribed(room: Class, name: str) -> RawTransport:
+    """A page's connection for what it watches."""
+    transport = room.pages[name].subscribe
     assert transport is not None
-    return {ssrc: each.packets for ssrc, each in transport.received.items() if each.packets}
+    return transport
+
+
+def packets(room: Class, name: str) -> dict[int, list[bytes]]:
+    """What a viewer has got, by SSRC."""
+    received = subscribed(room, name).received
+    return {ssrc: each.packets for ssrc, each in received.items() if each.packets}
 
 
 async def test_a_branch_gets_the_same_bytes(school: School) -> None:
@@ -30,8 +43,126 @@ async def test_a_branch_gets_the_same_bytes(school: School) -> None:
     for name in ("p1", "p2", "p3"):
         for kind in EVERYTHING:
             await room.hears(name, "teacher", kind, 5)
-    here, there, too = (packets(room.pages[name].subscribe) for name in ("p1", "p2", "p3"))
+    here, there, too = (packets(room, name) for name in ("p1", "p2", "p3"))
     assert here == there == too
     assert [len(each) for each in here.values()] == [5, 5, 5]
     home, branch = school.rooms
     assert (home.sitting, branch.sitting) == (["teacher", "p1", "p3"], ["p2"])
+
+
+async def test_a_revoked_grant_ends_in_the_branch_at_once(school: School) -> None:
+    """Nothing sent after it comes; the voice that still may goes on."""
+    room = await school.open_class("p1", "p2")
+    await room.teach()
+    for kind in EVERYTHING:
+        await room.hears("p2", "teacher", kind, 1)
+    room.grants["teacher"] = ["audio"]
+    began = time.monotonic()
+    room.say()
+    await school.flows(room)
+    for _ in range(10):
+        await room.teach()
+    await room.hears("p2", "teacher", "audio", 11)
+    assert time.monotonic() - began < 0.5
+    assert [len(room.heard("p2", "teacher", kind)) for kind in EVERYTHING] == [11, 1, 1]
+
+
+async def test_a_branch_drops_by_its_own_grants(school: School) -> None:
+    """A home that goes on sending what has lost its grant is not believed."""
+    room = await school.open_class("p1", "p2")
+    branch = school.rooms[1]
+    kinds = {"teacher": ["audio"]}
+    members = [
+        Member(name, kinds.get(name, []), seat.grants.subscribe)
+        for name, seat in branch.seats.items()
+    ]
+    state = RoomState(LESSON, branch.version + 1, members, "h264", "teacher", home="a")
+    school.branch.rooms.take(state)
+    for _ in range(3):
+        await room.teach()
+    for kind in EVERYTHING:
+        await room.hears("p1", "teacher", kind, 3)
+    await room.hears("p2", "teacher", "audio", 3)
+    assert [len(room.heard("p2", "teacher", kind)) for kind in EVERYTHING] == [3, 0, 0]
+
+
+async def test_the_floor_moves_over_the_pipe(school: School) -> None:
+    """Who watches in the branch is heard at home, and nobody hears himself; no offer is needed."""
+    room = await school.open_class("p1", "p2", "p3")
+    offers = len(room.pages["p1"].offers)
+    for turn, name in enumerate(("p2", "p3"), start=1):
+        await room.floor(name)
+        await school.flows(room)
+        publish, voice = await room.pages[name].publishing(), Source("audio")
+        for _ in range(3):
+            publish.send_rtp(voice.next())
+        for listener in ("teacher", "p1"):
+            await room.hears(listener, FLOOR, "audio", 3 * turn)
+    await room.teach()
+    await room.hears("p2", "teacher", "audio", 1)
+    assert len(room.heard("p2", FLOOR, "audio")) == 3
+    got = room.heard("p1", FLOOR, "audio")
+    assert got == [(got[0] + n) & 0xFFFF for n in range(6)]
+    assert len(room.pages["p1"].offers) == offers
+
+
+async def test_the_branch_repairs_what_its_viewers_lost(school: School) -> None:
+    """From a ring of its own: the home hears nothing of it."""
+    room = await school.open_class("p1", "p2")
+    await room.teach()
+    for kind in EVERYTHING:
+        await room.hears("p2", "teacher", kind, 1)
+    viewer = subscribed(room, "p2")
+    ssrc = viewer.ssrc_of["teacher", "video"]
+    publish = await room.pages["teacher"].publishing()
+    viewer.lose = 1
+    sent = [room.sources["video"].next() for _ in range(2)]
+    for packet in sent:
+        publish.send_rtp(packet)
+    await room.hears("p2", "teacher", "video", 2)
+    lost = (room.heard("p2", "teacher", "video")[-1] - 1) & 0xFFFF
+    viewer.send_rtcp(bytes(RtcpRtpfbPacket(RTPFB_NACK, 1, ssrc, lost=[lost])))
+    await room.hears("p2", "teacher", "video", 3)
+    assert viewer.received[ssrc].packets[-1][12:] == sent[0][12:]
+    assert (school.home.stats().resent, school.branch.stats().resent) == (0, 1)
+
+
+async def test_a_key_frame_wish_reaches_the_publisher(school: School) -> None:
+    """Once a viewer in the branch cannot decode, the teacher's page is asked."""
+    room = await school.open_class("p1", "p2")
+    await room.teach()
+    await room.hears("p2", "teacher", "video", 1)
+    publish = await room.pages["teacher"].publishing()
+    home, branch = school.camera()
+    await school.until(lambda: branch[-1].arrives(0.0) and not home[-1].key_wanted)
+    asked = len(plis(publish))
+    next(iter(branch[-1].legs)).ask_key_frame(time.monotonic())
+    await publish.until(lambda: len(plis(publish)) > asked)
+
+
+async def test_only_layers_that_are_watched_go_through_the_pipe(school: School) -> None:
+    """Another one begins with the wish for it, and ends when nobody in the branch has it."""
+    await school.open_class("p1", "p2")
+    home, branch = school.camera()
+    assert [bool(each.outlets) for each in home] == [False, False, True]
+    (leg,) = branch[-1].legs
+    leg.want(branch[0], time.monotonic())
+    await school.until(lambda: [bool(each.outlets) for each in home] == [True, False, True])
+    leg.off()
+    branch[0].waiting.clear()
+    await school.until(lambda: [bool(each.outlets) for each in home] == [False, False, False])
+
+
+async def test_a_lost_branch_sends_its_viewers_home(school: School) -> None:
+    """The pupil gets a new offer from the home, and the rest of the lesson; nobody else notices."""
+    room = await school.open_class("p1", "p2")
+    lost = subscribed(room, "p2")
+    offers = {name: len(page.offers) for name, page in room.pages.items()}
+    await school.end_branch.aclose()
+    await room.pages["p2"].until(lambda: room.pages["p2"].subscribe is not lost)
+    await school.until(lambda: [len(each.legs) for each in school.tracks[0][:3]] == [2, 2, 2])
+    await room.teach()
+    for kind in EVERYTHING:
+        await room.hears("p2", "teacher", kind, 1)
+    offered = {name: len(page.offers) - offers[name] for name, page in room.pages.items()}
+    assert offered == {"teacher": 0, "p1": 0, "p2": 1}
