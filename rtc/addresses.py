@@ -4,6 +4,8 @@ All tables are bounded: by the living transports, each with few user fragments, 
 and by a fixed number of slots for everybody else.
 """
 
+import socket
+
 from rtc.ice import MAX_ADDRESSES
 from rtc.stun import Address
 from rtc.transport import Transport
@@ -16,6 +18,17 @@ SILENT_S = 0.1  # a peer whose packets come where they always came has not moved
 IN_USE_S = 7.0  # an address is nobody else's so long after a packet or a check; see ice.PROOF_S
 
 
+def _slot(source: Address) -> int:
+    """Of a host, salted anew by each process: nobody can aim at a slot.
+
+    Of IPv6 everybody has as many addresses as he likes, but one network of them (RFC 4291: 64 bit).
+    """
+    host = source[0]
+    if ":" in host and "." not in host:
+        return hash(socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]) % SLOTS
+    return hash(host) % SLOTS
+
+
 class Strangers:
     """Counts failures by host, in a table of a fixed size that forgets every second."""
 
@@ -26,12 +39,12 @@ class Strangers:
 
     def exhausted(self, source: Address, now: float) -> bool:
         """Whether this host has had its share of the present second."""
-        slot = hash(source[0]) % SLOTS  # salted anew by each process: nobody can aim at a slot
+        slot = _slot(source)
         return self._second[slot] == int(now) and self._failed[slot] >= TRIES_A_SECOND
 
     def failed(self, source: Address, now: float) -> None:
         """Remembers that something of this host led to nothing."""
-        slot, second = hash(source[0]) % SLOTS, int(now)
+        slot, second = _slot(source), int(now)
         if self._second[slot] != second:
             self._second[slot], self._failed[slot] = second, 0
         self._failed[slot] += 1

@@ -48,6 +48,8 @@ class UdpPort:
         self._socket.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self._socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        if family == socket.AF_INET6:  # `::` is for both families, whatever the system's habit
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self._socket.bind((host, port))
         self.number: int = self._socket.getsockname()[1]
         self.forwarder = Forwarder(self.counters, best_fan_out(self._socket))

@@ -161,6 +161,8 @@ def request(username: str, password: str, *, use_candidate: bool, tie_breaker: b
 def xor_address(source: Address, transaction: bytes) -> bytes:
     """XOR-MAPPED-ADDRESS (RFC 8489 section 14.2)."""
     address = ipaddress.ip_address(source[0])
+    if address.version == 6 and address.ipv4_mapped is not None:  # noqa: PLR2004
+        address = address.ipv4_mapped  # of a port that is bound for both families
     mask = MAGIC.to_bytes(4, "big") + transaction
     hidden = bytes(a ^ b for a, b in zip(address.packed, mask, strict=False))
     family = 1 if address.version == 4 else 2  # noqa: PLR2004

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from storage.settings import Settings
 from tests.ops.running import free_port
 from tests.ops.tls_pairs import make_pair
 from tests.rtc.media_house import both, connected_to
-from tests.rtc.raw_client import RawPage, RawTransport, Source
+from tests.rtc.raw_client import RawPage, RawTransport, heard
 
 needs_coturn = pytest.mark.skipif(
     shutil.which("turnserver") is None, reason="needs the Debian package coturn"
@@ -112,23 +113,40 @@ def relayed(settings: Settings, way: str) -> type[RawTransport]:
 async def hears_by_relay(settings: Settings, way: str, *announced: str) -> None:
     """Two members, of whom one is reached by the relay only, hear each other."""
     path = settings.run_dir / "link.sock"
-    async with Worker(path, "127.0.0.1", 0, announced), connected_to(path) as house:
+    worker = Worker(path, "127.0.0.1", 0, announced)
+    async with worker, connected_to(path) as house, rude(settings, worker):
         house.state(both("amina"), both("timur"))
         make = relayed(settings, way)
-        pages = [RawPage(name, _answerer(house, name)) for name in ("amina", "timur")]
+        pages = [RawPage(name, partial(house.answer, name)) for name in ("amina", "timur")]
         for page in pages:
             page.make = make
             house.join_as(page)
         publish = await pages[0].publishing()
         subscribe, ssrc = await pages[1].watching("amina", "audio")
-        source = Source("audio")
-        for n in range(10):
-            publish.send_rtp(source.next())
-            await subscribe.until(lambda n=n: subscribe.received[ssrc].count > n)  # type: ignore[misc]
+        await heard(publish, subscribe, ssrc)
 
 
-def _answerer(house: Any, name: str) -> Any:
-    return lambda transport, sdp: house.answer(name, transport, sdp)
+@asynccontextmanager
+async def rude(settings: Settings, worker: Worker) -> AsyncIterator[None]:
+    """Somebody else behind the same relay sends nonsense meanwhile, more than one host may."""
+    refused, counters = worker.port.counters.refused_datagrams, worker.port.counters
+    [server] = ice_servers(settings, datetime.now(UTC))
+    allocation = await allocate(settings, server, "udp", Caller())
+    place = (worker._addresses[0], worker.port.number)
+
+    async def flood() -> None:
+        while True:
+            for _ in range(10):
+                allocation.sendto(b"\0\1\0\0nonsense", place)
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(flood())
+    try:
+        yield
+    finally:
+        task.cancel()
+        allocation.close()
+    assert counters.refused_datagrams > refused
 
 
 @needs_coturn

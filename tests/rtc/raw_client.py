@@ -186,7 +186,8 @@ class RawTransport(asyncio.DatagramProtocol):
         """Opens a socket (a new one when called again, as after a change of network)."""
         if self._udp is not None:
             self._udp.close()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.bind((host, 0))
         loop = asyncio.get_running_loop()
@@ -411,3 +412,11 @@ class RawPage:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for transport in self.transports.values():
             await transport.close(say_goodbye=say_goodbye)
+
+
+async def heard(publish: RawTransport, subscribe: RawTransport, ssrc: int) -> None:
+    """Some sound, each piece after the one before has come."""
+    source = Source("audio")
+    for n in range(1, 6):
+        publish.send_rtp(source.next())
+        await subscribe.until(lambda n=n: subscribe.received[ssrc].count >= n)
