@@ -1,14 +1,13 @@
 """One room: the desired state from the API made true in Janus, and told back as offers."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from rtc.janus.page_sdp import BadOfferError, check
 from rtc.janus.seat import PUBLISH_MIDS, Feed, Line, Publish, Seat, Watch, Way
 from rtc.janus.session import JanusError, Json, Session
+from rtc.janus.videoroom import VideoRoom
 from rtc.messages import (
     FLOOR,
     Answer,
@@ -29,9 +28,8 @@ log = logging.getLogger(__name__)
 
 # Janus has no reason "the page went": it hears DTLS's goodbye.
 REASONS = {"ICE failed": "expired", "DTLS timeout": "dtls"}
-H264 = "profile-level-id=42e01f;packetization-mode=1"
+MOST_WAITING = 1000  # of what pages say
 VISIT_KINDS: tuple[Kind, ...] = ("audio", "video")
-_numbers = itertools.count(1)
 
 Message = Join | Answer | Restart | Leave
 Wanted = tuple[str, Kind]  # whose line: a member, or the floor
@@ -49,26 +47,17 @@ class Room:
     ) -> None:
         self.name = wanted.room
         self.seats: dict[str, Seat] = {}
-        self._session = session
-        self._admin_key = admin_key
+        self._janus = VideoRoom(session, admin_key)
         self._tell = tell
         self._wanted = wanted
         self._version = -1
         self._made = ("", "")  # codec and presenter of the room as it is in Janus
-        self._room = ""
-        self._control = 0  # the handle that governs the room, and publishes nothing
-        self._dummy: dict[str, Feed] = {}  # by "audio" and "video"
         self._holder: str | None = None  # of the floor
         self._presence: list[MemberPresence] | None = None
         self._presence_version = 0
         self._todo: asyncio.Queue[RoomState | Message | tuple[int, Json]] = asyncio.Queue()
         self._hushes: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._work())
-
-    @property
-    def ways(self) -> list[Way]:
-        """All connections of the room."""
-        return [way for seat in self.seats.values() for way in seat.ways]
 
     def take(self, message: RoomState | Message) -> None:
         """Does what a message asks; a grant that ends is silent before anything else is done."""
@@ -77,6 +66,9 @@ class Room:
                 return
             self._version = message.version
             self._hush(message)
+        elif self._todo.qsize() > MOST_WAITING:
+            log.warning("room %s: too much at once", self.name)
+            return
         self._todo.put_nowait(message)
 
     def heard(self, handle: int, event: Json) -> None:
@@ -96,7 +88,7 @@ class Room:
 
     def owns(self, handle: int) -> bool:
         """Whether the handle is of this room."""
-        return handle == self._control or any(way.handle == handle for way in self.ways)
+        return any(way.handle == handle for seat in self.seats.values() for way in seat.ways)
 
     async def _work(self) -> None:
         while True:
@@ -136,31 +128,25 @@ class Room:
         for name, seat in self.seats.items():
             for kind in PUBLISH_MIDS.values():
                 if seat.publish is not None and kind not in grants.get(name, ()):
-                    task = asyncio.create_task(self._silence(seat.publish, kind, silent=True))
+                    task = asyncio.create_task(self._hushed(seat.publish, kind))
                     self._hushes.add(task)
                     task.add_done_callback(self._hushes.discard)
 
-    async def _silence(self, publish: Publish, kind: Kind, *, silent: bool) -> None:
-        """Lets Janus drop a kind, or forward it; whoever cannot be silenced is put out."""
-        mid = next((each.mid for each in publish.tracks if each.kind == kind), None)
-        if mid is None or not publish.answered or (kind in publish.silent) == silent:
-            return
-        (publish.silent.add if silent else publish.silent.discard)(kind)
-        body = {"request": "moderate", "room": self._room, "id": publish.id, "mid": mid}
+    async def _hushed(self, publish: Publish, kind: Kind) -> None:
         try:
-            await self._session.ask(self._control, {**body, "mute": silent})
-        except JanusError:
-            log.warning("room %s: %s cannot be silenced", self.name, kind)
-            await self._session.detach(publish.handle)
-            raise
+            await self._janus.silence(publish, kind, silent=True)
+        except JanusError as error:  # Janus does not answer: the session ends, and all with it
+            log.warning("room %s: %s", self.name, error)
 
     async def _state(self, wanted: RoomState) -> None:
+        if wanted.version < self._version:
+            return  # a newer one is on its way: what this one allows may be forbidden by now
         self._wanted = wanted
         members = {each.member: each for each in wanted.members}
         for name in [each for each in self.seats if each not in members]:
             await self._drop(self.seats.pop(name))
         if not members:
-            await self._destroy()
+            await self._janus.destroy()
             return
         if self._made != (wanted.codec, wanted.presenter or ""):
             await self._make(wanted)
@@ -180,34 +166,9 @@ class Room:
             for way in [*seat.ways]:
                 self._tell(TransportFailed(self.name, seat.grants.member, way.id, "remade"))
                 await self._close(seat, way)
-        await self._destroy()
-        self._control = await self._session.attach()
-        self._room = f"{self.name}.{next(_numbers)}"
-        h264 = wanted.codec == "h264"
-        picture = {"codec": "h264", "fmtp": H264} if h264 else {"codec": "vp8"}
-        await self._ask(
-            self._control,
-            request="create",
-            admin_key=self._admin_key,
-            is_private=True,
-            publishers=1000,
-            bitrate=0,
-            audiocodec="opus",
-            videocodec=wanted.codec,
-            h264_profile="42e01f",
-            dummy_publisher=True,
-            dummy_streams=[{"codec": "opus"}, picture],
-        )
-        joined, _ = await self._ask(self._control, request="join", ptype="publisher", id="control")
-        dummy = joined["publishers"][0]
-        self._dummy = {each["type"]: (dummy["id"], each["mid"]) for each in dummy["streams"]}
+        await self._janus.destroy()
+        await self._janus.make(self.name, wanted.codec)
         self._made = (wanted.codec, wanted.presenter or "")
-
-    async def _destroy(self) -> None:
-        control, self._control, self._made = self._control, 0, ("", "")
-        if control:
-            await self._ask(control, request="destroy")
-            await self._session.detach(control)
 
     def _screens(self, seat: Seat) -> bool:
         presenter = self._wanted.presenter
@@ -222,7 +183,7 @@ class Room:
             return
         for kind in PUBLISH_MIDS.values():
             silent = kind not in seat.grants.publish
-            await self._silence(seat.publish, kind, silent=silent)
+            await self._janus.silence(seat.publish, kind, silent=silent)
 
     def _give_floor(self) -> None:
         """To the pupil with a grant; who has it keeps it for as long as his lasts."""
@@ -256,7 +217,7 @@ class Room:
             if isinstance(way, Publish):
                 await self._published(seat, way, answer.sdp)
             else:
-                await self._ask(way.handle, ("answer", answer.sdp), request="start")
+                await self._janus.ask(way.handle, ("answer", answer.sdp), request="start")
                 way.answered = True
         except (BadOfferError, JanusError) as bad:
             log.info("room %s: bad answer: %s", self.name, bad)
@@ -266,7 +227,7 @@ class Room:
         """Takes the page's own offer, silences what has no grant, and only then lets it connect."""
         check(sdp, way.tracks)
         request = "configure" if way.answered else "publish"
-        _, reply = await self._ask(way.handle, ("offer", sdp), request=request)
+        _, reply = await self._janus.ask(way.handle, ("offer", sdp), request=request)
         way.answered = True
         await self._grant(seat)
         self._tell(self._offer(seat, way, reply, way.tracks, reply=True))
@@ -276,7 +237,7 @@ class Room:
         if isinstance(way, Publish):
             self._offer_to(seat, way, "", way.tracks)
         elif isinstance(way, Watch):
-            _, sdp = await self._ask(way.handle, request="configure", restart=True)
+            _, sdp = await self._janus.ask(way.handle, request="configure", restart=True)
             self._offer_to(seat, way, sdp, way.tracks())
 
     # connections
@@ -284,44 +245,46 @@ class Room:
     async def _open_publish(self, seat: Seat) -> None:
         kinds = seat.kinds(screens=self._screens(seat))
         member = seat.grants.member
-        way = Publish("publish", await self._session.attach())
+        way = Publish("publish", await self._janus.session.attach())
         way.tracks = [
             TrackInfo(mid, kind, member) for mid, kind in PUBLISH_MIDS.items() if kind in kinds
         ]
         seat.publish = way
-        await self._ask(way.handle, request="join", ptype="publisher", id=way.id)
+        try:
+            await self._janus.ask(way.handle, request="join", ptype="publisher", id=way.id)
+        except JanusError:
+            await self._fail(seat, way, "engine")
+            raise
         self._offer_to(seat, way, "", way.tracks)
 
     async def _open_watch(self, seat: Seat, wanted: Sequence[Wanted]) -> None:
-        way = seat.watch = Watch("subscribe", await self._session.attach())
-        answer, sdp = await self._ask(
-            way.handle,
-            request="join",
-            ptype="subscriber",
-            autoupdate=False,
-            streams=[self._stream(kind) for _, kind in wanted],
-        )
+        way = seat.watch = Watch("subscribe", await self._janus.session.attach())
+        streams = [self._stream(kind) for _, kind in wanted]
+        try:
+            answer, sdp = await self._janus.ask(
+                way.handle, request="join", ptype="subscriber", autoupdate=False, streams=streams
+            )
+        except JanusError:
+            await self._fail(seat, way, "engine")
+            raise
         self._lines(way, wanted, answer)
         self._offer_to(seat, way, sdp, way.tracks())
 
     async def _more_lines(self, seat: Seat, way: Watch, wanted: Sequence[Wanted]) -> None:
         streams = [self._stream(kind) for _, kind in wanted]
-        answer, sdp = await self._ask(way.handle, request="subscribe", streams=streams)
+        answer, sdp = await self._janus.ask(way.handle, request="subscribe", streams=streams)
         self._lines(way, wanted, answer)
         if sdp:
             self._offer_to(seat, way, sdp, way.tracks())
 
     def _stream(self, kind: Kind) -> dict[str, str]:
-        feed, mid = self._idle(kind)
+        feed, mid = self._janus.idle(kind)
         return {"feed": feed, "mid": mid}
-
-    def _idle(self, kind: Kind) -> Feed:
-        return self._dummy["audio" if kind == "audio" else "video"]
 
     def _lines(self, way: Watch, wanted: Sequence[Wanted], answer: Json) -> None:
         new = answer["streams"][len(way.lines) :]
         for (member, kind), stream in zip(wanted, new, strict=True):
-            way.lines.append(Line(stream["mid"], kind, member, self._idle(kind)))
+            way.lines.append(Line(stream["mid"], kind, member, self._janus.idle(kind)))
 
     async def _close(self, seat: Seat, way: Way) -> None:
         if way is seat.publish:
@@ -329,7 +292,7 @@ class Room:
             await self._switch()  # a line whose feed ends would have to be agreed on anew
         elif way is seat.watch:
             seat.watch = None
-        await self._session.detach(way.handle)
+        await self._janus.session.detach(way.handle)
 
     async def _drop(self, seat: Seat) -> None:
         seat.joined = None
@@ -358,7 +321,7 @@ class Room:
     # what follows
 
     async def _settle(self) -> None:
-        if not self._control:
+        if not self._janus.open:
             return
         for seat in self.seats.values():
             if seat.joined is not None and seat.grants.subscribe:
@@ -402,10 +365,10 @@ class Room:
         name = self._holder if line.member == FLOOR else line.member
         source = self.seats.get(name) if name is not None else None
         if source is None or source is viewer or source.publish is None:
-            return self._idle(line.kind)
+            return self._janus.idle(line.kind)
         if line.kind not in source.grants.publish:
-            return self._idle(line.kind)
-        return source.publish.feed(line.kind) or self._idle(line.kind)
+            return self._janus.idle(line.kind)
+        return source.publish.feed(line.kind) or self._janus.idle(line.kind)
 
     async def _switch(self) -> None:
         """Feeds every line with what it is to carry now."""
@@ -419,18 +382,13 @@ class Room:
             streams = [
                 {"feed": feed, "mid": mid, "sub_mid": line.mid} for line, (feed, mid) in moved
             ]
-            _, sdp = await self._ask(seat.watch.handle, request="switch", streams=streams)
+            _, sdp = await self._janus.ask(seat.watch.handle, request="switch", streams=streams)
             for line, feed in moved:
                 line.feed = feed
             if sdp:
                 self._offer_to(seat, seat.watch, sdp, seat.watch.tracks())
 
     # words
-
-    async def _ask(
-        self, handle: int, jsep: tuple[str, str] | None = None, **body: Any
-    ) -> tuple[Json, str]:
-        return await self._session.ask(handle, {"room": self._room, **body}, jsep)
 
     def _offer(
         self, seat: Seat, way: Way, sdp: str, tracks: Iterable[TrackInfo], *, reply: bool = False

@@ -121,6 +121,8 @@ class Session:
 
     async def post(self, path: str, message: Json, transaction: str = "") -> Json:
         """A request to Janus's core. Raises JanusError."""
+        if self._http.is_closed:
+            raise JanusError("the session is closed")
         message["transaction"] = transaction or secrets.token_hex(8)
         message["apisecret"] = self._place.api_secret
         try:
