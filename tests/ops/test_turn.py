@@ -267,6 +267,8 @@ def test_coturns_configuration_is_its_users_alone_and_holds_no_way_elsewhere(
     text = turnserver_conf(settings, settings.turn, folder, peers(settings), tls=False)
     lines = text.splitlines()
     assert [each for each in lines if each.startswith("allowed")] == ["allowed-peer-ip=127.0.0.1"]
+    denied = [each.partition("=")[2] for each in lines if each.startswith("denied-peer-ip")]
+    assert denied == ["0.0.0.0-255.255.255.255", f"::-{':'.join(['ffff'] * 8)}"]
     assert {"use-auth-secret", "no-cli", "no-tcp-relay", "no-multicast-peers"} < set(lines)
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(Cannot, match="Debian package coturn"):
