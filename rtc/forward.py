@@ -12,7 +12,8 @@ from rtc import rtx, simulcast, srtp, vp8
 from rtc.extensions import hide_send_time, wide_number
 from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
-from rtc.layer import Layer
+from rtc.layer import Layer, Outgoing
+from rtc.leg import Leg
 from rtc.outlet import Outlet
 from rtc.track import Track
 from rtc.transport import Transport
@@ -146,7 +147,7 @@ class Forwarder:
             if not layer.legs:
                 continue
             try:
-                sent, dropped = self._fan_out.send(layer.legs, packets, now)
+                sent, dropped = self._send(layer, packets, now)
             except Exception:  # a mistake with one track must not silence the others
                 if now - self._complained_at > COMPLAIN_EVERY_S:
                     self._complained_at = now
@@ -154,6 +155,36 @@ class Forwarder:
                 continue
             self._counters.packets_out += sent
             self._counters.dropped_send += dropped
+
+    def _send(self, layer: Layer, packets: list[Outgoing], now: float) -> tuple[int, int]:
+        if not layer.thin:  # as nearly always
+            return self._fan_out.send(layer.legs, packets, now)
+        whole = [each for each in layer.legs if each.thin is None]
+        sent, dropped = self._fan_out.send(whole, packets, now)
+        for leg in [*layer.thin]:
+            for packet in packets:
+                more = self._send_thin(leg, packet, now)
+                sent, dropped = sent + more[0], dropped + more[1]
+        return sent, dropped
+
+    def _send_thin(self, leg: Leg, packet: Outgoing, now: float) -> tuple[int, int]:
+        """One packet to one who gets fewer frames: his numbers may move with each."""
+        slot, size, index, _ = packet
+        if leg.thin is None:
+            return self._fan_out.send([leg], [packet], now)
+        if index < leg.first_index:
+            return 0, 0
+        shift = leg.thin.take(srtp.received_views[slot][:size], index, now)
+        newest, over = leg.shift, leg.thin.over
+        if over:
+            leg.whole(index)
+        if shift is None:
+            return 0, 0
+        leg.shift, leg.is_stale = shift, True
+        try:
+            return self._fan_out.send([leg], [packet], now)
+        finally:
+            leg.shift, leg.is_stale = newest, True
 
     def _to_branches(self, pending: list[Layer]) -> None:
         outlets: dict[Outlet, None] = {}

@@ -67,6 +67,7 @@ class Layer:
         self.ring = Ring() if track.is_picture else None
         self.reception: Reception | None = None
         self.legs: list[Leg] = []  # who gets it
+        self.thin: list[Leg] = []  # of them those who get fewer frames
         self.taps: list[TapLeg] = []
         self.outlets: list[Outlet] = []  # branches of the room that need it
         self.waiting: list[Follower] = []  # who gets it from its next key frame on

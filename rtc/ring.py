@@ -20,3 +20,7 @@ class Ring:
         if slot is None or slot[0] != sequence or slot[1] < max(since, now - KEEP_S):
             return None
         return slot[2]
+
+    def since(self, at: float) -> list[bytes]:
+        """The packets that came after a moment, in no order."""
+        return [slot[2] for slot in self._slots if slot is not None and slot[1] > at]

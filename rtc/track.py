@@ -68,6 +68,7 @@ class Track:
     ) -> None:
         self.member = member
         self.kind = kind
+        self.codec = codec
         self.is_picture = kind != "audio"
         self.loudness = None if self.is_picture else Loudness()
         self.most_bps = most_bps
