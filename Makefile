@@ -21,7 +21,7 @@ WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) 
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
 .PHONY: help run test install dev web lint types unit long web-checks web-tests e2e journeys setup-check fix lock \
-	bench-rtc bench-devices bench-storage bench-load drill coverage clean
+	bench-rtc bench-devices bench-storage bench-load bad-networks drill coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
@@ -174,6 +174,10 @@ setup-check: dev
 # ARGS="fwd join" names parts.
 bench-rtc: dev web
 	@scripts/loopback $(PY) -m bench.rtc $(ARGS)
+
+# Chromium on the product's own pages over a line that is cut, thin or lossy. ARGS="cut ladder" names parts.
+bad-networks: dev web
+	@$(CHROMIUM); $(PY) -m tests.netlab.chromium $(ARGS)
 
 bench-storage bench-load: bench-%: dev
 	@$(PY) -m bench.$*

@@ -1,235 +1,394 @@
-"""Two Chromium pages call each other over a bad line; run by hand, prints what they saw.
+"""Visits and lessons on the product's own pages over a bad line; prints a table, fails on a miss.
 
-    .venv/bin/python -m tests.netlab.chromium [quiet] [cut] [loss] [rebind] [address]
+    make bad-networks
+    .venv/bin/python -m tests.netlab.chromium [quiet] [loss] [cut] [restart] [rebind] [ladder] …
 
-The pages are at the end "a", the media worker at "b"; what they say to the API is not impaired.
+One browser is at the end "a" of the line, with everything it says to the API; the house with its
+media worker is at "b", where the other browser's line is whole. Needs root: PostgreSQL will not run
+as a mapped one.
 """
 
-import asyncio
-import itertools
-import json
-import shutil
+import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
 
-from playwright.async_api import async_playwright
-
-from rtc.messages import Restart
-from rtc.worker import Worker
 from tests.netlab.lab import Lab, missing
 from tests.netlab.link import ADDRESSES, DEVICE
-from tests.rtc.browser_scene import FLAGS, ROOM, Scene, open_page, served_page
+from tests.netlab.noted import frames_at, longest, speech_at
+from tests.netlab.stage import Stage, Watched
 
-NAMES = ("doctor", "patient")
-POLL_S = 0.05
+# isort: split
+from classroom import Desk, lesson_of
+from house import House, wait_for
+from room import Room
+
+BACK_S = 5.0
+BREAK_S = 1.0
 CUT_S = 10.0
-LOOK_S = 15.0
-TURNS, TURN_S, SETTLE_S = 4, 8.0, 2.0
+AFTER_S = 12.0
 NEW_ADDRESS = "10.9.0.11"
-STATES = "() => Object.values(connections).map((pc) => pc.connectionState).join(' ')"
-TRANSPORTS = "() => Object.keys(connections)"
+TEACHER, PUPIL = "teacher.zulfiya", "pupil.aidar"
 
 
-class Watch:
-    """When each page decoded a frame, and what its connections said of themselves."""
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; without a bar it is only told."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._frames = dict.fromkeys(NAMES, 0)
-        self.at: dict[str, list[float]] = {name: [] for name in NAMES}
-        self.states: list[str] = []
-        self._state = dict.fromkeys(NAMES, "")
-        self._began = time.monotonic()
+    what: str
+    figure: float | str
+    most: float | None = None
+    unit: str = "s"
 
-    async def look(self, seconds: float) -> None:
-        """Looks for so long."""
-        end = time.monotonic() + seconds
-        while (now := time.monotonic()) < end:
-            for name in NAMES:
-                frames = (await self._scene.seen(name))["frames"]
-                if frames > self._frames[name]:
-                    self._frames[name] = frames
-                    self.at[name].append(time.monotonic())
-                state = await self._scene.pages[name].evaluate(STATES)
-                if state != self._state[name]:
-                    self._state[name] = state
-                    self.states.append(f"{now - self._began:.1f} {name}: {state}")
-            await asyncio.sleep(POLL_S)
+    @property
+    def ok(self) -> bool:
+        """Whether the figure keeps to its bar."""
+        return self.most is None or (isinstance(self.figure, float) and self.figure <= self.most)
 
-    def frames(self) -> dict[str, int]:
-        """Decoded so far."""
-        return dict(self._frames)
-
-    def gaps(self, since: float) -> dict[str, tuple[float, float]]:
-        """Per page: seconds to the first frame after an instant, and the longest gap after it."""
-        found = {}
-        for name in NAMES:
-            after = [each for each in self.at[name] if each > since]
-            steps = [later - earlier for earlier, later in itertools.pairwise(after)]
-            first = round(after[0] - since, 2) if after else -1.0
-            found[name] = (first, round(max(steps, default=-1.0), 2))
-        return found
+    def __str__(self) -> str:
+        figure = f"{self.figure:.2f}" if isinstance(self.figure, float) else self.figure
+        bar = "" if self.most is None else f"<= {self.most:g} {self.unit}"
+        verdict = "" if self.most is None else "ok" if self.ok else "MISSED"
+        return f"{self.what:<66} {figure:>12} {bar:>12}  {verdict}"
 
 
-async def change(**wanted: Any) -> Any:
-    """Asks the process that has the line, and waits until it is done."""
-    print(json.dumps(wanted), flush=True)
-    return json.loads(await asyncio.to_thread(sys.stdin.readline))
+@dataclass(frozen=True)
+class Scene:
+    """Two people: the far one is at the house's end, the near one behind the bad line."""
+
+    lab: Lab
+    stage: Stage
+    near: Watched
+    far: Watched
+    near_page: Any
+    far_page: Any
+
+    def wait(self, seconds: float) -> float:
+        """Let time pass; when it has."""
+        self.near.wait(seconds)
+        return time.time()
+
+    def first_picture(self, who: Watched, since: float) -> float:
+        """Seconds from an instant to the next decoded picture; so far as it was waited for."""
+        looks = who.looks(since)
+        at = next(iter(frames_at(looks)), None)
+        return at - since if at is not None else 1000.0
+
+    def first_message(self, since: float) -> float:
+        """Seconds until the near page hears the server again."""
+        return min((at for at, _ in self.near.heard if at > since), default=since + 1000) - since
+
+    def pictureless(self, who: Watched, since: float, until: float) -> float:
+        """The longest time without a new picture."""
+        return longest(frames_at(who.looks(since - 1, until)), since, until)
+
+    def speechless(self, who: Watched, since: float, until: float) -> float:
+        """The longest break in what is heard."""
+        return longest(speech_at(who.looks(since - 1, until)), since, until)
+
+    def step(self) -> str:
+        """On which step of the ladder the near page stands."""
+        place = self.near.page.locator("[data-step]").first
+        return f"{place.get_attribute('data-step')} ({place.get_attribute('data-step-reason')})"
 
 
-async def quiet(watch: Watch, _: Scene) -> dict[str, Any]:
-    """Nothing happens: what the machine itself does to the pictures."""
-    at = time.monotonic()
-    await watch.look(LOOK_S)
-    return {"first frame after, longest gap": watch.gaps(at)}
+@contextmanager
+def in_a_visit(stage: Stage) -> Iterator[Scene]:
+    """The doctor at the house, the patient behind the line, cameras and microphones on."""
+    house, visit = cast("House", stage.house), stage.house.world["visits"][0]
+    with (
+        Room(stage.browsers["b"], house, visit["doctor_id"], visit["id"]) as doctor,
+        Room(stage.browsers["a"], house, visit["patient_id"], visit["id"]) as patient,
+    ):
+        far, near = Watched.of(doctor.page), Watched.of(patient.page)
+        for room in (doctor, patient):
+            room.sign_in()
+            room.enter()
+            room.join()
+        for room in (doctor, patient):
+            room.sees_the_other(60)
+        scene = Scene(stage.lab, stage, near, far, patient, doctor)
+        scene.wait(5)
+        yield scene
 
 
-async def cut(watch: Watch, _: Scene) -> dict[str, Any]:
-    """Nothing passes for ten seconds, then everything does."""
-    await change(down=True)
-    await watch.look(CUT_S)
-    await change(down=False)
-    up = time.monotonic()
-    await watch.look(LOOK_S)
-    return {"first frame after, longest gap": watch.gaps(up)}
+@contextmanager
+def in_a_lesson(stage: Stage) -> Iterator[Scene]:
+    """The teacher at the house, a pupil behind the line."""
+    house = cast("House", stage.house)
+    lesson = lesson_of(house, TEACHER)
+    with (
+        Desk(stage.browsers["b"], house, TEACHER, lesson) as teacher,
+        Desk(stage.browsers["a"], house, PUPIL, lesson) as pupil,
+    ):
+        far, near = Watched.of(teacher.page), Watched.of(pupil.page)
+        for desk in (teacher, pupil):
+            desk.sign_in()
+            desk.enter()
+        teacher.at("open-lesson").click()
+        wait_for("the lesson", lambda: pupil.lesson.get_attribute("data-state") == "running", 30)
+        pupil.join()
+        pupil.sees_the_teacher(60)
+        scene = Scene(stage.lab, stage, near, far, pupil, teacher)
+        yield scene
 
 
-async def loss(watch: Watch, _: Scene) -> dict[str, Any]:
-    """Five percent each way at 50 ms against none, taking turns: frames a second of both pages."""
-    found: dict[str, list[float]] = {}
-    for share in (0.0, 0.05) * TURNS:
-        await change(loss=share, delay_ms=50)
-        await watch.look(SETTLE_S)
-        before, began = sum(watch.frames().values()), time.monotonic()
-        await watch.look(TURN_S)
-        rate = (sum(watch.frames().values()) - before) / (time.monotonic() - began)
-        found.setdefault(str(share), []).append(round(rate, 1))
-    await change(loss=0.0, delay_ms=0)
-    ratios = [bad / good for good, bad in zip(found["0.0"], found["0.05"], strict=True)]
-    return {"frames a second": found, "median of the ratios": statistics.median(ratios)}
+def quiet(scene: Scene) -> Iterator[Row]:
+    """Nothing happens: what the machine itself does."""
+    began = time.time()
+    ended = scene.wait(10)
+    for who, name in ((scene.near, "near"), (scene.far, "far")):
+        yield Row(f"quiet: longest still picture, {name}", scene.pictureless(who, began, ended))
+        yield Row(f"quiet: longest break of speech, {name}", scene.speechless(who, began, ended))
 
 
-async def rebind(watch: Watch, _: Scene) -> dict[str, Any]:
-    """The pages' router forgets their ports and gives them others."""
-    await change(way="ab", port_shift=1)
-    await change(way="ba", port_shift=-1)
-    at = time.monotonic()
-    await watch.look(LOOK_S)
-    return {"first frame after, longest gap": watch.gaps(at)}
+def loss(scene: Scene) -> Iterator[Row]:
+    """Five percent each way at 50 ms against none, taking turns."""
+    frames: dict[float, list[int]] = {0.0: [], 0.05: []}
+    for share in (0.0, 0.05) * 3:
+        scene.lab.change(loss=share, delay_ms=50)
+        began = scene.wait(2)
+        scene.wait(6)
+        looks = (scene.near.looks(began), scene.far.looks(began))
+        frames[share].append(sum(_decoded(each) for each in looks))
+    scene.lab.change(loss=0.0, delay_ms=20)
+    ratios = [bad / good for good, bad in zip(frames[0.0], frames[0.05], strict=True)]
+    share = 1 - statistics.median(ratios)
+    yield Row("loss: share of pictures missing at 5 % each way against none", share, 0.05, "")
 
 
-async def address(watch: Watch, scene: Scene) -> dict[str, Any]:
-    """The pages' machine gets another address and loses its own; then an ICE restart."""
-    await change(run=["ip", "addr", "add", f"{NEW_ADDRESS}/32", "dev", DEVICE])
-    await change(run=["ip", "addr", "del", ADDRESSES["a"], "dev", DEVICE])
-    await change(run=["ip", "route", "add", ADDRESSES["b"], "dev", DEVICE, "src", NEW_ADDRESS])
-    at = time.monotonic()
-    await watch.look(LOOK_S)
-    found: dict[str, Any] = {"by itself": watch.gaps(at)}
-    for name in NAMES:
-        for transport in await scene.pages[name].evaluate(TRANSPORTS):
-            scene.link.send(Restart(ROOM, name, transport))
-    at = time.monotonic()
-    await watch.look(LOOK_S)
-    found["after ICE restart"] = watch.gaps(at)
-    return found
+def _decoded(looks: list[dict[str, Any]]) -> int:
+    first, last = (
+        sum(frames for _, frames, _ in each["pictures"]) for each in (looks[0], looks[-1])
+    )
+    return int(last - first)
 
 
-ACTS: dict[str, Callable[[Watch, Scene], Awaitable[dict[str, Any]]]] = {
-    "quiet": quiet,
-    "cut": cut,
-    "loss": loss,
-    "rebind": rebind,
-    "address": address,
-}
+def _back(scene: Scene, name: str, up: float, made: tuple[int, int]) -> Iterator[Row]:
+    yield Row(f"{name}: first picture, near", scene.first_picture(scene.near, up), BACK_S)
+    yield Row(f"{name}: first picture, far", scene.first_picture(scene.far, up), BACK_S)
+    anew = scene.near.made() + scene.far.made() - sum(made)
+    yield Row(f"{name}: connections made anew", float(anew), 0, "")
 
 
-async def browsers(path: Path, acts: list[str]) -> None:
-    """At end a: both pages, and the acts one after the other."""
-    async with served_page() as url, async_playwright() as playwright:
-        scene = Scene(path)
-        browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=FLAGS
+def _made(scene: Scene) -> tuple[int, int]:
+    return scene.near.made(), scene.far.made()
+
+
+def cut(scene: Scene) -> Iterator[Row]:
+    """Nothing passes for ten seconds, media and signalling alike; then everything does."""
+    made = _made(scene)
+    scene.lab.change(down=True)
+    scene.wait(CUT_S)
+    scene.lab.change(down=False)
+    up = time.time()
+    scene.wait(AFTER_S)
+    yield from _back(scene, "10 s cut", up, made)
+    yield Row("10 s cut: the page hears the server again", scene.first_message(up), BACK_S)
+    shown = [text for at, text in scene.near.said if at > up - CUT_S and '"hello"' in text]
+    ways = " ".join("token" if "resume_token" in text else "ticket" for text in shown)
+    yield Row("10 s cut: came back by", ways or "same socket")
+
+
+def restart(scene: Scene) -> Iterator[Row]:
+    """Media alone are cut for nine seconds: the page asks for an ICE restart."""
+    made, began = _made(scene), time.time()
+    scene.lab.change(udp_down=True)
+    scene.wait(9)
+    scene.lab.change(udp_down=False)
+    up = time.time()
+    scene.wait(AFTER_S)
+    asked = len(scene.near.messages(scene.near.said, "restart", began))
+    yield Row("ICE restart: asked for by the page, times", float(asked))
+    yield from _back(scene, "ICE restart", up, made)
+
+
+def rebind(scene: Scene) -> Iterator[Row]:
+    """The near end's router forgets its ports and gives it others."""
+    made = _made(scene)
+    scene.lab.change("ab", port_shift=1)
+    scene.lab.change("ba", port_shift=-1)
+    at = time.time()
+    scene.wait(AFTER_S)
+    yield from _back(scene, "other ports", at, made)
+
+
+def address(scene: Scene) -> Iterator[Row]:
+    """The near machine loses its address and gets another, as a phone that leaves the Wi-Fi."""
+    made = _made(scene)
+    for command in (
+        f"addr add {NEW_ADDRESS}/32 dev {DEVICE}",
+        f"addr del {ADDRESSES['a']} peer {ADDRESSES['b']} dev {DEVICE}",
+        f"route replace {ADDRESSES['b']} dev {DEVICE} src {NEW_ADDRESS}",
+    ):
+        subprocess.run(scene.lab.inside("a", ["ip", *command.split()]), check=True)
+    at = time.time()
+    scene.wait(25)
+    yield from _back(scene, "other address", at, made)
+    yield Row("other address: the page hears the server again", scene.first_message(at), BACK_S)
+
+
+def ladder(scene: Scene) -> Iterator[Row]:
+    """The near end's line carries less and less, then nothing, then all again."""
+    made = _made(scene)
+    for kbit in (100, 45, 30):
+        scene.lab.change(kbit=kbit)
+        began = time.time()
+        ended = scene.wait(25)
+        name = f"ladder, {kbit} kbit/s"
+        yield Row(f"{name}: step", scene.step())
+        bar = BREAK_S if kbit > 40 else None
+        for who, where in ((scene.near, "near"), (scene.far, "far")):
+            yield Row(
+                f"{name}: longest break of speech, {where}",
+                scene.speechless(who, began, ended),
+                bar,
+            )
+        yield Row(
+            f"{name}: longest still picture, near", scene.pictureless(scene.near, began, ended)
         )
-        async with scene.link, asyncio.TaskGroup() as group:
-            carrier = group.create_task(scene.carry())
-            await scene.up.wait()
-            for name in NAMES:
-                scene.pages[name] = await open_page(browser, url)
-            scene.state(**{name: ["audio", "video"] for name in NAMES})
-            for name in NAMES:
-                scene.join(name)
-            for name in NAMES:
-                await scene.watch(name, lambda seen: seen["frames"] >= 40, f"frames of {name}")
-            for act in acts:
-                watch = Watch(scene)
-                await watch.look(1)
-                saw = await ACTS[act](watch, scene)
-                await change(saw={act: saw, "states": watch.states})
-            carrier.cancel()
-        await browser.close()
+    scene.lab.change(down=True)
+    scene.wait(8)
+    scene.lab.change(down=False, kbit=0)
+    up = time.time()
+    scene.wait(25)
+    looks = scene.near.looks(up - 1)
+    speech = next((at for at in speech_at(looks) if at > up), up + 1000) - up
+    yield Row("ladder, from 0 back: first speech, near", speech, BACK_S)
+    first = scene.first_picture(scene.near, up)
+    yield Row("ladder, from 0 back: first picture, near", first, 2 * BACK_S)
+    yield Row(
+        "ladder, from 0 back: first picture, far", scene.first_picture(scene.far, up), 2 * BACK_S
+    )
+    step = scene.step()
+    yield Row("ladder, from 0 back: step after 25 s", step)
+    yield Row("ladder, from 0 back: not on the highest step", float("high" not in step), 0, "")
+    anew = scene.near.made() + scene.far.made() - sum(made)
+    yield Row("ladder: connections made anew", float(anew), 0, "")
 
 
-async def serve(path: Path) -> None:
-    """At end b: the worker, until its input ends."""
-    host = ADDRESSES["b"]
-    async with Worker(path, host, 0, (host,)):
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
+def worker(scene: Scene) -> Iterator[Row]:
+    """`kill -9` of the media worker: both pages see and hear again."""
+    killed = scene.stage.kill("media")
+    scene.wait(AFTER_S)
+    back = []
+    for who in (scene.near, scene.far):
+        looks = [each for each in who.looks(killed) if each["at"] > killed + 0.3]
+        # What had arrived before is decoded a moment longer: new connections count.
+        new = [at for at in frames_at(looks) if at > killed + 0.5]
+        back.append(next(iter(new), killed + 1000) - killed)
+    yield Row("killed worker: first picture, near", back[0], BACK_S)
+    yield Row("killed worker: first picture, far", back[1], BACK_S)
 
 
-def main(acts: list[str]) -> None:
-    """Has the line, and does to it what the acts ask for."""
-    if reason := missing():
+def _width(scene: Scene) -> int:
+    """How wide the teacher's picture is at the pupil's."""
+    looks = scene.near.looks(time.time() - 1)
+    return max((width for _, _, width in looks[-1]["pictures"]), default=0) if looks else 0
+
+
+def simulcast(scene: Scene) -> Iterator[Row]:
+    """The teacher's camera comes in three sizes: a thin line gets a small one, and the large again."""
+    wait_for("the large picture", lambda: scene.wait(0.5) and _width(scene) >= 900, 30)
+    for kbit, most, least in ((350, 899, 0), (0, 10_000, 900)):
+        scene.lab.change("ba", kbit=kbit)
+        began = time.time()
+        scene.wait(20)
+        looks = scene.near.looks(began)
+        widths = [
+            (each["at"], max((w for _, _, w in each["pictures"]), default=0)) for each in looks
+        ]
+        moved = next((at for at, width in widths if least <= width <= most), began + 1000) - began
+        name = f"layers, {kbit} kbit/s" if kbit else "layers, line whole again"
+        yield Row(f"{name}: other size after", moved, 15)
+        yield Row(f"{name}: width", float(widths[-1][1]))
+        still = scene.pictureless(scene.near, began, began + 20)
+        yield Row(f"{name}: longest still picture", still, 3)
+        speechless = scene.speechless(scene.near, began, began + 20)
+        yield Row(f"{name}: longest break of speech", speechless, BREAK_S)
+
+
+def screen(scene: Scene) -> Iterator[Row]:
+    """The teacher shows a screen; the pupil's line carries 300 kbit/s."""
+    desk: Desk = scene.far_page
+    desk.at("share-screen").click()
+    wait_for(
+        "the screen",
+        lambda: (
+            scene.wait(0.5)
+            and len((scene.near.looks(time.time() - 1) or [{"pictures": []}])[-1]["pictures"]) > 1
+        ),
+        30,
+    )
+    scene.wait(5)
+    scene.lab.change("ba", kbit=300)
+    began = time.time()
+    ended = scene.wait(20)
+    yield Row(
+        "screen, 300 kbit/s: longest break of speech",
+        scene.speechless(scene.near, began, ended),
+        BREAK_S,
+    )
+    yield Row(
+        "screen, 300 kbit/s: longest still picture of the screen",
+        _still_screen(scene, began, ended),
+        BACK_S,
+    )
+    scene.lab.change("ba", kbit=0)
+    began = time.time()
+    ended = scene.wait(10)
+    yield Row(
+        "screen, line whole again: longest still picture of the screen",
+        _still_screen(scene, began, ended),
+        BACK_S,
+    )
+
+
+def _still_screen(scene: Scene, since: float, until: float) -> float:
+    """Without a new picture of the widest one."""
+    looks = scene.near.looks(since - 1, until)
+    widest = max(((w, key) for each in looks for key, _, w in each["pictures"]), default=(0, ""))[1]
+    only = [{**each, "pictures": [p for p in each["pictures"] if p[0] == widest]} for each in looks]
+    return longest(frames_at(only), since, until)
+
+
+VISIT = (quiet, loss, cut, restart, rebind, ladder, worker, address)
+LESSON = (simulcast, screen)
+Act = Callable[[Scene], Iterator[Row]]
+
+
+def main(names: list[str]) -> int:
+    """Play the named acts, or all; 1 when a bar was missed."""
+    if reason := missing() or ("" if os.geteuid() == 0 else "needs root, for PostgreSQL"):
         sys.exit(reason)
-    with tempfile.TemporaryDirectory(prefix="rtc-") as folder, Lab() as lab:
-        path = Path(folder) / "link.sock"
-        subprocess.run(
-            lab.inside("b", ["ip", "route", "add", f"{NEW_ADDRESS}/32", "dev", DEVICE]), check=True
-        )
-        lab.change(delay_ms=20)
-        me = [sys.executable, "-m", "tests.netlab.chromium"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with (
-            subprocess.Popen(lab.inside("b", [*me, "--worker", str(path)]), **pipes) as worker,
-            subprocess.Popen(
-                lab.inside("a", [*me, "--browsers", str(path), *acts]), **pipes
-            ) as pages,
-        ):
-            assert pages.stdin
-            assert pages.stdout
-            for line in pages.stdout:
-                if not line.startswith("{"):
-                    print(line, end="")
-                    continue
-                wanted = json.loads(line)
-                answer: Any = None
-                if "saw" in wanted:
-                    print(json.dumps(wanted["saw"], indent=1), flush=True)
-                elif "run" in wanted:
-                    ran = subprocess.run(
-                        lab.inside("a", wanted["run"]), check=False, capture_output=True, text=True
-                    )
-                    answer = ran.stderr
-                    print(wanted["run"], ran.returncode, ran.stderr.strip())
-                else:
-                    answer = lab.change(**wanted)
-                pages.stdin.write(json.dumps(answer) + "\n")
-                pages.stdin.flush()
-            assert worker.stdin
-            worker.stdin.close()
+    known = {act.__name__: act for act in (*VISIT, *LESSON)}
+    wanted = [known[name] for name in names] or list(known.values())
+    rows: list[Row] = []
+    with Stage() as stage, ExitStack():
+        for acts, place in ((VISIT, in_a_visit), (LESSON, in_a_lesson)):
+            chosen = [act for act in acts if act in wanted]
+            if not chosen:
+                continue
+            with place(stage) as scene:
+                for act in chosen:
+                    rows += _played(act, scene)
+    load = os.getloadavg()[0]
+    missed = sum(not row.ok for row in rows)
+    print(f"\n{len(rows)} figures, {missed} missed; load of the machine {load:.1f}")
+    return 1 if missed else 0
+
+
+def _played(act: Act, scene: Scene) -> Iterator[Row]:
+    for row in act(scene):
+        print(row, flush=True)
+        yield row
+    scene.wait(3)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--worker"]:
-        asyncio.run(serve(Path(sys.argv[2])))
-    elif sys.argv[1:2] == ["--browsers"]:
-        asyncio.run(browsers(Path(sys.argv[2]), sys.argv[3:]))
-    else:
-        main(sys.argv[1:] or list(ACTS))
+    sys.exit(main(sys.argv[1:]))

@@ -39,6 +39,7 @@ class Line:
     kbit: float = 0.0  # a second; 0: as fast as it goes
     queue_ms: float = 300.0  # what does not fit a router's queue is dropped
     down: bool = False
+    udp_down: bool = False  # media alone; what goes over TCP passes
     port_shift: int = 0  # of UDP ports at end a, as a router's: positive "ab", negative "ba"
     sent: int = 0
     lost: int = 0
@@ -71,6 +72,7 @@ class Line:
                 "kbit",
                 "queue_ms",
                 "down",
+                "udp_down",
                 "port_shift",
             }:
                 raise ValueError(name)
@@ -151,6 +153,10 @@ class Link:
                 packet = os.read(end, MTU + 100)
             except BlockingIOError:
                 return
+            if line.udp_down and packet[9] == UDP:
+                line.sent += 1
+                line.lost += 1
+                continue
             due = line.due(len(packet), time.monotonic(), self._chance)
             if due is not None:
                 packet = shifted(packet, line.port_shift) if line.port_shift else packet

@@ -13,6 +13,7 @@ import pytest
 
 from tests.netlab.lab import Lab, missing
 from tests.netlab.link import Line
+from tests.netlab.noted import frames_at, longest, speech_at
 
 PROBE = Path(__file__).with_name("probe.py")
 MANY = 300
@@ -68,6 +69,29 @@ def test_a_line_that_is_down_carries_nothing_and_comes_back(lab: Lab) -> None:
     assert counted["ba"]["lost"] >= 20
     assert counted["ab"]["sent"] >= 20
     assert ask(lab, 20)["answered"] == 1
+
+
+def test_media_alone_can_be_cut(lab: Lab) -> None:
+    """Datagrams are lost, and counted so; what goes over TCP would pass."""
+    lab.change("ba", udp_down=True)
+    assert ask(lab, 5)["answered"] == 0
+    assert lab.change("ba", udp_down=False)["ba"]["lost"] >= 5
+
+
+def test_a_break_of_speech_is_where_what_was_heard_was_invented() -> None:
+    """Looks ten times a second; from 0.3 to 0.6 s hardly a sample had arrived."""
+    real = [0, 4800, 9600, 14400, 14500, 14600, 14700, 19500]
+    looks = [{"at": n / 10, "voices": [["a", each]]} for n, each in enumerate(real)]
+    heard = speech_at(looks)
+    assert heard == [0.1, 0.2, 0.3, 0.7]
+    assert longest(heard, 0.0, 0.8) == pytest.approx(0.4)
+
+
+def test_a_picture_is_new_when_any_connection_has_decoded_one() -> None:
+    """A connection made anew begins to count at nothing."""
+    pictures = [[["a", 5, 640]], [["a", 5, 640]], [["b", 1, 640]], [["b", 1, 640]]]
+    looks = [{"at": float(n), "pictures": each} for n, each in enumerate(pictures)]
+    assert frames_at(looks) == [2.0]
 
 
 def test_a_narrow_line_delays_and_then_drops() -> None:
