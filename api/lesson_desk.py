@@ -6,9 +6,10 @@ it is seen.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -16,15 +17,15 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.lesson_rooms import Seating, plans
 from api.live import Close, Tab
 from api.logs import error_fields, log
-from api.media_room import KINDS, Card, Plan
-from api.socket_messages import ChatTold, LessonTold, Side, SlideShown
-from eschool import chat, hands, lesson_room, takes
+from api.media_room import Plan
+from api.socket_messages import ChatTold, LessonTold, SlideShown
+from eschool import chat, groups, hands, lesson_room, takes
 from eschool.lesson_room import LessonRoom
 from eschool.lessons import LessonSide, LessonState
 from people.facts import ChatSaid, SlideTurned
-from people.organisations import Ref
 from people.policy import Actor
 from people.refused import NotFound
 from rtc.messages import Recording
@@ -60,16 +61,23 @@ class Desk:
         self.lesson_id = lesson_id
         self.viewers: dict[Tab, Viewer] = {}
         self.room: LessonRoom | None = None
-        self.plan = Plan(())
+        self.seating = Seating(house.media, lesson_id)
         self._house = house
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._told: LessonRoom | None = None
         self._turns = 0  # slides turned since the desk was set up
+        self._over: list[UUID] | None = None  # rooms of groups that are no more, not closed yet
+        self._expiry: asyncio.TimerHandle | None = None  # of the groups
         self._absent: tuple[UUID, asyncio.TimerHandle] | None = None
         self._gone: UUID | None = None  # the holder whose time is up
         self._said: dict[UUID, UUID] = {}  # messages to tell → who wrote them
         self.task = asyncio.create_task(self._run())
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the class."""
+        return self.seating.plans[self.lesson_id]
 
     @property
     def idle(self) -> bool:
@@ -103,7 +111,7 @@ class Desk:
     def present(self) -> set[UUID]:
         """Everybody whose page is open or whose media arrive."""
         here = {viewer.person_id for viewer in self.viewers.values()}
-        return here | self._house.media.present(self.lesson_id)
+        return here | self.seating.present()
 
     def enter(self, tab: Tab, viewer: Viewer) -> None:
         """A page looks at the lesson from now on."""
@@ -115,6 +123,7 @@ class Desk:
     def leave(self, tab: Tab) -> None:
         """A page looks no more."""
         self.viewers.pop(tab, None)
+        self.seating.forget(tab)
         self._mind_holder()
         self._changed.set()
 
@@ -130,6 +139,8 @@ class Desk:
     def close(self) -> None:
         """Wait for nothing any more."""
         self.task.cancel()
+        if self._expiry:
+            self._expiry.cancel()
         if self._absent:
             self._absent[1].cancel()
 
@@ -173,8 +184,9 @@ class Desk:
                 away = {one.id for one in await lesson_room.roster(db, self.lesson_id, now)}
             paused = await takes.mind_consents(db, self.lesson_id, present, now, expected=away)
         if paused and self.plan.recording is not None:
-            self.plan = replace(self.plan, recording=None)
-            self._house.media.replan(self.lesson_id, self.plan)
+            unrecorded = replace(self.plan, recording=None)
+            self.seating.plans[self.lesson_id] = unrecorded
+            self._house.media.replan(self.lesson_id, unrecorded)
         return present
 
     async def _read(self) -> None:
@@ -184,39 +196,46 @@ class Desk:
             now = self._house.clock()
             async with self._house.transaction("/ws/lessons") as db:
                 room = await lesson_room.room(db, self.lesson_id, now)
-                plan = await self._plan(db, room)
+                wanted = await self._plans(db, room, now)
             if turns == self._turns:
                 break
             # The slide told meanwhile may be newer than the one read: no page leafs back.
-        self.room, self.plan = room, plan
+        self.room = room
         if room.recording.on and not self.present <= minded:
             self._changed.set()  # who came during the reading may not have agreed
+        over, self._over = self._over or [], []
+        people = {tab: viewer.person_id for tab, viewer in self.viewers.items()}
+        self.seating.follow(wanted, people, over)  # a page that is told has its new seat
         if room != self._told:
             self._told = room
             self._tell(LessonTold(room=room))
         if room.state is LessonState.ENDED:
-            self._house.media.close(self.lesson_id)
+            self.seating.close()
             for tab in self.viewers:
                 tab.end(Close.FORBIDDEN)  # after what it was told
-        else:
-            self._house.media.replan(self.lesson_id, plan)
+        self._mind_time(room, now)
         self._mind_holder()
 
-    async def _plan(self, db: AsyncSession, room: LessonRoom) -> Plan:
-        now = self._house.clock()
+    async def _plans(self, db: AsyncSession, room: LessonRoom, now: datetime) -> dict[UUID, Plan]:
+        if self._over is None:  # an earlier process may have left some to a worker
+            self._over = await groups.rooms_over(db, self.lesson_id, now)
         grants = await lesson_room.grants(db, self.lesson_id, now)
         roster = await lesson_room.roster(db, self.lesson_id, now)
         take = await takes.current_take(db, self.lesson_id) if room.recording.on else None
-        running = room.state is LessonState.RUNNING
-        cards = [_card(one, room.teacher, grants.get(one.id, []), running) for one in roster]
-        return Plan(
-            tuple(cards),
-            codec="h264",
-            presenter=room.teacher.id,
-            recording=Recording(str(take.id), take.started_at.timestamp(), take.base_ms)
-            if take
-            else None,
-        )
+        recording = None
+        if take:
+            recording = Recording(str(take.id), take.started_at.timestamp(), take.base_ms)
+        return plans(self.lesson_id, room, roster, grants, recording)
+
+    def _mind_time(self, room: LessonRoom, now: datetime) -> None:
+        """Look again when the groups' time is over, to the moment."""
+        if self._expiry:
+            self._expiry.cancel()
+            self._expiry = None
+        if room.groups is not None:
+            left_s = (room.groups.ends_at - now).total_seconds()
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(max(0.0, left_s), self._changed.set)
 
     def _mind_holder(self) -> None:
         """Count the seconds while the floor's holder has no page here."""
@@ -283,12 +302,6 @@ class Desk:
         encoded = _encode(message)
         for tab in self.viewers:
             tab.tell(encoded)
-
-
-def _card(person: Ref, teacher: Ref, granted: Sequence[str], running: bool) -> Card:
-    side: Side = "teacher" if person.id == teacher.id else "pupil"
-    grants = tuple(kind for kind in KINDS if kind in granted)
-    return Card(person.id, person.name, side, grants, watches=running)
 
 
 class Desks:

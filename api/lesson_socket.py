@@ -72,28 +72,30 @@ class _LessonPage(Page):
         media, me = self.house.media, self.caller.person_id
         self.desk = self.house.lessons.enter(self.room_id, self.tab, self.viewer)
         room = await self.desk.ready(me)
-        card = self.desk.plan.card(me)
-        if card is not None:
-            media.enter(self.room_id, card, self.desk.plan, self.tab, list(self.hello.resume))
+        self.desk.seating.seat(self.tab, me, list(self.hello.resume))
         await self.send(
             LessonWelcome(
                 you=me,
                 resume_token=self.way_back(),
                 ice_servers=self.ice_servers(),
                 side=self.seat.my_side,
-                members=media.members(self.room_id),
+                members=media.members(self.seated_in),
                 room=room,
                 deck=self.deck,
                 server_time=self.house.clock(),
             )
         )
 
+    @property
+    def seated_in(self) -> UUID:
+        return self.desk.seating.place(self.tab) if self.desk else self.room_id
+
     def left(self) -> None:
         media, me = self.house.media, self.caller.person_id
         if self.tab.ended in _FOR_GOOD:
-            media.dismiss(self.room_id, me, self.tab)
+            media.dismiss(self.seated_in, me, self.tab)
         else:
-            media.leave(self.room_id, me, self.tab)
+            media.leave(self.seated_in, me, self.tab)
         if self.desk:
             self.desk.leave(self.tab)
 
@@ -106,7 +108,7 @@ class _LessonPage(Page):
         """Nothing: what everybody sees alike is the desk's business."""
 
     async def expel(self, _: AsyncSession, why: Refused, __: datetime) -> Close:
-        self.house.media.dismiss(self.room_id, self.caller.person_id, self.tab)
+        self.house.media.dismiss(self.seated_in, self.caller.person_id, self.tab)
         if isinstance(why, LessonNotRunning):
             return Close.FORBIDDEN
         return sockets.ended_by(why).why

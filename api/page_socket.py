@@ -77,6 +77,11 @@ class Page(ABC):
         self._renewed_s = 0.0
 
     @property
+    def seated_in(self) -> UUID:
+        """The room whose media the page has: the one it is a page of, if nothing else is said."""
+        return self.room_id
+
+    @property
     @abstractmethod
     def channel(self) -> str:
         """The channel of the room."""
@@ -167,7 +172,7 @@ class Page(ABC):
                 self._do(message)
 
     def _do(self, message: FromPage) -> None:
-        media, where, who = self.house.media, self.room_id, self.caller.person_id
+        media, where, who = self.house.media, self.seated_in, self.caller.person_id
         match message:
             case MediaReady(resume=resume):
                 media.ready(where, who, has(message), resume)

@@ -11,7 +11,8 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from eschool import hands, slides, takes
+from eschool import groups, hands, slides, takes
+from eschool.groups import GroupsNow
 from eschool.hands import Floor, Hand
 from eschool.lessons import (
     OVERTIME,
@@ -62,6 +63,7 @@ class LessonRoom(msgspec.Struct, frozen=True):
     floor: Floor | None
     recording: RecordingNow
     chat_held: bool
+    groups: GroupsNow | None = None
 
 
 async def open_lesson(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime) -> Lesson:
@@ -86,6 +88,7 @@ async def end_lesson(db: AsyncSession, actor: Actor, lesson_id: UUID, now: datet
         row.ended_at = min(now, row.ends_at + OVERTIME)
         await db.flush()
         await hands.clear(db, row.id, now)
+        await groups.end(db, row.id, now)
         await takes.end_take(db, row.id, row.ended_at)
         emit(db, LessonEnded(at=now, lesson_id=row.id))
     return await get_lesson(db, actor, lesson_id, now)
@@ -124,6 +127,7 @@ async def room(db: AsyncSession, lesson_id: UUID, now: datetime) -> LessonRoom:
         if live
         else RecordingNow(on=False, since=None, audience=None),
         chat_held=row.chat_held,
+        groups=await groups.groups_now(db, lesson_id, now) if live else None,
     )
 
 

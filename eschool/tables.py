@@ -1,6 +1,7 @@
 """Every table of this room, so that one import fills the metadata."""
 
 from eschool.chat import LessonMessages
+from eschool.groups import LessonGroupings, LessonGroupSeats
 from eschool.hands import LessonFloors, LessonHands
 from eschool.lessons import Classes, Lessons
 from eschool.slides import LessonDecks, LessonTurns
@@ -10,6 +11,8 @@ __all__ = [
     "Classes",
     "LessonDecks",
     "LessonFloors",
+    "LessonGroupSeats",
+    "LessonGroupings",
     "LessonHands",
     "LessonMessages",
     "LessonSegments",

@@ -149,7 +149,7 @@ class LessonEnded(Fact, frozen=True, kw_only=True):
 
 
 class LessonChanged(Fact, frozen=True, kw_only=True):
-    """Hands, floor or the chat's mode changed: read the room again."""
+    """Hands, floor, groups or the chat's mode changed: read the room again."""
 
     lesson_id: UUID
 

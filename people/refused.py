@@ -84,6 +84,8 @@ Refused
 ├── people.consent_texts.ConsentTextChanged 409 consent_text_changed   params: version
 ├── people.shares.ShareNotAsked       409 share_not_asked   params: state
 ├── eschool.recording_consents.ConsentMissing 409 consent_missing   params: people
+├── eschool.groups.LessonNotDivided  409 lesson_not_divided
+├── eschool.groups.BadGroups         422 bad_groups
 └── eschool.lessons.LessonNotRunning  409 lesson_not_running   params: state
 """
 

@@ -120,6 +120,8 @@ BODIES: dict[str, Any | Callable[[dict[str, str]], Any]] = {
         "values": {"spo2": 97},
         "unit": "%",
     },
+    "divideLesson": {"minutes": 5, "groups": [[str(uuid4())]]},
+    "visitGroup": {"number": None},
     "giveFloor": {"person_id": str(uuid4()), "kinds": ["audio"]},
     "writeMessage": {"text": "-", "client_id": str(uuid4())},
     "decideMessage": {"state": "approved"},
