@@ -11,10 +11,11 @@ class BadOfferError(ValueError):
     """A page offers what it was not asked for."""
 
 
-def check(sdp: str, tracks: Sequence[TrackInfo]) -> None:
-    """Raises BadOfferError unless every section is one of `tracks`, sends or rests, in one layer.
+def check(sdp: str, tracks: Sequence[TrackInfo]) -> set[str]:
+    """The mids of the sections.
 
-    Janus forwards whatever was agreed on; what is not among the tracks nobody could silence.
+    Raises BadOfferError unless each is one of `tracks`, just sends or rests, and has one layer:
+    Janus forwards whatever was agreed on, and what is not among the tracks nobody could silence.
     """
     if len(sdp) > MAX_SDP_BYTES:
         raise BadOfferError("too long")
@@ -31,3 +32,4 @@ def check(sdp: str, tracks: Sequence[TrackInfo]) -> None:
             raise BadOfferError("a section that does not just send")
         if any(line.startswith(("a=simulcast:", "a=rid:")) for line in lines):
             raise BadOfferError("layers")
+    return {track.mid for track in tracks} - set(asked)

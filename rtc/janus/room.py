@@ -225,10 +225,10 @@ class Room:
 
     async def _published(self, seat: Seat, way: Publish, sdp: str) -> None:
         """Takes the page's own offer, silences what has no grant, and only then lets it connect."""
-        check(sdp, way.tracks)
+        sent = check(sdp, way.tracks)
         request = "configure" if way.answered else "publish"
         _, reply = await self._janus.ask(way.handle, ("offer", sdp), request=request)
-        way.answered = True
+        way.answered, way.sent = True, sent
         await self._grant(seat)
         self._tell(self._offer(seat, way, reply, way.tracks, reply=True))
 

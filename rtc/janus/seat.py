@@ -30,14 +30,19 @@ class Way:
 class Publish(Way):
     """The handle's feed in the room has the name of the way."""
 
-    tracks: list[TrackInfo] = field(default_factory=list)
+    tracks: list[TrackInfo] = field(default_factory=list)  # that the page is asked for
+    sent: set[str] = field(default_factory=set)  # mids it has offered
     silent: set[Kind] = field(default_factory=set)  # Janus drops these
+
+    def mid(self, kind: Kind) -> str | None:
+        """The section a kind comes in."""
+        mids = (each.mid for each in self.tracks if each.kind == kind and each.mid in self.sent)
+        return next(mids, None)
 
     def feed(self, kind: Kind) -> Feed | None:
         """Where others get a kind from, once it may flow."""
-        if not self.up:
-            return None
-        return next(((self.id, each.mid) for each in self.tracks if each.kind == kind), None)
+        mid = self.mid(kind)
+        return (self.id, mid) if self.up and mid is not None else None
 
 
 @dataclass

@@ -72,8 +72,8 @@ class VideoRoom:
 
     async def silence(self, publish: Publish, kind: Kind, *, silent: bool) -> None:
         """Lets Janus drop a kind, or forward it; whoever cannot be silenced is put out."""
-        mid = next((each.mid for each in publish.tracks if each.kind == kind), None)
-        if mid is None or not publish.answered or (kind in publish.silent) == silent:
+        mid = publish.mid(kind)
+        if mid is None or (kind in publish.silent) == silent:
             return
         (publish.silent.add if silent else publish.silent.discard)(kind)
         try:

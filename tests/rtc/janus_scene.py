@@ -1,0 +1,400 @@
+"""Debian's Janus behind our engine protocol, with raw clients; prints what was seen as JSON.
+
+Runs under scripts/loopback: Janus will not use a loopback interface, and there is another one.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.rtc_peer import Peer
+from rtc.janus.link import JanusLink
+from rtc.janus.program import place_of, prepare
+from rtc.janus.session import Place
+from rtc.messages import (
+    FLOOR,
+    Answer,
+    FromWorker,
+    Join,
+    Kind,
+    Leave,
+    Member,
+    Offer,
+    Presence,
+    Restart,
+    RoomState,
+    TransportFailed,
+)
+from rtc.sdp import OPUS, VP8
+from tests.rtc.raw_client import Source
+
+ADDRESS = "10.77.0.1"
+STEP_S = 0.01
+WITHIN_S = 10.0
+PAYLOAD: dict[str, int] = {"audio": OPUS, "video": VP8}
+BOTH: list[Kind] = ["audio", "video"]
+
+
+class Page:
+    """A member's page: offers what it sends, answers what it is offered."""
+
+    def __init__(self, stage: "Stage", room: str, member: str) -> None:
+        self.stage, self.room, self.member = stage, room, member
+        self.offers: list[Offer] = []
+        self.publish: Peer | None = None
+        self.watch: Peer | None = None
+        self.sources: dict[str, Source] = {}
+        self.edit: Callable[[str], str] = str  # of its own offer
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def offered(self, offer: Offer) -> None:
+        """Takes an offer, in its turn."""
+        self.offers.append(offer)
+        before = list(self.tasks)
+        task = asyncio.create_task(self._take(offer, before))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _take(self, offer: Offer, before: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*before)
+        if offer.direction == "subscribe":
+            if self.watch is None or self.watch.id != offer.transport:
+                self.watch = Peer(offer)
+                await self.watch.open(ADDRESS)
+            else:
+                self.watch.take(offer)
+            self._say(offer, self.watch.answer())
+            await self._connect(self.watch)
+        elif offer.reply:
+            assert self.publish is not None
+            self.publish.take(offer)
+            await self._connect(self.publish)
+        else:
+            if self.publish is None or self.publish.id != offer.transport:
+                self.publish = Peer(direction="publish")
+                self.publish.id = offer.transport
+                await self.publish.open(ADDRESS)
+                ssrcs = self.publish.ssrcs
+                self.sources = {kind: Source(kind, ssrcs[PAYLOAD[kind]]) for kind in PAYLOAD}
+            self._say(offer, self.edit(self.publish.offer_sdp()))
+
+    def _say(self, offer: Offer, sdp: str) -> None:
+        self.stage.link.send(Answer(self.room, self.member, offer.transport, sdp))
+
+    async def _connect(self, peer: Peer) -> None:
+        if peer._dtls is None:
+            await peer.connect()
+        self.stage.changed.set()
+
+    async def has(self, offers: int) -> None:
+        """Waits until so many offers have come."""
+        await self.stage.until(lambda: len(self.offers) >= offers)
+
+    def send(self, *, key: bool) -> None:
+        """A packet of each kind, granted or not."""
+        if self.publish is not None and self.publish._dtls is not None:
+            for source in self.sources.values():
+                self.publish.send_rtp(source.next(key=key))
+
+    def line(self, member: str, kind: str) -> int:
+        """The SSRC of a line."""
+        assert self.watch is not None
+        offered = next(each for each in reversed(self.offers) if each.direction == "subscribe")
+        mid = next(
+            each.mid for each in offered.tracks if (each.member, each.kind) == (member, kind)
+        )
+        section = next(
+            part for part in self.watch.offer.split("\nm=") if f"\na=mid:{mid}\r" in part
+        )
+        return int(section.split("\na=ssrc:")[1].split(" ")[0])
+
+    def got(self, member: str, kind: str) -> int:
+        """How many packets have come on a line."""
+        assert self.watch is not None
+        return self.watch.received[self.line(member, kind)].count
+
+    async def close(self) -> None:
+        """The page is gone, with a goodbye."""
+        for task in list(self.tasks):
+            task.cancel()
+        for peer in (self.publish, self.watch):
+            if peer is not None:
+                await peer.close()
+
+
+class Stage:
+    """The API's part: states, joins, offers to the pages."""
+
+    def __init__(self, place: Path) -> None:
+        self.heard: list[FromWorker] = []
+        self.pages: dict[tuple[str, str], Page] = {}
+        self.ups: list[str] = []
+        self.downs = 0
+        self.changed = asyncio.Event()
+        self._versions = count(1)
+        self.link = JanusLink(place, self._hear, self._up, self._down)
+
+    def _hear(self, message: FromWorker) -> None:
+        self.heard.append(message)
+        if isinstance(message, Offer):
+            page = self.pages.get((message.room, message.member))
+            if page is not None:
+                page.offered(message)
+        self.changed.set()
+
+    def _up(self, worker_id: str) -> None:
+        self.ups.append(worker_id)
+        self.changed.set()
+
+    def _down(self) -> None:
+        self.downs += 1
+        self.changed.set()
+
+    async def until(self, true: Callable[[], Any]) -> None:
+        """Waits for what Janus or a page makes true."""
+        async with asyncio.timeout(WITHIN_S):
+            while not true():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def state(self, room: str, grants: dict[str, list[Kind]], presenter: str | None = None) -> None:
+        """Says the whole state."""
+        members = [Member(name, kinds, subscribe=True) for name, kinds in grants.items()]
+        state = RoomState(room, next(self._versions), members, "vp8", presenter)
+        assert self.link.send(state)
+
+    def join(self, room: str, member: str, *resume: str) -> Page:
+        """A page of the member is there."""
+        page = self.pages.get((room, member))
+        if page is None or not resume:
+            page = self.pages[room, member] = Page(self, room, member)
+        self.link.send(Join(room, member, audio=True, video=True, resume=[*resume]))
+        return page
+
+    def seen(self, room: str, member: str) -> tuple[bool, ...]:
+        """Connected, audio, video as told last."""
+        for message in reversed(self.heard):
+            if isinstance(message, Presence) and message.room == room:
+                for each in message.members:
+                    if each.member == member:
+                        return each.connected, each.audio, each.video
+        return ()
+
+    def failed(self, member: str) -> list[str]:
+        """Why transports of a member ended."""
+        return [
+            each.reason
+            for each in self.heard
+            if isinstance(each, TransportFailed) and each.member == member
+        ]
+
+    async def has_failed(self, member: str) -> None:
+        """Waits until a transport of his has ended."""
+        await self.until(lambda: self.failed(member))
+
+    async def play(self, true: Callable[[], bool], within_s: float = WITHIN_S) -> bool:
+        """Everybody sends all he has until something is true, or the time is over."""
+        until = time.monotonic() + within_s
+        for n in count():
+            if true() or time.monotonic() > until:
+                return true()
+            for page in self.pages.values():
+                page.send(key=n % 5 == 0)
+            await asyncio.sleep(STEP_S)
+        raise AssertionError
+
+
+@asynccontextmanager
+async def running(run: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Janus as the house starts it; stopped by its pid."""
+    process = await asyncio.create_subprocess_exec(
+        *prepare(run, (ADDRESS,)), stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def visit(stage: Stage) -> dict[str, Any]:
+    """Two people; one loses his picture, moves, goes and comes back."""
+    saw: dict[str, Any] = {}
+    stage.state("visit", {"d": BOTH, "p": BOTH})
+    doctor, patient = stage.join("visit", "d"), stage.join("visit", "p")
+    await stage.until(lambda: stage.seen("visit", "p") == (True, True, True))
+    await stage.until(lambda: stage.seen("visit", "d") == (True, True, True))
+    saw["both_ways"] = await stage.play(
+        lambda: all(
+            page.watch is not None and page.got(other, kind) > 10
+            for page, other in ((doctor, "p"), (patient, "d"))
+            for kind in BOTH
+        )
+    )
+    last = time.monotonic()
+    before = doctor.got("p", "video")
+    taken = last
+    stage.state("visit", {"d": BOTH, "p": ["audio"]})
+
+    def quiet() -> bool:
+        nonlocal before, last
+        now = doctor.got("p", "video")
+        if now != before:
+            before, last = now, time.monotonic()
+        return time.monotonic() - taken > 1.0
+
+    voice = doctor.got("p", "audio")
+    await stage.play(quiet)
+    saw["silent_after_ms"] = round(1000 * (last - taken))
+    saw["voice_went_on"] = doctor.got("p", "audio") - voice > 20
+    for direction, page in (("publish", patient), ("subscribe", doctor)):
+        offers = len(page.offers)
+        way = next(one.transport for one in page.offers if one.direction == direction)
+        stage.link.send(Restart("visit", page.member, way))
+        await page.has(offers + (2 if direction == "publish" else 1))
+    voice = doctor.got("p", "audio")
+    saw["after_restarts"] = await stage.play(lambda: doctor.got("p", "audio") - voice > 10)
+    assert patient.watch is not None
+    await patient.close()
+    await stage.until(lambda: "peer_closed" in stage.failed("p"))
+    back = stage.join("visit", "p")
+    stage.state("visit", {"d": BOTH, "p": BOTH})
+    await stage.until(lambda: stage.seen("visit", "p") == (True, True, True))
+    voice = doctor.got("p", "audio")
+    saw["after_coming_back"] = await stage.play(
+        lambda: (
+            doctor.got("p", "audio") - voice > 10
+            and back.watch is not None
+            and back.got("d", "video") > 10
+        )
+    )
+    stage.state("visit", {"d": BOTH})
+    await stage.play(lambda: False, 0.1)
+    heard = back.got("d", "audio")
+    await stage.play(lambda: False, 0.2)
+    saw["dismissed_heard"] = back.got("d", "audio") - heard
+    stage.link.send(Leave("visit", "d"))
+    stage.state("visit", {})
+    return saw
+
+
+async def lesson(stage: Stage) -> dict[str, Any]:
+    """A teacher, and two pupils who have the floor one after the other."""
+    saw: dict[str, Any] = {}
+    nobody: dict[str, list[Kind]] = {"t": BOTH, "a": [], "b": []}
+    stage.state("lesson", nobody, "t")
+    teacher, anna, boris = (stage.join("lesson", name) for name in "tab")
+    await stage.until(lambda: stage.seen("lesson", "t") == (True, True, True))
+    await stage.until(lambda: anna.watch is not None and boris.watch is not None)
+    saw["asked_to_publish"] = [page.publish is not None for page in (teacher, anna, boris)]
+    stage.state("lesson", nobody | {"a": ["audio"]}, "t")
+    heard = await stage.play(
+        lambda: boris.got(FLOOR, "audio") > 10 and boris.got("t", "video") > 10
+    )
+    saw["anna_heard"] = heard
+    saw["anna_unasked_picture"] = boris.got(FLOOR, "video")
+    saw["anna_heard_herself"] = anna.got(FLOOR, "audio")
+    stage.state("lesson", nobody | {"b": BOTH}, "t")
+    saw["boris_heard"] = await stage.play(
+        lambda: anna.got(FLOOR, "audio") > 10 and teacher.got(FLOOR, "video") > 10
+    )
+    stage.state("lesson", nobody, "t")
+    await stage.play(lambda: False, 0.1)
+    floor = anna.got(FLOOR, "audio") + teacher.got(FLOOR, "video")
+    await stage.play(lambda: False, 0.2)
+    saw["without_the_floor"] = anna.got(FLOOR, "audio") + teacher.got(FLOOR, "video") - floor
+    saw["offers_to_watch"] = [
+        sum(each.direction == "subscribe" for each in page.offers) for page in (teacher, anna)
+    ]
+    return saw
+
+
+async def bad_offers(stage: Stage) -> dict[str, Any]:
+    """Pages that offer what they were not asked for; each is refused, and nobody gets a packet."""
+    edits: dict[str, Callable[[str], str]] = {
+        "data": lambda sdp: sdp + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n",
+        "kinds": lambda sdp: sdp.replace("m=audio", "m=video"),
+        "both_ways": lambda sdp: sdp.replace("a=sendonly", "a=sendrecv"),
+        "layers": lambda sdp: sdp + "a=rid:q send\r\na=simulcast:send q;h\r\n",
+        "nothing": lambda _: "v=0\r\n",
+    }
+    refused = {}
+    for name, edit in edits.items():
+        stage.state(name, {"w": BOTH, name: BOTH})
+        page = stage.join(name, name)
+        page.edit = edit
+        await stage.has_failed(name)
+        refused[name] = stage.failed(name)
+        stage.state(name, {})
+    return {"refused": refused}
+
+
+async def strangers(place: Place) -> dict[str, Any]:
+    """Whoever does not know the secret, or does not come from this machine."""
+    answers: dict[str, Any] = {}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for host in ("127.0.0.1", ADDRESS):
+            try:
+                said = await http.post(
+                    f"http://{host}:{place.port}/janus",
+                    json={"janus": "create", "transaction": "t", "apisecret": "guess"},
+                )
+                answers[host] = said.json().get("error", {}).get("code")
+            except httpx.ConnectError:
+                answers[host] = "refused"
+    return answers
+
+
+def readable_by_others(run: Path) -> list[str]:
+    """Files of ours that somebody else on the machine could open."""
+    files = [each for each in run.rglob("*") if each.is_file()]
+    return [each.name for each in files if each.stat().st_mode & 0o77]
+
+
+async def scene() -> dict[str, Any]:
+    """Plays all of it."""
+    with tempfile.TemporaryDirectory(prefix="janus-") as name:
+        run = Path(name)
+        stage = Stage(place_of(run))
+        async with stage.link:
+            saw: dict[str, Any] = {"up_without_janus": stage.link.send(RoomState("r", 1, []))}
+            async with running(run) as janus:
+                await stage.until(lambda: stage.ups)
+                saw["strangers"] = await strangers(Place.read(place_of(run)))
+                saw["readable_by_others"] = readable_by_others(run)
+                saw["visit"] = await visit(stage)
+                saw["lesson"] = await lesson(stage)
+                saw["bad_offers"] = await bad_offers(stage)
+                janus.kill()
+                await stage.until(lambda: stage.downs)
+                saw["away"] = not stage.link.up
+            for page in stage.pages.values():
+                await page.close()
+            stage.pages.clear()
+            async with running(run):
+                killed = time.monotonic()
+                await stage.until(lambda: len(stage.ups) > 1)
+                stage.state("visit", {"d": BOTH, "p": BOTH})
+                doctor, _ = stage.join("visit", "d"), stage.join("visit", "p")
+                await stage.until(lambda: stage.seen("visit", "p") == (True, True, True))
+                saw["heard_again"] = await stage.play(
+                    lambda: doctor.watch is not None and doctor.got("p", "audio") > 10
+                )
+                saw["back_after_s"] = round(time.monotonic() - killed, 2)
+                for page in stage.pages.values():
+                    await page.close()
+    return saw
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(scene())) + "\n")
