@@ -25,12 +25,20 @@ from eschool.recording_consents import RecordingConsents
 from eschool.recordings import Edition, Presentation
 from people.consents import Audience
 from people.policy import Act
+from people.refused import Refused
 from people.sessions import Caller
 
 VIDEO, AUDIO, PLAYLIST = "video/mp4", "audio/mp4", "application/vnd.apple.mpegurl"
 _JUDGED = {"Cache-Control": ranges.CACHE_CONTROL}
 _LESSON = "/lessons/{lesson_id:uuid}"
 _RECORDING = f"{_LESSON}/recording"
+
+
+class RecordingUnavailable(Refused):
+    """Whatever forwards media here records nothing."""
+
+    status = 409
+    code = "recording_unavailable"
 
 
 class RecordingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +71,8 @@ async def record(
         present = house.lessons.present(lesson_id)
         audience = data.audience or "class"
         await takes.start(db, caller.actor, lesson_id, audience, now, present=present)
+        if "recording" not in house.media.features:
+            raise RecordingUnavailable
     else:
         await takes.stop(db, caller.actor, lesson_id, now)
     return await lesson_room.room(db, lesson_id, now)

@@ -83,6 +83,7 @@ Refused
 ├── people.consents.BadScope          422 bad_scope      errors: audience
 ├── people.consent_texts.ConsentTextChanged 409 consent_text_changed   params: version
 ├── people.shares.ShareNotAsked       409 share_not_asked   params: state
+├── api.recordings.RecordingUnavailable 409 recording_unavailable
 ├── eschool.recording_consents.ConsentMissing 409 consent_missing   params: people
 ├── eschool.groups.LessonNotDivided  409 lesson_not_divided
 ├── eschool.groups.BadGroups         422 bad_groups

@@ -216,7 +216,8 @@ class Presence(Message, frozen=True):
 
 class TransportFailed(Message, frozen=True):
     """A transport is closed: `reason` is dtls, expired, unanswered, bad_answer,
-    peer_closed, too_many_sources or remade (the room has another codec or presenter now).
+    peer_closed, too_many_sources, remade (the room has another codec or presenter now) or engine
+    (an engine that is not ours could not make it).
 
     The page that still wants media joins again, naming its other transport in `resume`.
     """
