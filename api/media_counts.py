@@ -10,9 +10,7 @@ from rtc.messages import Stats, together
 # A worker that does not answer by then is told of as one that is away.
 _STATS_S = 0.5
 # Why a page's media did not come about, or broke off; `peer_closed` and `remade` are in order.
-_FAILED = frozenset(
-    {"dtls", "expired", "unanswered", "bad_answer", "too_many_sources", "engine"}
-)
+_FAILED = frozenset({"dtls", "expired", "unanswered", "bad_answer", "too_many_sources", "engine"})
 _FAILURES_KEPT = 1000
 
 
