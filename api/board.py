@@ -82,12 +82,16 @@ class BackupsNow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens now. `media` is None while the worker does not answer."""
+    """What happens now.
+
+    `media` is None while a worker does not answer, and where what forwards media counts nothing.
+    """
 
     at: datetime
     lessons: list[LessonNow]
     visits: VisitsNow
     media: MediaNow | None
+    media_away: bool
     failed_jobs: int
     disk: DiskNow
     backups: BackupsNow
@@ -112,11 +116,14 @@ async def get_board(
         lessons = await running_lessons(db, sender.actor, organisation_id, now)
         visits = await open_visits(db, sender.actor, organisation_id, now)
         letters = await list_letters(db, organisation_id)
+    media = await _media(house)
+    counts = "stats" in house.media.features
     return Board(
         at=now,
         lessons=[_lesson(house, one) for one in lessons],
         visits=_visits(house, visits),
-        media=await _media(house),
+        media=media,
+        media_away=media is None if counts else not house.media.up,
         failed_jobs=len(letters),
         disk=_disk(house),
         backups=_backups(house),

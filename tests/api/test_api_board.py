@@ -43,7 +43,7 @@ async def test_the_board_shows_what_runs_in_the_organisation_alone(
     assert (lesson["lesson"]["class_name"], lesson["lesson"]["teacher"]) == ("5А", "Тест Teacher")
     assert (lesson["people"], lesson["lesson"]["recorded"]) == ([], False)
     assert school.json()["visits"] == {"open": 0, "people": 0, "failed_joins": 0}
-    assert school.json()["media"] is None
+    assert (school.json()["media"], school.json()["media_away"]) == (None, True)
     assert 0 < school.json()["disk"]["free_bytes"] <= school.json()["disk"]["total_bytes"]
     clinic = await as_("clinic_admin").get(f"{API}/organisations/{world['clinic']}/board")
     assert clinic.json()["lessons"] == []

@@ -3179,7 +3179,9 @@ export interface components {
     Beyond: 'above_scale' | 'below_scale';
     /**
      * Board
-     * @description What happens now. `media` is None while the worker does not answer.
+     * @description What happens now.
+     *
+     *         `media` is None while a worker does not answer, and where what forwards media counts nothing.
      */
     Board: {
       at: string;
@@ -3188,6 +3190,7 @@ export interface components {
       failed_jobs: number;
       lessons: components['schemas']['LessonNow'][];
       media: components['schemas']['MediaNow'] | null;
+      media_away: boolean;
       visits: components['schemas']['VisitsNow'];
     };
     /**

@@ -11,6 +11,7 @@ const board = {
   lessons: [],
   visits: { open: 0, people: 0, failed_joins: 0 },
   media: null,
+  media_away: true,
   failed_jobs: 0,
   disk: { free_bytes: 9e9, total_bytes: 10e9 },
 };
