@@ -78,7 +78,10 @@ def caddyfile(settings: Settings, folder: Path) -> str:
     if settings.lan:
         options += ["local_certs", "skip_install_trust"]
         options += ["pki {", "\tca local {", "\t\tname Yanasha", "\t\troot_cn Yanasha", "\t}", "}"]
+    hosts = settings.https_hosts
     site = [
+        # The one left out is where TURN listens at the same port; all of IPv6 is the pages'.
+        *([f"bind {' '.join(hosts)} tcp6/[::]"] if hosts != ("",) else []),
         *(_trust(folder) if settings.lan else []),
         f"reverse_proxy 127.0.0.1:{settings.http_port} {{",
         "\tflush_interval -1",

@@ -129,7 +129,10 @@ def check_ports(settings: Settings) -> None:
         ),
     ]
     if settings.caddy:
-        wanted.append(("", settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT"))
+        wanted += [
+            (host, settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT")
+            for host in settings.https_hosts
+        ]
     if settings.lan:
         wanted.append(("", settings.plain_port, socket.SOCK_STREAM, "YANASHA_PLAIN_PORT"))
     if settings.turn is not None and not settings.turn.urls:

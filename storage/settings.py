@@ -125,6 +125,8 @@ class Settings:
             raise BadSetting("YANASHA_RTC_PORT", "leaves no port for each media worker.")
         if settings.domain is not None and settings.lan:
             raise BadSetting("YANASHA_LAN", "cannot be used together with YANASHA_DOMAIN.")
+        if settings.caddy and settings.turn is not None:
+            settings.turn.beside_pages(settings.https_port, domain=settings.domain is not None)
         return settings
 
     def to_env(self) -> dict[str, str]:
@@ -266,6 +268,14 @@ class Settings:
         return self.lan or self.domain is not None
 
     @property
+    def https_hosts(self) -> tuple[str, ...]:
+        """Where Caddy listens: everywhere, or but for the address at which TURN has its port."""
+        turn = self.turn
+        if turn is None or turn.urls or turn.tls_port != self.https_port:
+            return ("",)
+        return tuple(each for each in ("127.0.0.1", *lan_addresses()) if each != turn.host)
+
+    @property
     def secure_cookies(self) -> bool:
         """Cookies only over https: wherever Caddy stands in front."""
         return self.caddy
@@ -330,7 +340,9 @@ class Settings:
     @property
     def turn_tls(self) -> bool:
         """True when our TURN server can have a certificate: its own, or the one of the pages."""
-        return self.turn is not None and (self.turn.certificate is not None or self.caddy)
+        if self.turn is None or self.turn.certificate is not None:
+            return self.turn is not None
+        return self.turn_name in ([self.domain] if self.domain else lan_names() if self.lan else [])
 
     @property
     def turn_secret(self) -> str:

@@ -77,6 +77,20 @@ class Turn:
             raise BadSetting("YANASHA_TURN_TLS_PORT", "is the same as YANASHA_TURN_PORT.")
         return turn
 
+    def beside_pages(self, https_port: int, *, domain: bool) -> None:
+        """Refuse a port that Caddy has, unless we have an address to ourselves."""
+        if self.urls or self.tls_port != https_port:
+            return
+        ours = self.name is not None and self.host is not None and ":" not in self.host
+        if not domain or not ours or self.certificate is None:
+            raise BadSetting(
+                "YANASHA_TURN_TLS_PORT",
+                f"is {https_port}, the port of the pages: choose another one or, with "
+                "YANASHA_DOMAIN, give TURN a second IPv4 address of this machine "
+                "(YANASHA_TURN_HOST), the name of that address (YANASHA_TURN_NAME) and a "
+                "certificate for it (YANASHA_TURN_CERTIFICATE, YANASHA_TURN_KEY).",
+            )
+
     def to_env(self) -> dict[str, str]:
         """Give the variables from which `from_env` reads the same."""
         shared = {"YANASHA_TURN_LIFE_S": str(self.life_s)}

@@ -23,6 +23,7 @@ from ops.supervisor import Supervisor
 from ops.turn import peers, turn_child, turnserver_conf
 from ops.users import owned_file
 from rtc.worker import Worker
+from storage.addresses import lan_names
 from storage.settings import Settings
 from tests.ops.running import free_port
 from tests.ops.tls_pairs import make_pair
@@ -228,9 +229,10 @@ async def test_the_relay_reaches_nothing_but_the_media_workers_own_address(
 @needs_coturn
 async def test_a_renewed_certificate_is_shown_without_a_new_start(folder: Path) -> None:
     """Caddy's for the pages: there is none yet, then there is one, then another."""
-    settings = read(folder, YANASHA_LAN="1", YANASHA_RTC_ADDRESS="127.0.0.1")
+    settings = read(folder, YANASHA_LAN="1", YANASHA_TURN_NAME=lan_names()[-1])
     assert settings.turn
-    place = folder / "caddy/data/certificates/local/127.0.0.1"
+    name = settings.turn_name
+    place = folder / "caddy/data/certificates/local" / name
     place.mkdir(parents=True)
 
     async def shown() -> bytes:
@@ -249,10 +251,10 @@ async def test_a_renewed_certificate_is_shown_without_a_new_start(folder: Path) 
 
     async with served(settings, replace(child_of(settings), tend_s=0.05)) as supervisor:
         kept = supervisor.named("turn")
-        make_pair(place, "127.0.0.1")
+        make_pair(place, name)
         async with asyncio.timeout(10):
             first = await shown()
-            make_pair(place, "127.0.0.1")
+            make_pair(place, name)
             while await shown() == first:
                 pass
         assert kept.restarts == 1  # for the first only

@@ -5,9 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from ops.caddy import caddyfile
+from storage.addresses import lan_addresses
 from storage.settings import BadSetting, Settings
 
 URLS = "turn:turn.example.org:3478?transport=udp,turns:[2001:db8::7]:443?transport=tcp"
+DOMAIN = {"YANASHA_DOMAIN": "clinic.example.org"}
+SECOND = {
+    **DOMAIN,
+    "YANASHA_TURN": "1",
+    "YANASHA_TURN_HOST": "192.0.2.99",
+    "YANASHA_TURN_NAME": "turn.example.org",
+    "YANASHA_TURN_CERTIFICATE": __file__,
+    "YANASHA_TURN_KEY": __file__,
+}
 
 
 def read(home: Path, **more: str) -> Settings:
@@ -46,6 +57,10 @@ def test_children_read_the_same_turn_and_nobody_sees_its_secret(tmp_path: Path) 
         ("YANASHA_TURN_LIFE_S", "60", {"YANASHA_TURN": "1"}),
         ("YANASHA_TURN_HOST", "turn.example.org", {"YANASHA_TURN": "1"}),
         ("YANASHA_TURN_NAME", "a b", {"YANASHA_TURN": "1"}),
+        ("YANASHA_TURN_TLS_PORT", "8443", {"YANASHA_TURN": "1", "YANASHA_LAN": "1"}),
+        ("YANASHA_TURN_TLS_PORT", "443", {"YANASHA_TURN": "1", **DOMAIN}),
+        ("YANASHA_TURN_TLS_PORT", "443", {**SECOND, "YANASHA_TURN_NAME": ""}),
+        ("YANASHA_TURN_TLS_PORT", "443", {**SECOND, "YANASHA_TURN_HOST": "2001:db8::7"}),
         ("YANASHA_TURN_KEY", "", {"YANASHA_TURN": "1", "YANASHA_TURN_CERTIFICATE": __file__}),
         ("YANASHA_RTC_ADDRESS", "clinic.example.org", {}),
         ("YANASHA_RTC_ADDRESS", "203.0.113.7, 0.0.0.0", {}),
@@ -74,3 +89,26 @@ def test_the_media_port_is_bound_so_that_every_announced_address_reaches_it(
     assert (behind.rtc_addresses, behind.rtc_bind) == (("203.0.113.7",), "0.0.0.0")  # noqa: S104
     both = read(tmp_path, YANASHA_RTC_ADDRESS="203.0.113.7,2001:DB8::7")
     assert (both.rtc_addresses, both.rtc_bind) == (("203.0.113.7", "2001:db8::7"), "::")
+
+
+def test_turn_has_the_pages_port_at_an_address_of_its_own(tmp_path: Path) -> None:
+    """Caddy leaves that address alone, else it listens everywhere."""
+    alone = read(tmp_path, **SECOND)
+    assert (alone.https_hosts, alone.turn_tls) == (("",), True)
+    beside = read(tmp_path, **SECOND, YANASHA_TURN_TLS_PORT="443")
+    assert beside.https_hosts[0] == "127.0.0.1"
+    assert "" not in beside.https_hosts
+    last = [SECOND["YANASHA_TURN_HOST"], *lan_addresses()][-1]
+    shared = {**SECOND, "YANASHA_TURN_HOST": last, "YANASHA_TURN_TLS_PORT": "443"}
+    left = read(tmp_path, **shared).https_hosts
+    assert last not in left
+    lines = caddyfile(read(tmp_path, **shared), tmp_path).splitlines()
+    assert f"\tbind {' '.join(left)} tcp6/[::]" in lines
+
+
+def test_no_tls_is_told_where_caddy_has_no_certificate_for_the_name(tmp_path: Path) -> None:
+    """A browser would knock in vain at every call."""
+    turn = {"YANASHA_TURN": "1"}
+    assert read(tmp_path, **turn, **DOMAIN).turn_tls
+    assert not read(tmp_path, **turn, **DOMAIN, YANASHA_TURN_NAME="turn.example.org").turn_tls
+    assert not read(tmp_path, **turn).turn_tls
