@@ -5,7 +5,7 @@
 
 import { wayOut } from './ice';
 import { Mender } from './mender';
-import { LinkJudge, countStats, type LinkWord } from './quality';
+import { LinkJudge, Teller, countStats, type LinkWord } from './quality';
 import type { Direction, Offer, PeersMessage, TrackInfo } from './wire';
 
 /** `restoring`: it worked, it does not now, and the page is at it. */
@@ -46,6 +46,7 @@ export class Peers {
   #looker: ReturnType<typeof setInterval> | undefined;
   #statsAt = 0;
   #judges: Record<Direction, LinkJudge> = { publish: new LinkJudge(), subscribe: new LinkJudge() };
+  readonly #teller = new Teller();
   #words: Record<Direction, LinkWord> = { publish: 'none', subscribe: 'none' };
   #ever: Record<Direction, boolean> = { publish: false, subscribe: false };
   #frozen = false;
@@ -296,8 +297,6 @@ export class Peers {
           connected: transport?.peer.connectionState === 'connected',
           expected: subscribed && (expects.audio || expects.video),
           received: subscribed ? counted.received : counted.sent,
-          lost: counted.lost,
-          rttMs: counted.rttMs,
           framesDecoded: counted.framesDecoded,
         },
         subscribed && expects.video,
@@ -305,6 +304,8 @@ export class Peers {
       // Before the first connection there is nothing to judge.
       if (!this.#ever[direction]) this.#words[direction] = 'none';
       if (subscribed) {
+        const said = this.#teller.add(now, report === undefined ? null : counted);
+        if (said !== null) this.#plan.send(said);
         this.#decodedInAll += Math.max(0, counted.framesDecoded - this.#decoded);
         this.#decoded = counted.framesDecoded;
       } else this.#encoded = counted.framesEncoded;

@@ -1,6 +1,9 @@
-/** The link in one word, from what getStats counts. */
+/**
+ * What getStats counts. How good a link is the server says, by one rule for everybody; here is only
+ * whether anything comes at all, and what the server cannot know: what was seen and heard.
+ */
 
-export type LinkWord = 'none' | 'good' | 'weak' | 'lost';
+export type LinkWord = 'none' | 'good' | 'fair' | 'poor' | 'lost';
 
 /** One look at a transport; counters only grow. */
 export interface LinkSample {
@@ -9,13 +12,9 @@ export interface LinkSample {
   /** Something should be arriving now. */
   expected: boolean;
   received: number;
-  lost: number;
-  rttMs: number | null;
   framesDecoded: number;
 }
 
-const WEAK_LOSS = 0.03;
-const WEAK_RTT_MS = 350;
 const LOST_SILENCE_MS = 3_000;
 const FROZEN_MS = 2_000;
 
@@ -24,12 +23,11 @@ function grown(before: number | undefined, now: number): number {
   return before === undefined || now < before ? now : now - before;
 }
 
-/** Judges sample after sample; one bad second is not yet a weak link. */
+/** Judges sample after sample: `good` while what is expected comes, `lost` when it does not. */
 export class LinkJudge {
   #last: LinkSample | null = null;
   #packetAt = 0;
   #frameAt = 0;
-  #weak: boolean[] = [];
   #word: LinkWord = 'none';
   #frozen = false;
 
@@ -52,7 +50,6 @@ export class LinkJudge {
     const last = this.#last;
     this.#last = sample;
     const received = grown(last?.received, sample.received);
-    const lost = grown(last?.lost, sample.lost);
     if (received > 0 || !sample.expected) this.#packetAt = sample.atMs;
     if (this.#packetAt === 0) this.#packetAt = sample.atMs;
     if (grown(last?.framesDecoded, sample.framesDecoded) > 0) this.#frameAt = sample.atMs;
@@ -66,10 +63,7 @@ export class LinkJudge {
       this.#word = 'lost';
       return this.#word;
     }
-    const share = received + lost === 0 ? 0 : lost / (received + lost);
-    const slow = sample.rttMs !== null && sample.rttMs >= WEAK_RTT_MS;
-    this.#weak = [...this.#weak, share >= WEAK_LOSS || slow].slice(-4);
-    this.#word = this.#weak.filter(Boolean).length >= 2 ? 'weak' : 'good';
+    this.#word = 'good';
     return this.#word;
   }
 }
@@ -78,47 +72,92 @@ interface StatsLike {
   type: string;
   kind?: string;
   packetsReceived?: number;
-  packetsLost?: number;
+  totalFreezesDuration?: number;
+  freezeCount?: number;
+  concealedSamples?: number;
+  silentConcealedSamples?: number;
+  totalSamplesReceived?: number;
   framesDecoded?: number;
   framesEncoded?: number;
   packetsSent?: number;
-  currentRoundTripTime?: number;
-  nominated?: boolean;
-  state?: string;
 }
 
 export interface Counted {
   received: number;
-  lost: number;
   sent: number;
-  rttMs: number | null;
   framesDecoded: number;
   framesEncoded: number;
+  frozenMs: number;
+  freezes: number;
+  /** Samples of sound, and how many of them were made up to fill a gap. */
+  samples: number;
+  concealed: number;
 }
 
 /** Sums of a getStats report. */
 export function countStats(report: Iterable<StatsLike>): Counted {
   const sum: Counted = {
     received: 0,
-    lost: 0,
     sent: 0,
-    rttMs: null,
     framesDecoded: 0,
     framesEncoded: 0,
+    frozenMs: 0,
+    freezes: 0,
+    samples: 0,
+    concealed: 0,
   };
   for (const row of report) {
     if (row.type === 'inbound-rtp') {
       sum.received += row.packetsReceived ?? 0;
-      sum.lost += Math.max(0, row.packetsLost ?? 0);
+      sum.frozenMs += 1_000 * (row.totalFreezesDuration ?? 0);
+      sum.freezes += row.freezeCount ?? 0;
+      sum.samples += row.totalSamplesReceived ?? 0;
+      // Silence that was filled with silence nobody has missed.
+      sum.concealed += (row.concealedSamples ?? 0) - (row.silentConcealedSamples ?? 0);
       sum.framesDecoded += row.framesDecoded ?? 0;
     } else if (row.type === 'outbound-rtp') {
       sum.sent += row.packetsSent ?? 0;
       sum.framesEncoded += row.framesEncoded ?? 0;
-    } else if (row.type === 'remote-inbound-rtp') {
-      sum.lost += Math.max(0, row.packetsLost ?? 0);
-    } else if (row.type === 'candidate-pair' && row.nominated === true) {
-      if (row.currentRoundTripTime !== undefined) sum.rttMs = row.currentRoundTripTime * 1_000;
     }
   }
   return sum;
+}
+
+/** What the page tells the server of some seconds. */
+export interface MediaReport {
+  type: 'media_report';
+  ms: number;
+  frozen_ms: number;
+  freezes: number;
+  concealed_permille: number | null;
+}
+
+const TELL_EVERY_MS = 10_000;
+const LONGEST_MS = 60_000;
+
+/** Says every ten seconds what was seen and heard in them. */
+export class Teller {
+  #from: { atMs: number; counted: Counted } | null = null;
+
+  /** The report that is due, if one is; null: nothing arrives now. */
+  add(atMs: number, counted: Counted | null): MediaReport | null {
+    const from = this.#from;
+    if (counted === null || from === null || atMs - from.atMs > LONGEST_MS) {
+      this.#from = counted === null ? null : { atMs, counted };
+      return null;
+    }
+    const ms = atMs - from.atMs;
+    if (ms < TELL_EVERY_MS) return null;
+    this.#from = { atMs, counted };
+    const since = (name: keyof Counted): number => grown(from.counted[name], counted[name]);
+    const samples = since('samples');
+    const concealed = Math.min(samples, Math.max(0, since('concealed')));
+    return {
+      type: 'media_report',
+      ms: Math.round(ms),
+      frozen_ms: Math.min(Math.round(ms), Math.round(since('frozenMs'))),
+      freezes: Math.min(1_000, since('freezes')),
+      concealed_permille: samples === 0 ? null : Math.round((1_000 * concealed) / samples),
+    };
+  }
 }

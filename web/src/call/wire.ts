@@ -1,5 +1,7 @@
 /** What a call and a room's server say to each other, the same in a visit and in a lesson. */
 
+import type { MediaReport } from './quality';
+
 /** A person's own devices. */
 export type DeviceKind = 'audio' | 'video';
 /** What may be sent: a screen is a picture of its own beside the camera's. */
@@ -24,4 +26,6 @@ export interface Offer {
 
 /** What every connection says, whoever publishes what. */
 export type PeersMessage =
-  { type: 'answer'; transport: string; sdp: string } | { type: 'restart'; transport: string };
+  | { type: 'answer'; transport: string; sdp: string }
+  | { type: 'restart'; transport: string }
+  | MediaReport;

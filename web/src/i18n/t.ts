@@ -26,6 +26,7 @@ import type ruSecurity from './ru/security.json';
 import type ruShare from './ru/share.json';
 import type ruLesson from './ru/lesson.json';
 import type ruLadder from './ru/ladder.json';
+import type ruLink from './ru/link.json';
 import type ruSlides from './ru/slides.json';
 import type ruVisit from './ru/visit.json';
 import type ruWatch from './ru/watch.json';
@@ -46,6 +47,7 @@ interface Catalogues {
   ecg: typeof ruEcg;
   lesson: typeof ruLesson;
   ladder: typeof ruLadder;
+  link: typeof ruLink;
   slides: typeof ruSlides;
   watch: typeof ruWatch;
   family: typeof ruFamily;

@@ -3,6 +3,7 @@
 import { problemText, toProblem, type Problem } from '../api/problem';
 import type { Lesson } from '../api/types';
 import { Ladder } from '../call/ladder.svelte';
+import type { Words } from '../call/link-words';
 import type { DeviceKind } from '../call/wire';
 import type { Phase } from '../live/link';
 import { RoomSocket } from '../live/socket';
@@ -44,6 +45,8 @@ export class LessonRoom {
   members = $state.raw<readonly Member[]>([]);
   deck = $state.raw<Deck | null>(null);
   mediaAway = $state(false);
+  /** What links are worth now, by person: the teacher's page hears everybody's. */
+  words = $state.raw<Words>({});
   /** Who speaks, by what the senders say of their loudness. */
   speaking = $state<string | null>(null);
   storesAway = $state(false);
@@ -343,8 +346,12 @@ export class LessonRoom {
       case 'speaking':
         this.speaking = message.member;
         return;
+      case 'media_words':
+        this.words = message.words;
+        return;
       case 'media_away':
         this.mediaAway = true;
+        this.words = {};
         this.speaking = null;
         this.ladder.again();
         this.calling.mediaAway();

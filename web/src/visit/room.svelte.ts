@@ -5,6 +5,7 @@ import { toProblem, type Problem } from '../api/problem';
 import { signInAgain } from '../session.svelte';
 import { Call, type CallView } from '../call/call';
 import type { JoinChoice } from '../call/devices';
+import type { Words } from '../call/link-words';
 import { Ladder } from '../call/ladder.svelte';
 import type { Phase } from '../live/link';
 import { RoomSocket } from '../live/socket';
@@ -42,6 +43,8 @@ export class Room {
   /** The other side switched the camera off, as the server told while this link was open. */
   otherCameraOff = $state(false);
   mediaAway = $state(false);
+  /** What links are worth now, by person: the doctor's page hears both. */
+  words = $state.raw<Words>({});
   /** Who speaks, by what the senders say of their loudness. */
   speaking = $state<string | null>(null);
   storesAway = $state(false);
@@ -64,6 +67,7 @@ export class Room {
   readonly ladder = new Ladder();
 
   readonly other = $derived(this.members.find(({ id }) => id === this.visit?.other.id) ?? null);
+  readonly you = $derived(this.visit?.[this.visit.my_side] ?? null);
   readonly doctor = $derived(this.visit?.my_side === 'doctor');
   readonly closed = $derived(this.visit?.state === 'closed');
 
@@ -229,6 +233,7 @@ export class Room {
     }
     if (before === 'open') {
       this.calling.linkDown();
+      this.words = {};
       this.mediaAway = false;
     }
     if (phase === 'expired') void this.signIn();
@@ -270,8 +275,12 @@ export class Room {
       case 'speaking':
         this.speaking = message.member;
         return;
+      case 'media_words':
+        this.words = message.words;
+        return;
       case 'media_away':
         this.mediaAway = true;
+        this.words = {};
         this.speaking = null;
         this.ladder.again();
         this.calling.mediaAway();

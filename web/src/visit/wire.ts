@@ -38,6 +38,7 @@ export const readMessage = readerOf<ServerMessage>([
   'offer',
   'media_away',
   'media_back',
+  'media_words',
   'speaking',
   'media_step',
   'reading',

@@ -5,7 +5,6 @@ import { language } from '../i18n/language.svelte';
 import { t, type Key } from '../i18n/t';
 import '../i18n/visit';
 import type { IconName } from '../ui/icons';
-import type { LinkWord } from '../call/quality';
 import type { SignalNow } from './ecg/streams.svelte';
 
 type Tone = 'calm' | 'good' | 'attention' | 'danger' | 'info';
@@ -23,12 +22,6 @@ export const QUALITY_LOOK: Record<SignalNow, Look> = {
   lead_off: { tone: 'danger', icon: 'warning', text: 'visit.ecg_quality_lead_off' },
   late: { tone: 'attention', icon: 'clock', text: 'visit.ecg_quality_late' },
   no_signal: { tone: 'calm', icon: 'away', text: 'visit.ecg_quality_no_signal' },
-};
-
-export const LINK_LOOK: Record<Exclude<LinkWord, 'none'>, Look> = {
-  good: { tone: 'good', icon: 'check', text: 'visit.link_good' },
-  weak: { tone: 'attention', icon: 'warning', text: 'visit.link_weak' },
-  lost: { tone: 'danger', icon: 'away', text: 'visit.link_lost' },
 };
 
 const LOCALES = { ru: 'ru', tt: 'ru', en: 'en-GB' } as const;
