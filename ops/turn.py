@@ -23,8 +23,8 @@ from ops.users import low_ports, owned_file, owned_folder, reachable, server_use
 from storage.settings import Settings
 from storage.turn import Turn
 
-# A page has two connections, each reaches us by three ways; a reload begins anew.
-_OF_ONE_PAGE, _OF_ALL = 16, 2000
+# A page has two connections; each tries three ways, from each network that its machine is in.
+_OF_ONE_PAGE, _OF_ALL = 32, 4000
 _BYTES_A_SECOND = 1_000_000  # of one connection, each way: a class seen whole is less
 _NONCE_S = 600
 _LOOK_S = 30.0  # at the certificate
@@ -168,6 +168,8 @@ def turnserver_conf(
         *(f"listening-ip={each}" for each in listening),
         f"listening-port={turn.port}",
         f"relay-ip={inside}",
+        "min-port=49152",
+        "max-port=65535",
         *([f"external-ip={outside}/{inside}"] if outside != inside else []),
         "use-auth-secret",
         f"static-auth-secret={settings.turn_secret}",
