@@ -14,7 +14,7 @@ from rtc.trend import Trend
 from rtc.twcc import Row
 
 START_BPS = 1_000_000.0
-LEAST_BPS = 30_000.0  # a voice
+LEAST_BPS = 16_000.0  # half of a voice: less cannot be told apart
 MOST_BPS = 20_000_000.0
 
 BACK_OFF = 0.85
@@ -42,9 +42,11 @@ LOSS_WINDOWS = 8
 
 PROBE_S, PROBE_BITS = 0.1, 24_000  # at least; more would hold a voice up on a thin link
 PROBE_FACTOR = 2.0
+THIN_BPS = 100_000  # on a link under this a probe is gentler, for there is a voice on it
+THIN_BITS, THIN_FACTOR = 16_000, 1.8
 PROBE_PACKETS = 5  # fewer prove nothing
 PROBE_ANSWER_S = 1.0
-PASSED = 0.9  # of the probe: the link was not full
+PASSED = 0.85  # of the probe: the link was not full
 FILLED = 0.95  # of what passed when it was
 PROBE_EVERY_S, PROBE_MOST_S, PROBE_ON_S = 4.0, 8.0, 0.3  # after vain ones, after a good one
 PROBE_OWN_S = 0.4  # so long after a probe a queue may be its own
@@ -86,8 +88,10 @@ class Probe:
 
     def __init__(self, bps: float, now: float) -> None:
         self.bps = bps
-        self.since, self.until = now, now + max(PROBE_S, PROBE_BITS / bps)
+        bits = PROBE_BITS if bps > THIN_BPS else THIN_BITS
+        self.since, self.until = now, now + max(PROBE_S, bits / bps)
         self.rows: list[Row] = []
+        self.passes = False  # the link was not full
 
     def result(self) -> float | None:
         """The rate that passed."""
@@ -102,7 +106,8 @@ class Probe:
             return None
         sent = (size - rows[-1].size) * 8 / sent_s
         passed = (size - rows[0].size) * 8 / arrived_s if arrived_s > 0 else sent
-        return min(sent, self.bps) if passed > PASSED * sent else FILLED * passed
+        self.passes = passed > PASSED * sent
+        return min(sent, self.bps) if self.passes else FILLED * passed
 
 
 class Estimator:
@@ -219,7 +224,8 @@ class Estimator:
             return None
         self._probe_at = now + self._probe_every_s
         self._probe_every_s = min(self._probe_every_s * 2, PROBE_MOST_S)
-        self._probe = Probe(min(self._target * PROBE_FACTOR, MOST_BPS), now)
+        factor = PROBE_FACTOR if self._target > THIN_BPS else THIN_FACTOR
+        self._probe = Probe(min(self._target * factor, MOST_BPS), now)
         self._own_until = self._probe.until + PROBE_OWN_S
         return self._probe
 
@@ -294,9 +300,9 @@ class Estimator:
             return
         self._probe = None
         passed = probe.result()
-        if passed is None or passed <= self._target:
+        if passed is None:
             return
-        self._target = min(passed, MOST_BPS)
-        if passed > PASSED * probe.bps:
+        self._target = max(self._target, min(passed, MOST_BPS))
+        if probe.passes:
             self._probe_at = now + PROBE_ON_S
             self._probe_every_s = PROBE_EVERY_S

@@ -8,6 +8,7 @@ from aiortc.rtp import RTCP_RTPFB, RtcpPsfbPacket, RtcpSenderInfo, RtcpSrPacket
 
 from rtc.reception import Reception
 from rtc.ring import Ring
+from rtc.twcc import WIRE_BYTES
 from rtc.vp8 import Ids
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Layer:
         return self.track.live and now - self.heard_at <= SENDING_S
 
     def weigh(self, size: int, now: float) -> None:
-        """Counts a packet into `bps`."""
+        """Counts a packet into `bps`, as it goes over a link."""
+        size += WIRE_BYTES
         self._bytes += size
         passed = now - self._bytes_since
         if passed >= 2 * RATE_OVER_S:  # nothing came: the pause says nothing of what comes now

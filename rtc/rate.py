@@ -3,14 +3,16 @@
 import asyncio
 import math
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtc.allocate import ROOM, VOICE_BPS, Steady, Wish
 from rtc.estimate import LEAST_BPS, Estimator, Probe
 from rtc.extensions import TRANSPORT_WIDE, wide_number
 from rtc.ladder import Got, Ladder, Speech, step_of
 from rtc.sdp import REPAIR_TYPE
-from rtc.twcc import Feedback, Sent
+from rtc.thin import LEAST_SHARE, share
+from rtc.trial import Trial
+from rtc.twcc import WIRE_BYTES, Feedback, Sent
 
 if TYPE_CHECKING:
     from rtc.layer import Layer
@@ -31,6 +33,8 @@ LEAVES = 1.3  # what a paused picture needs to come back, and a little more
 SILENT_PACKETS = 20  # sent without an answer, before it counts as silence
 SMALL_BPS = 300_000  # a picture without layers whose sender is told less than this is a small one
 SMALL_ROOM = 1.2
+BENT_BPS = 225_000  # a picture without layers that is larger gets smaller before it gets slower
+SPARE_EVERY_S = 1.0
 SENDS_SMALL_S = 6.0  # the largest layer comes up to three seconds after the others
 
 BEAT_S = 0.01  # a probe leaves in portions
@@ -39,7 +43,12 @@ _PADDING_HEAD = struct.Struct("!BBHIIIBHB")
 PADDING_BYTES = _PADDING_HEAD.size + len(_PADDING)
 
 
-_Asked = tuple["Leg", list["Layer"], Wish]
+class _Asked(NamedTuple):
+    """A picture, and what of it he can be given: layers, the smallest perhaps with fewer frames."""
+
+    leg: "Leg"
+    levels: "list[tuple[Layer, bool]]"
+    wish: Wish
 
 
 class Rate:
@@ -53,7 +62,10 @@ class Rate:
         self._estimator = Estimator(now)
         self._steady = Steady()
         self._speech = Speech()
+        self._trial = Trial(now)
         self.ladder = Ladder()
+        self.reserved_bps = 0  # for the vitals, which come another way over the same link
+        self._spares: dict[int, tuple[float, float]] = {}  # by SSRC: when, what could be left out
         self._small_since: dict[int, float] = {}  # by SSRC: no large layer is sent
         self._told_at: float | None = None  # for the first time
         self._told = False  # long enough to believe the estimate
@@ -79,7 +91,8 @@ class Rate:
         legs = [leg for leg in self._viewer.watched.values() if leg.track.arrives(now)]
         pictures = [leg for leg in legs if leg.track.is_picture]
         left = max(0, self.bps - (len(legs) - len(pictures)) * VOICE_BPS)
-        if any(leg.wanted is None for leg in pictures):
+        left = max(0, left - self.reserved_bps)
+        if any(leg.wanted is None or leg.slow for leg in pictures):
             left = int(left / LEAVES)  # else its sender takes all there is, and none has room
         return left // max(1, len(pictures))
 
@@ -97,7 +110,8 @@ class Rate:
         if self._told_at is None and told.rows:
             self._told_at = now
         self._answered = self.sent.count[0]
-        self._estimator.told(told.rows, told.lost, now, self._viewer.rtt_s)
+        rows = [each._replace(size=each.size + WIRE_BYTES * each.packets) for each in told.rows]
+        self._estimator.told(rows, told.lost, now, self._viewer.rtt_s)
         if self._told_at is not None and not self._told:
             self._told = self._estimator.has_reduced or now - self._told_at >= BEGIN_S
 
@@ -139,30 +153,65 @@ class Rate:
         """Gives each picture its layer; answers what all he watches could use."""
         legs = [*self._viewer.watched.values()]
         voices = self._speak([each for each in legs if not each.track.is_picture], now)
-        asked: list[_Asked] = []
-        for leg in legs:
-            # A layer that has just begun does not say yet how much it is.
-            layers = [each for each in leg.track.layers if each.arrives(now) and each.bps]
-            if not leg.track.is_picture or not layers:
-                continue
-            has = layers.index(leg.wanted) if leg.wanted in layers else len(layers) - 1
-            needs = tuple(each.bps for each in layers)
-            weight = WEIGHT[leg.track.kind]
-            wish = Wish(leg.track.ssrc, needs, weight, None if leg.wanted is None else has)
-            asked.append((leg, layers, wish))
-        bps = math.inf if self.bps is None else self.bps - voices * VOICE_BPS
+        asked = [
+            each for leg in legs if leg.track.is_picture and (each := self._asked(leg, now)).levels
+        ]
+        beside = voices * VOICE_BPS + self.reserved_bps
+        bps = math.inf if self.bps is None else self._lifted(self.bps, asked, beside, now) - beside
         if all(
-            wish.now == len(layers) - 1 and leg.wanted is layers[-1] for leg, layers, wish in asked
+            wish.now == len(levels) - 1 and leg.wanted is levels[-1][0]
+            for leg, levels, wish in asked
         ) and bps > ROOM * sum(wish.needs[-1] for _, _, wish in asked):
             self._steady.forget()  # as nearly always
         else:
             self._choose(asked, bps, now)
-        got = [self._got(leg, layers, now) for leg, layers, _ in asked]
+        got = [self._got(leg, levels[-1][0], now) for leg, levels, _ in asked]
         self.ladder.stand(step_of(got, silenced=self._speech.silenced), now)
         pictures = (
             min(leg.track.most_bps, max(FACE_BPS, GROWS * wish.needs[-1])) for leg, _, wish in asked
         )
-        return voices * VOICE_BPS + sum(pictures)
+        return beside + sum(pictures)
+
+    def _asked(self, leg: "Leg", now: float) -> _Asked:
+        # A layer that has just begun does not say yet how much it is.
+        layers = [each for each in leg.track.layers if each.arrives(now) and each.bps]
+        levels = [(each, False) for each in layers]
+        needs = [each.bps for each in layers]
+        if layers and (spare := self._spare(leg, layers[0], now)):
+            levels.insert(0, (layers[0], True))
+            needs.insert(0, int(needs[0] * (1 - spare)))
+        has = (leg.wanted, leg.slow)
+        at = levels.index(has) if has in levels else len(levels) - 1
+        now_at = None if leg.wanted is None else at
+        return _Asked(
+            leg, levels, Wish(leg.track.ssrc, tuple(needs), WEIGHT[leg.track.kind], now_at)
+        )
+
+    def _spare(self, leg: "Leg", layer: "Layer", now: float) -> float:
+        """The part of the smallest layer that can be left out; 0 where it need not be looked at."""
+        if self.ladder.stands[0] == "high" and not leg.slow and self.bps is not None:
+            return 0.0
+        if len(leg.track.layers) == 1 and layer.bps > BENT_BPS and not leg.slow:
+            return 0.0
+        at, part = self._spares.get(leg.track.ssrc, (-SPARE_EVERY_S, 0.0))
+        if now - at >= SPARE_EVERY_S:
+            part = share(layer, now)
+            part = part if part >= LEAST_SHARE else 0.0
+            self._spares[leg.track.ssrc] = now, part
+        return part
+
+    def _lifted(self, bps: float, asked: list[_Asked], beside: float, now: float) -> float:
+        if self._climbs:
+            return bps
+        ats = [(wish.needs, -1 if wish.now is None else wish.now) for _, _, wish in asked]
+        sends = sum(needs[at] for needs, at in ats if at >= 0)
+        more = [
+            needs[at + 1] - (needs[at] if at >= 0 else 0)
+            for needs, at in ats
+            if at + 1 < len(needs)
+        ]
+        tries = beside + ROOM * (sends + min(more)) if more else None
+        return self._trial.lift(bps, sends, tries, now)
 
     def _speak(self, legs: "list[Leg]", now: float) -> int:
         """Sends the voices, or none where none would get through; how many there are."""
@@ -176,27 +225,29 @@ class Rate:
             leg.want(None if self._speech.silenced else leg.track.top, now)
         return len(heard)
 
-    def _got(self, leg: "Leg", layers: "list[Layer]", now: float) -> Got:
+    def _got(self, leg: "Leg", largest: "Layer", now: float) -> Got:
         """What becomes of a picture on its way to him."""
         wanted, track = leg.wanted, leg.track
         if wanted is None:
             return Got(paused=True)
+        if leg.slow:
+            return Got(slow=True)
         if len(track.layers) == 1:
             share, small = self.share(now), self.ladder.stands[0] != "high"
             limit = SMALL_BPS * (SMALL_ROOM if small else 1)
             return Got(smaller=share is not None and share < limit)
         sent = [each for each in track.layers if each.rid in track.rids]
-        if not sent or layers[-1] is sent[-1]:
+        if not sent or largest is sent[-1]:
             self._small_since[track.ssrc] = now
         since = self._small_since.setdefault(track.ssrc, now)
-        return Got(smaller=wanted is not layers[-1], all_small=now - since >= SENDS_SMALL_S)
+        return Got(smaller=wanted is not largest, all_small=now - since >= SENDS_SMALL_S)
 
     def _choose(self, asked: list[_Asked], bps: float, now: float) -> None:
-        choices = self._steady.decide(bps, [each[2] for each in asked], now)
-        for (leg, layers, _), chosen in zip(asked, choices, strict=True):
-            # Who cannot climb would never come back from nothing.
-            choice = chosen if chosen is not None or self._climbs else 0
-            leg.want(None if choice is None else layers[choice], now)
+        choices = self._steady.decide(bps, [each.wish for each in asked], now)
+        for (leg, levels, _), chosen in zip(asked, choices, strict=True):
+            layer, slow = (None, False) if chosen is None else levels[chosen]
+            leg.want(layer, now)
+            leg.want_slow(slow=slow)
 
     def _beat(self, probe: Probe, now: float, owed: float) -> None:
         """Sends a portion of padding, and the next one soon."""
@@ -205,8 +256,8 @@ class Rate:
         if now >= probe.until or self._viewer.closed or track is None:
             return
         owed += max(0.0, probe.bps - self._estimator.offered_bps) * BEAT_S / 8
-        while owed >= PADDING_BYTES:
-            owed -= PADDING_BYTES
+        while owed >= PADDING_BYTES + WIRE_BYTES:
+            owed -= PADDING_BYTES + WIRE_BYTES
             self._viewer.send_rtp(self._padding(track, now))
         loop = asyncio.get_running_loop()
         loop.call_later(BEAT_S, lambda: self._beat(probe, loop.time(), owed))

@@ -18,6 +18,7 @@ FORMAT = 15  # of RTCP type 205
 RTPFB = 205
 
 TICK_S = 250e-6
+WIRE_BYTES = 44  # of a packet beside its own: IPv4, UDP and the seal
 SLOTS = 1024  # packets remembered a transport: 2 s of 4 Mbit/s; a power of two
 MOST_NUMBERS = 4096  # in one packet; many after an outage
 MOST_TOLD = 500  # arrivals in one packet, so that it fits into a datagram

@@ -1,6 +1,7 @@
 """What a viewer gets of his pictures follows what his link carries: on the clock of the test."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -11,10 +12,12 @@ from rtc.simulcast import RIDS
 from rtc.stun import Address
 from rtc.track import Track
 from rtc.transport import Transport
-from rtc.twcc import TICK_S, Feedback
+from rtc.twcc import TICK_S, WIRE_BYTES, Feedback
+from tests.rtc.raw_client import rtp
 
 STEP_S = 0.05
 PACKET = 1000
+THIN_BPS = 300_000
 LAYERS_BPS = (100_000, 400_000, 1_500_000)
 
 
@@ -60,17 +63,18 @@ class Watching:
                     layer.heard_at = self.now
             self._feed_back(link_bps, sent_bps)
             self.rate.tick(self.now)
-            layer = self.leg.wanted
-            at = None if layer is None else self.picture.layers.index(layer)
+            leg = self.leg
+            at = None if leg.wanted is None else self.picture.layers.index(leg.wanted)
             if not wanted or wanted[-1] != at:
                 wanted.append(at)
         return wanted
 
     def _feed_back(self, link_bps: float, sent_bps: float) -> None:
         base, ticks = self.rate.sent.count[0] & 0xFFFF, list[int | None]()
-        for _ in range(max(1, round(sent_bps * STEP_S / 8 / PACKET))):
-            self.rate.sent.take(PACKET, self.now)
-            self._free_at = max(self._free_at, self.now) + PACKET * 8 / link_bps
+        size = PACKET if sent_bps > THIN_BPS else PACKET // 5
+        for _ in range(max(1, round(sent_bps * STEP_S / 8 / size))):
+            self.rate.sent.take(size - WIRE_BYTES, self.now)
+            self._free_at = max(self._free_at, self.now) + size * 8 / link_bps
             ticks.append(int(self._free_at / TICK_S))
         self._count += 1
         self.rate.told(Feedback(base, self._count & 0xFF, ticks), self.now)
@@ -80,7 +84,8 @@ async def test_a_viewer_gets_the_layer_his_link_carries() -> None:
     """From the largest he begins with down to the smallest, and not to nothing."""
     watching = Watching(RIDS, LAYERS_BPS)
     assert watching.watch(2, 50e6, 1.5e6) == [2]
-    assert watching.watch(6, 250e3, 400e3)[-1] == 0
+    assert watching.watch(2, 250e3, 400e3)[-1] == 0
+    assert watching.watch(4, 50e6, 150e3) == [0]
 
 
 async def test_a_picture_that_does_not_fit_is_paused_and_comes_back() -> None:
@@ -108,10 +113,48 @@ async def test_a_paused_picture_comes_back_though_its_sender_takes_what_he_may()
     assert watching.leg.wanted is watching.picture.top
 
 
-async def test_who_cannot_climb_keeps_his_smallest_layer() -> None:
-    """Without repair streams nothing could tell that there is room again."""
+def told_by_remb(
+    watching: Watching, seconds: float, most_bps: int, beside_bps: int = 48_000
+) -> list[int | None]:
+    """The layer each tenth of a second, where the browser says a little more than it gets."""
+    rate, leg, layers, seen = (
+        watching.rate,
+        watching.leg,
+        watching.picture.layers,
+        list[int | None](),
+    )
+    for _ in range(int(seconds * 10)):
+        watching.now += 0.1
+        at = None if leg.wanted is None else layers.index(leg.wanted)
+        gets = 0 if at is None else layers[at].bps
+        rate.heard_bps = min(most_bps, int(1.4 * gets) + beside_bps)
+        for track in (watching.voice, watching.picture):
+            track.live = True
+            for layer in track.layers:
+                layer.heard_at = watching.now
+        rate.tick(watching.now)
+        seen.append(at)
+    return seen
+
+
+async def test_a_browser_that_tells_no_arrivals_is_not_low_for_ever() -> None:
+    """Its REMB stays near what it gets: the next layer is sent, and kept if the REMB follows."""
+    watching = Watching(RIDS, LAYERS_BPS)
+    assert told_by_remb(watching, 1, 200_000)[-1] == 0
+    seen = told_by_remb(watching, 120, 900_000)
+    assert (seen[100], seen[250]) == (0, 1)
+    tries = sum(before == 1 and after == 2 for before, after in pairwise(seen[250:]))
+    assert 1 <= tries <= 4, "the largest does not fit, and is tried ever less often"
+    assert seen[250:].count(2) < 200
+    assert 0 not in seen[250:]
+
+
+async def test_a_paused_picture_is_tried_again_where_nothing_can_probe() -> None:
+    """The voice has the link alone meanwhile."""
     watching = Watching(("",), (600_000,))
-    assert watching.watch(8, 150e3, 600e3) == [0]
+    assert told_by_remb(watching, 5, 100_000)[-1] is None
+    assert told_by_remb(watching, 30, 100_000).count(0) <= 70
+    assert told_by_remb(watching, 60, 2_000_000)[-1] == 0
 
 
 async def test_a_flood_of_feedback_is_passed_over() -> None:
@@ -154,3 +197,48 @@ async def test_a_publisher_hears_each_pictures_share(bps: int | None, share: int
         track.top.heard_at = watching.now
     watching.rate.heard_bps = bps
     assert watching.rate.share(watching.now) == share
+
+
+async def test_a_link_too_thin_for_the_smallest_layer_gets_fewer_frames_of_it() -> None:
+    """Then the voice alone, and back in the same steps, each told once."""
+    watching = Watching(RIDS, LAYERS_BPS)
+    watching.rate.repairs = True
+    smallest = watching.picture.layers[0]
+    for n in range(1024):  # of two frames one is spare: 44 of 100 bytes, as OpenH264 has them
+        spare = n % 2 > 0
+        head = b"\x90\xe0\x80\x01\x00" + (b"\x60" if spare else b"\x00")
+        assert smallest.ring is not None
+        body = head + bytes(430 if spare else 550)
+        smallest.ring.put(n, watching.now + n / 10, rtp(96, n, 3000 * n, 7, body))
+    steps = list[str]()
+
+    def watch(seconds: int, link_bps: float, sent_bps: float) -> None:
+        for _ in range(seconds * 10):
+            watching.watch(0.1, link_bps, sent_bps)
+            step = watching.rate.ladder.stands[0]
+            if not steps or steps[-1] != step:
+                steps.append(step)
+
+    watch(2, 50e6, 1.5e6)
+    watch(1, 140e3, 200e3)
+    watch(6, 140e3, 100e3)
+    assert steps == ["high", "low", "slow"]
+    assert watching.leg.slow
+    watch(3, 60e3, 100e3)
+    watch(6, 60e3, 40e3)
+    assert steps[3:] == ["voice"]
+    watch(20, 50e6, 130e3)
+    assert steps[4:6] == ["slow", "low"]
+    assert "voice" not in steps[4:]
+    assert not watching.leg.slow
+
+
+async def test_what_the_vitals_need_is_left_to_them() -> None:
+    """They come another way over the same link, and before any picture."""
+    watching = Watching(RIDS, LAYERS_BPS)
+    assert told_by_remb(watching, 3, 470_000)[-1] == 1
+    watching.rate.reserved_bps = 40_000
+    assert told_by_remb(watching, 1, 470_000)[-1] == 0
+    heard = watching.rate.heard_bps
+    assert heard is not None
+    assert watching.rate.share(watching.now) == heard - 48_000 - 40_000
