@@ -32,6 +32,9 @@ KIND_OF: dict[int, Kind] = {
     number: kind for kinds in PAYLOAD_TYPE.values() for kind, number in kinds.items()
 }
 
+# So a voice goes through 40 kbit/s with all its headers: of 20 ms packets these alone take 29.
+VOICE_BPS, VOICE_MS = 20_000, 40
+
 MAX_SDP_BYTES = 200_000
 FIRST_HOST_PRIORITY = 2130706431  # RFC 8445 section 5.1.2.1: host, component 1
 
@@ -42,7 +45,8 @@ _TIMES = (
 )
 _VOICE = (
     f"a=rtpmap:{OPUS} opus/48000/2",
-    f"a=fmtp:{OPUS} minptime=10;useinbandfec=1",
+    f"a=fmtp:{OPUS} minptime=10;useinbandfec=1;maxaveragebitrate={VOICE_BPS}",
+    f"a=ptime:{VOICE_MS}",
     f"a=rtcp-fb:{OPUS} transport-cc",
     "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
     *_TIMES,
