@@ -1,6 +1,7 @@
 /** The call of a visit: whoever joins publishes what he chose, and sees the other one. */
 
 import type { JoinChoice, MediaTrouble } from './devices';
+import { shape } from './layers';
 import { LocalDevices } from './local';
 import { Peers, type TransportState } from './peers';
 import type { LinkWord } from './quality';
@@ -216,6 +217,7 @@ export class Call {
       if (section === undefined || (kind !== 'screen' && !has[kind])) continue;
       section.direction = 'sendonly';
       await section.sender.replaceTrack(ours[kind]);
+      if (kind === 'video') await shape(section.sender, () => undefined);
     }
   }
 

@@ -40,6 +40,34 @@ export function inLayers(
   );
 }
 
+/** Every second frame is one that no other refers to: who is on a thin link is spared it. */
+const SPARING = 'L1T2';
+
+/**
+ * Change how a picture goes out; `sparing` where the browser can. A bound is a courtesy: the
+ * receiver's own estimate bounds the sender too.
+ */
+export async function shape(
+  sender: Pick<RTCRtpSender, 'getParameters' | 'setParameters'>,
+  change: (encodings: RTCRtpEncodingParameters[]) => void,
+  sparing = true,
+): Promise<void> {
+  for (const spares of sparing ? [true, false] : [false]) {
+    const parameters = sender.getParameters();
+    if (parameters.encodings.length === 0) return;
+    change(parameters.encodings);
+    for (const each of parameters.encodings) {
+      if (spares) each.scalabilityMode = SPARING;
+    }
+    try {
+      await sender.setParameters(parameters);
+      return;
+    } catch {
+      // Not with temporal layers, then, or not now.
+    }
+  }
+}
+
 /** Bound every encoding of a picture; without `layered` only the largest of them is sent. */
 export function bound(encodings: RTCRtpEncodingParameters[], cap: Cap, layered: boolean): void {
   for (const each of encodings) {

@@ -5,7 +5,7 @@
  */
 
 import { CLASS_VIDEO, type JoinChoice, type MediaTrouble } from '../call/devices';
-import { bound, inLayers, type Cap } from '../call/layers';
+import { bound, inLayers, shape, type Cap } from '../call/layers';
 import { LocalDevices } from '../call/local';
 import { Peers, type TransportState } from '../call/peers';
 import type { LinkWord } from '../call/quality';
@@ -323,12 +323,7 @@ async function put(
 }
 
 async function cap({ sender }: RTCRtpTransceiver, most: Cap | undefined): Promise<void> {
-  const parameters = sender.getParameters();
-  if (most === undefined || parameters.encodings.length === 0) return;
-  bound(parameters.encodings, most, inLayers(sender.track?.getSettings() ?? {}, navigator));
-  try {
-    await sender.setParameters(parameters);
-  } catch {
-    // A cap is a courtesy: the receiver's own estimate bounds the sender too.
-  }
+  if (most === undefined) return;
+  const layered = inLayers(sender.track?.getSettings() ?? {}, navigator);
+  await shape(sender, (encodings) => bound(encodings, most, layered), most !== CAPS.screen);
 }

@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest';
-import { bound, inLayers } from '../../src/call/layers';
+import { bound, inLayers, shape } from '../../src/call/layers';
 
 const CAP = { maxBitrate: 900_000, maxFramerate: 24, scaleResolutionDownBy: 1.5 };
 const offered = (): RTCRtpEncodingParameters[] => ['q', 'h', 'f'].map((rid) => ({ rid }));
@@ -42,5 +42,35 @@ describe('a camera in layers', () => {
     expect(inLayers(wide, { hardwareConcurrency: 2 })).toBe(false);
     expect(inLayers(wide, { ...strong, connection: { saveData: true } })).toBe(false);
     expect(inLayers(wide, { ...strong, connection: {} })).toBe(true);
+  });
+});
+
+describe('a picture in two rates', () => {
+  const browser = (takes: (mode: string | undefined) => boolean) => {
+    const taken: (string | undefined)[] = [];
+    return {
+      taken,
+      getParameters: () => ({ encodings: offered() }) as RTCRtpSendParameters,
+      setParameters: (parameters: RTCRtpSendParameters) => {
+        const modes = parameters.encodings.map(({ scalabilityMode }) => scalabilityMode);
+        if (!modes.every(takes)) return Promise.reject(new Error('unsupported'));
+        taken.push(...modes);
+        return Promise.resolve();
+      },
+    };
+  };
+
+  it('is asked for where the browser can, and goes out as ever where it cannot', async () => {
+    const able = browser(() => true);
+    await shape(able, () => undefined);
+    expect(able.taken).toEqual(['L1T2', 'L1T2', 'L1T2']);
+    const unable = browser((mode) => mode === undefined);
+    let changes = 0;
+    await shape(unable, () => (changes += 1));
+    expect(unable.taken).toEqual([undefined, undefined, undefined]);
+    expect(changes).toBe(2);
+    const screen = browser(() => true);
+    await shape(screen, () => undefined, false);
+    expect(screen.taken).toEqual([undefined, undefined, undefined]);
   });
 });
