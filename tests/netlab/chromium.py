@@ -83,6 +83,11 @@ class Scene:
         """Seconds until the near page hears the server again."""
         return min((at for at, _ in self.near.heard if at > since), default=since + 1000) - since
 
+    def welcomed(self, since: float) -> float:
+        """Seconds until the near page's newest socket was let in."""
+        heard = self.near.messages(self.near.heard, "welcome", since)
+        return heard[0] - since if heard else 1000.0
+
     def pictureless(self, who: Watched, since: float, until: float) -> float:
         """The longest time without a new picture."""
         return longest(frames_at(who.looks(since - 1, until)), since, until)
@@ -172,8 +177,18 @@ def _decoded(looks: list[dict[str, Any]]) -> int:
 def _back(scene: Scene, name: str, up: float, made: tuple[int, int]) -> Iterator[Row]:
     yield Row(f"{name}: first picture, near", scene.first_picture(scene.near, up), BACK_S)
     yield Row(f"{name}: first picture, far", scene.first_picture(scene.far, up), BACK_S)
-    anew = scene.near.made() + scene.far.made() - sum(made)
-    yield Row(f"{name}: connections made anew", float(anew), 0, "")
+    yield _anew(scene, name, up - 15, made)
+
+
+def _anew(scene: Scene, name: str, since: float, made: tuple[int, int]) -> Row:
+    """How many connections are not those of before; on standard error, what the pages asked for."""
+    for who, where in ((scene.near, "near"), (scene.far, "far")):
+        for kind in ("hello", "restart", "media_ready"):
+            asked = [round(at - since, 1) for at in who.messages(who.said, kind, since)]
+            if asked:
+                print(f"  {name}, {where}: {kind} at {asked}", file=sys.stderr)
+    now = _made(scene)
+    return Row(f"{name}: connections made anew", float(sum(now) - sum(made)), 0, "")
 
 
 def _made(scene: Scene) -> tuple[int, int]:
@@ -208,6 +223,15 @@ def restart(scene: Scene) -> Iterator[Row]:
     yield from _back(scene, "ICE restart", up, made)
 
 
+def _moved(scene: Scene, name: str, at: float, made: tuple[int, int]) -> Iterator[Row]:
+    ended = time.time()
+    for who, where in ((scene.near, "near"), (scene.far, "far")):
+        yield Row(
+            f"{name}: longest still picture, {where}", scene.pictureless(who, at, ended), BACK_S
+        )
+    yield _anew(scene, name, at, made)
+
+
 def rebind(scene: Scene) -> Iterator[Row]:
     """The near end's router forgets its ports and gives it others."""
     made = _made(scene)
@@ -215,12 +239,14 @@ def rebind(scene: Scene) -> Iterator[Row]:
     scene.lab.change("ba", port_shift=-1)
     at = time.time()
     scene.wait(AFTER_S)
-    yield from _back(scene, "other ports", at, made)
+    yield from _moved(scene, "other ports", at, made)
 
 
 def address(scene: Scene) -> Iterator[Row]:
     """The near machine loses its address and gets another, as a phone that leaves the Wi-Fi."""
     made = _made(scene)
+    way_back = ["ip", "route", "replace", f"{NEW_ADDRESS}/32", "dev", DEVICE]
+    subprocess.run(scene.lab.inside("b", way_back), check=True)
     for command in (
         f"addr add {NEW_ADDRESS}/32 dev {DEVICE}",
         f"addr del {ADDRESSES['a']} peer {ADDRESSES['b']} dev {DEVICE}",
@@ -228,14 +254,14 @@ def address(scene: Scene) -> Iterator[Row]:
     ):
         subprocess.run(scene.lab.inside("a", ["ip", *command.split()]), check=True)
     at = time.time()
-    scene.wait(25)
-    yield from _back(scene, "other address", at, made)
-    yield Row("other address: the page hears the server again", scene.first_message(at), BACK_S)
+    scene.wait(20)
+    yield from _moved(scene, "other address", at, made)
+    yield Row("other address: the page is welcomed again after", scene.welcomed(at))
 
 
 def ladder(scene: Scene) -> Iterator[Row]:
     """The near end's line carries less and less, then nothing, then all again."""
-    made = _made(scene)
+    made, start = _made(scene), time.time()
     for kbit in (100, 45, 30):
         scene.lab.change(kbit=kbit)
         began = time.time()
@@ -268,8 +294,7 @@ def ladder(scene: Scene) -> Iterator[Row]:
     step = scene.step()
     yield Row("ladder, from 0 back: step after 25 s", step)
     yield Row("ladder, from 0 back: not on the highest step", float("high" not in step), 0, "")
-    anew = scene.near.made() + scene.far.made() - sum(made)
-    yield Row("ladder: connections made anew", float(anew), 0, "")
+    yield _anew(scene, "ladder", start, made)
 
 
 def worker(scene: Scene) -> Iterator[Row]:

@@ -40,6 +40,7 @@ export interface CallPlan {
   send: (message: CallMessage) => boolean;
   /** What the other side sends now, as the server knows it. */
   expects: () => { audio: boolean; video: boolean };
+  hears?: (() => boolean) | undefined;
   onChange: (view: CallView) => void;
 }
 
@@ -58,6 +59,7 @@ export class Call {
       rejoin: () => this.ready(this.#peers.healthy()),
       attach: (peer, tracks) => this.#attach(peer, tracks),
       expects: plan.expects,
+      hears: plan.hears,
       onChange: () => this.#changed(),
     });
     this.#local = new LocalDevices((kind) => {

@@ -19,6 +19,8 @@ export interface PeersPlan {
   attach: (peer: RTCPeerConnection, tracks: readonly TrackInfo[]) => Promise<void>;
   /** What should be arriving now, as the server knows it. */
   expects: () => { audio: boolean; video: boolean };
+  /** Whether the server hears what is asked of it; a restart that it cannot hear is not given up. */
+  hears?: (() => boolean) | undefined;
   onChange: () => void;
 }
 
@@ -267,7 +269,7 @@ export class Peers {
 
   #look(): void {
     const now = Date.now();
-    const held = this.#linkDown || this.#mediaAway;
+    const held = this.#linkDown || this.#mediaAway || this.#plan.hears?.() === false;
     let rejoin = false;
     for (const transport of this.#transports.values()) {
       const cure = transport.mender.look(transport.peer.connectionState, now, held);

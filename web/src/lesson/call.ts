@@ -68,6 +68,7 @@ export interface LessonCallPlan {
   /** Kinds this person may ever send here. */
   may: () => readonly MediaKind[];
   expects: () => { audio: boolean; video: boolean };
+  hears?: (() => boolean) | undefined;
   onChange: (view: LessonCallView) => void;
 }
 
@@ -88,6 +89,7 @@ export class LessonCall {
       rejoin: () => this.ready(this.#peers.healthy()),
       attach: (peer, tracks) => this.#attach(peer, tracks),
       expects: plan.expects,
+      hears: plan.hears,
       onChange: () => this.#changed(),
     });
     this.#local = new LocalDevices((kind) => void this.#place(kind), CLASS_VIDEO);

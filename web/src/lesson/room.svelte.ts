@@ -124,6 +124,7 @@ export class LessonRoom {
     this.calling = new LessonCall({
       send: (message) => this.#socket.send(message),
       may: () => (this.teacher ? ['audio', 'video', 'screen'] : ['audio', 'video']),
+      hears: () => this.#socket.hears,
       expects: () => ({
         audio: false,
         video: !this.teacher && this.sends.video && !this.ladder.pictureless,

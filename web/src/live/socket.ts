@@ -51,6 +51,8 @@ export interface SocketPlan<Server extends Told> {
 }
 
 const TICK_MS = 500;
+/** A ping unanswered this long: what is asked of the server now may not reach it. */
+const ANSWER_WITHIN_MS = 1_500;
 /** The server honours a way back for three minutes. */
 const WAY_BACK_MS = 150_000;
 
@@ -72,6 +74,12 @@ export class RoomSocket<Server extends Told, Client extends Said> {
 
   get phase(): Phase {
     return this.#state.phase;
+  }
+
+  /** The server has lately answered, as far as is known. */
+  get hears(): boolean {
+    const { phase, probeBy, pingAt } = this.#state;
+    return phase === 'open' && (probeBy === 0 || Date.now() - pingAt < ANSWER_WITHIN_MS);
   }
 
   start(): void {

@@ -102,6 +102,7 @@ export class Room {
     });
     this.calling = new Call({
       send: (message) => this.#socket.send(message),
+      hears: () => this.#socket.hears,
       expects: () => ({
         audio: this.other?.audio === true && !this.ladder.voiceless,
         video: this.other?.video === true && !this.ladder.pictureless,

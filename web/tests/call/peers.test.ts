@@ -133,3 +133,44 @@ describe('the TURN servers', () => {
     vi.unstubAllGlobals();
   });
 });
+
+describe('connections that are down', () => {
+  beforeEach(() => {
+    Connection.made = [];
+    vi.useFakeTimers();
+    vi.stubGlobal('RTCPeerConnection', Connection);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it('are not given up while the server does not hear what is asked of it', async () => {
+    let hears = true;
+    const asked: string[] = [];
+    const rejoin = vi.fn();
+    const peers = new Peers({
+      send: ({ type }) => asked.push(type) > 0,
+      rejoin,
+      attach: () => Promise.resolve(),
+      expects: () => ({ audio: true, video: true }),
+      hears: () => hears,
+      onChange: () => undefined,
+    });
+    peers.start();
+    peers.offer(offer('first'));
+    await vi.advanceTimersByTimeAsync(1_000);
+    Connection.made[0]!.connectionState = 'disconnected';
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(asked.at(-1)).toBe('restart');
+    hears = false;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(rejoin).not.toHaveBeenCalled();
+    hears = true;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(asked.filter((type) => type === 'restart')).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(rejoin).toHaveBeenCalled();
+    peers.stop();
+  });
+});
