@@ -167,6 +167,11 @@ e2e: dev web
 journeys: dev web
 	@$(CHROMIUM); scripts/loopback $(PY) -m pytest -q tests/e2e --journeys
 
+# The journeys of a visit and a lesson over Debian's Janus in the place of our media workers.
+janus-journeys: dev web
+	@$(CHROMIUM); YANASHA_MEDIA_ENGINE=janus YANASHA_RTC_ADDRESS=10.77.0.1 scripts/loopback $(PY) -m pytest -q -s \
+		tests/e2e/test_visit.py tests/e2e/test_lesson.py tests/e2e/test_janus.py
+
 setup-check: dev
 	@$(PY) -m pytest -q -s tests/setup
 

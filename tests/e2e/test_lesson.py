@@ -1,5 +1,6 @@
 """One lesson, for real: a teacher, three pupils, a recording, somebody who watches and plays back."""
 
+import os
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,6 +17,9 @@ TEACHER = "teacher.zulfiya"
 PUPILS = ("pupil.aidar", "pupil.sofia", "pupil.ilnaz")
 LATE = "pupil.mark"
 PAGES = 15
+# `make janus-journeys` plays the same lesson over Janus, which records nothing.
+RECORDS = os.environ.get("YANASHA_MEDIA_ENGINE") != "janus"
+recorded = pytest.mark.skipif(not RECORDS, reason="this media engine records nothing")
 TITLES = [f"Сүз төркемнәре {n}" for n in range(1, PAGES + 1)]
 
 Klass = tuple[Desk, list[Desk]]
@@ -35,7 +39,8 @@ def school() -> Iterator[House]:
 def klass(classroom: Browser, school: House) -> Iterator[Klass]:
     """A lesson under way, with slides, recorded from its first second."""
     with in_a_lesson(classroom, school, TEACHER, *PUPILS) as people:
-        record(people[0])
+        if RECORDS:
+            record(people[0])
         yield people
 
 
@@ -45,7 +50,7 @@ def test_three_pupils_decode_the_teachers_picture(klass: Klass) -> None:
     _, pupils = klass
     for pupil in pupils:
         pupil.sees_the_teacher()
-        expect(pupil.at("recording")).to_have_attribute("data-on", "yes")
+        expect(pupil.at("recording")).to_have_attribute("data-on", "yes" if RECORDS else "no")
 
 
 @pytest.mark.journey("J3.2")
@@ -107,6 +112,7 @@ def viewer(classroom: Browser, klass: Klass) -> Iterator[Desk]:
         yield desk
 
 
+@recorded
 def test_somebody_who_is_late_follows_by_hls(viewer: Desk) -> None:
     """The picture plays and its time goes on, no more than ten seconds behind."""
     expect(viewer.at("watch")).to_have_attribute("data-state", "recording", timeout=20_000)
@@ -142,6 +148,7 @@ def test_a_killed_media_worker_gives_the_class_back(school: House, klass: Klass)
     assert teacher.hands() == hands
 
 
+@recorded
 @pytest.mark.journey("J3.8")
 def test_the_recording_plays_with_seeking_within_a_minute_of_the_end(
     klass: Klass, viewer: Desk
