@@ -22,16 +22,11 @@ from bench import (
     rtc_loss,
     rtc_memory,
     rtc_relay,
+    rtc_workers,
     slides,
 )
 from bench.harness import Row, report
 from bench.rtc_servers import ADDRESS, CORES, clients_core, reachable
-
-
-async def workers() -> list[Row]:
-    """One room on two workers: there is no pipe between workers yet, so nothing is measured."""
-    return [Row("workers", "open", "x one worker, CPU a packet", bar="<= 1.2")]
-
 
 PARTS: dict[str, Callable[[], Awaitable[list[Row]] | list[Row]]] = {
     "fwd": rtc_fwd.measure,
@@ -40,7 +35,7 @@ PARTS: dict[str, Callable[[], Awaitable[list[Row]] | list[Row]]] = {
     "loss": rtc_loss.measure,
     "delay": rtc_delay.measure,
     "memory": rtc_memory.measure,
-    "workers": workers,
+    "workers": rtc_workers.measure,
     "forward": rtc_forward.measure,
     "recording": recording.measure,
     "class": classroom.measure,
@@ -51,7 +46,7 @@ NEEDS = {
     janus.PACKAGE: {"fwd", "join", "delay", "memory"},
     "chromium": {"class", "hls", "slides"},
 }
-ON_ONE_CORE = {"fwd", "relay", "join", "loss", "delay", "memory", "forward"}
+ON_ONE_CORE = {"fwd", "relay", "join", "loss", "delay", "memory", "workers", "forward"}
 
 
 def rows_of(part: str) -> list[Row]:

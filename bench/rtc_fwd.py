@@ -45,17 +45,21 @@ class Stage:
         """RTP packets at all viewers so far."""
         return sum(each.encrypted_packets for each in self.viewers)
 
+    def used_s(self) -> float:
+        """CPU time of the server so far."""
+        return cpu_s(self.server.pid)
+
     async def turn(self, seconds: float = SECONDS) -> None:
         """Publishes for so long; notes CPU a packet that arrived, and the share that did."""
         sweeper = asyncio.create_task(sweep(self.viewers))
         try:
             await self.publisher.run(WARM_S)
             arrived = await self.quiet()
-            cpu, began = cpu_s(self.server.pid), time.monotonic()
+            cpu, began = self.used_s(), time.monotonic()
             sent = await self.publisher.run(seconds)
             took = time.monotonic() - began
             got = await self.quiet() - arrived
-            used = cpu_s(self.server.pid) - cpu
+            used = self.used_s() - cpu
             self.us.append(used * 1e6 / got)
             self.cores.append(used / took)
             self.rates.append(sent / took)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -174,21 +175,31 @@ class OurServer:
         self._state()
 
 
+@dataclass(frozen=True)
+class Started:
+    """One worker's process."""
+
+    pid: int
+    port: int
+    link: Path
+    said: str  # until it was ready
+
+
 @asynccontextmanager
-async def ours(fan_out: str = "c") -> AsyncIterator[OurServer]:
-    """A media worker on the servers' core; `fan_out` is "python" or "c"."""
+async def worker(home: str, number: int = 0, fan_out: str = "c") -> AsyncIterator[Started]:
+    """Media worker `number` of a house, on the servers' core; `fan_out` is "python" or "c"."""
     port = free_port()
     async with AsyncExitStack() as stack:
-        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="rtc-"))
-        log = stack.enter_context((Path(home) / "worker.log").open("w+"))
+        log = stack.enter_context((Path(home) / f"worker-{number}.log").open("w+"))
         process = await asyncio.create_subprocess_exec(
-            *pinned(sys.executable, "-m", "rtc"),
+            *pinned(sys.executable, "-m", "rtc", str(number)),
             env={
                 **os.environ,
                 "YANASHA_HOME": home,
                 "YANASHA_HOST": ADDRESS,
                 "YANASHA_RTC_ADDRESS": ADDRESS,
-                "YANASHA_RTC_PORT": str(port),
+                "YANASHA_RTC_PORT": str(port - number),
+                "YANASHA_RTC_WORKERS": str(number + 1),
                 "YANASHA_RTC_FAN_OUT": fan_out,
             },
             stdout=asyncio.subprocess.PIPE,
@@ -200,6 +211,12 @@ async def ours(fan_out: str = "c") -> AsyncIterator[OurServer]:
         log.seek(0)
         said = ready.decode() + log.read()
         assert b"ready" in ready, said
-        link = Path(home) / "run" / "rtc-0.sock"
-        house = await stack.enter_async_context(connected_to(link))
-        yield OurServer(house, process.pid, f"ours.{fan_out}", port, said)
+        yield Started(process.pid, port, Path(home) / "run" / f"rtc-{number}.sock", said)
+
+
+@asynccontextmanager
+async def ours(fan_out: str = "c") -> AsyncIterator[OurServer]:
+    """One of our workers; `fan_out` is "python" or "c"."""
+    with tempfile.TemporaryDirectory(prefix="rtc-") as home:
+        async with worker(home, 0, fan_out) as one, connected_to(one.link) as house:
+            yield OurServer(house, one.pid, f"ours.{fan_out}", one.port, one.said)

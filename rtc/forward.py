@@ -14,7 +14,6 @@ from rtc.fan_out import FanOut
 from rtc.key_frames import HEADER_BYTES
 from rtc.layer import Layer, Outgoing
 from rtc.leg import Leg
-from rtc.outlet import Outlet
 from rtc.track import Track
 from rtc.transport import Transport
 
@@ -141,9 +140,10 @@ class Forwarder:
     def flush(self, now: float) -> None:
         """Sends all that was taken to its viewers; after this the slots are free."""
         pending, self._pending = self._pending, []
-        self._to_branches(pending)  # first: they work while we do
         for layer in pending:
             packets, layer.pending = layer.pending, []
+            for outlet in layer.outlets:
+                outlet.put(layer, packets)
             if not layer.legs:
                 continue
             try:
@@ -185,12 +185,3 @@ class Forwarder:
             return self._fan_out.send([leg], [packet], now)
         finally:
             leg.shift, leg.is_stale = newest, True
-
-    def _to_branches(self, pending: list[Layer]) -> None:
-        outlets: dict[Outlet, None] = {}
-        for layer in pending:
-            for outlet in layer.outlets:
-                outlet.put(layer, layer.pending)
-                outlets[outlet] = None
-        for outlet in outlets:
-            self._counters.dropped_pipe += outlet.send()

@@ -143,6 +143,8 @@ class Inlet:
                     break
                 for item in items(memoryview(_buffer)[:size]):
                     slot = self._take(item, slot, now)
+                if size < MOST_BYTES // 4:  # rarely is there another; if so, we are woken again
+                    break
         except BadPipe as bad:
             log.warning("room %s: its home speaks nonsense: %s", self._room, bad)
             self._lost()

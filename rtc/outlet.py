@@ -31,11 +31,14 @@ from rtc.pipe import (
 )
 
 if TYPE_CHECKING:
+    from rtc.forward import Counters
     from rtc.layer import Layer, Outgoing
     from rtc.track import Track
 
 log = logging.getLogger(__name__)
 
+GATHER_S = 0.002
+MOST_PARTS = 2 * srtp.SLOTS  # a head and a packet each
 NAMELESS = 64  # pipes that have not said which room they are of; the oldest goes
 BACKLOG = 128
 
@@ -49,15 +52,17 @@ class Outlet:
         self,
         sock: socket.socket,
         tracks: Sequence["Track"],
+        counters: "Counters",
         gone: Callable[["Outlet"], None],
     ) -> None:
-        self.dropped = 0  # packets the branch was too slow for
         self.shares: dict[Track, tuple[int, list[int]]] = {}  # of those who watch there
         self._socket = sock
         self._tracks = tracks
         self._gone = gone
         self._told: Scene | None = None
-        self._parts: list[bytes | memoryview] = []
+        self._counters = counters
+        self._parts: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._heads = {
             layer: (number, place)
             for number, track in enumerate(tracks)
@@ -71,6 +76,8 @@ class Outlet:
 
     def close(self) -> None:
         """Ends the pipe; the branch hears it."""
+        if self._timer is not None:
+            self._timer.cancel()
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         self._want(set())
@@ -78,22 +85,30 @@ class Outlet:
             track.outlets.remove(self)
 
     def put(self, layer: "Layer", packets: Sequence["Outgoing"]) -> None:
-        """Adds what a wake-up of the port has brought of a layer; sent before the next."""
+        """Adds what a wake-up of the port has brought of a layer; it leaves within `GATHER_S`.
+
+        For each message the branch must be woken up, and together packets are sealed for less.
+        """
         number, place = self._heads[layer]
+        if len(self._parts) + 2 * len(packets) > MOST_PARTS:
+            self._send()
         parts, views = self._parts, srtp.received_views
         for slot, size, _, _ in packets:
-            parts += (HEAD.pack(PACKET, number, place, size), views[slot][:size])
+            parts += (HEAD.pack(PACKET, number, place, size), bytes(views[slot][:size]))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._send)
 
-    def send(self) -> int:
-        """Sends what was put; the packets that were dropped because the branch is behind."""
+    def _send(self) -> None:
+        """Sends what was put; what the branch is too slow for is dropped."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         parts, self._parts = self._parts, []
         try:
             self._socket.sendmsg(parts)
         except OSError:  # full, or gone: then the reader finds out
             self._has_dropped = True
-            self.dropped += len(parts) // 2
-            return len(parts) // 2
-        return 0
+            self._counters.dropped_pipe += len(parts) // 2
 
     def report(self, layer: "Layer", info: RtcpSenderInfo) -> None:
         """Passes a sender report on, in the viewers' time."""

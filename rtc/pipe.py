@@ -18,7 +18,7 @@ from rtc.messages import Kind, MemberId, RoomId
 
 PIPE_BUFFER_BYTES = 4 << 20  # as far as the system lets us
 SUFFIX = ".pipe"  # beside the worker's link
-MOST_BYTES = 1 << 16  # one message
+MOST_BYTES = 1 << 17  # one message: whatever the worker's slots hold, twice over
 MOST_TRACKS = 16
 MOST_LAYERS = 8
 MOST_SHARES = 4096

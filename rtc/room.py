@@ -316,7 +316,7 @@ class Room:
 
     def enter(self, sock: socket.socket) -> bool:
         """Lets a branch of the room in; False: it has no use for branches."""
-        return self.spread.enter(sock, self.stage)
+        return self.spread.enter(sock, self.stage, self._ground.port.counters)
 
     def _fed(self, stage: FedStage) -> None:
         """The home has told what is there."""

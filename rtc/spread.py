@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtc.fed import FedStage
-from rtc.forward import Forwarder
+from rtc.forward import Counters, Forwarder
 from rtc.inlet import Inlet
 from rtc.messages import RoomState
 from rtc.outlet import Outlet
@@ -37,11 +37,11 @@ class Spread:
         self._inlet.tick(time.monotonic(), reports=False)
         return stage
 
-    def enter(self, sock: socket.socket, stage: Stage | None) -> bool:
+    def enter(self, sock: socket.socket, stage: Stage | None, counters: Counters) -> bool:
         """Lets a branch in; False: there is no lesson that lives here."""
         if stage is None or self._inlet is not None:
             return False
-        self.outlets.append(Outlet(sock, stage.tracks, self._gone))
+        self.outlets.append(Outlet(sock, stage.tracks, counters, self._gone))
         self.show(stage, time.monotonic(), rates=True)
         return True
 

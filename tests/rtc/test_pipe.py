@@ -1,15 +1,18 @@
 """A lesson over two workers: what its home numbers is what a branch's viewers get."""
 
+import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 from aiortc.rtp import RtcpRtpfbPacket
 
-from rtc.messages import FLOOR, Member, RoomState
+from rtc.messages import FLOOR, Join, Member, RoomState
+from rtc.pipe import MOST_BYTES, SUFFIX, WORDS, Enter, Wishes, items, said
 from rtc.track import RTPFB_NACK
 from tests.rtc.lesson_class import EVERYTHING, Class
-from tests.rtc.media_house import LESSON
+from tests.rtc.media_house import LESSON, MediaHouse
 from tests.rtc.raw_client import RawTransport, Source
 from tests.rtc.test_lesson_floor import plis
 from tests.rtc.two_workers import School, open_school
@@ -166,3 +169,92 @@ async def test_a_lost_branch_sends_its_viewers_home(school: School) -> None:
         await room.hears("p2", "teacher", kind, 1)
     offered = {name: len(page.offers) - offers[name] for name, page in room.pages.items()}
     assert offered == {"teacher": 0, "p1": 0, "p2": 1}
+
+
+async def test_a_burst_goes_through_whole(school: School) -> None:
+    """More than a message holds, before the branch has had its turn."""
+    room = await school.open_class("p1", "p2")
+    publish, screen = await room.pages["teacher"].publishing(), room.sources["screen"]
+    publish.send_rtp(screen.next(key=True, size=1300))
+    for _ in range(99):
+        publish.send_rtp(screen.next(size=1300))
+    await room.hears("p2", "teacher", "screen", 100)
+    assert packets(room, "p1") == packets(room, "p2")
+    assert school.home.stats().dropped_pipe == 0
+
+
+async def test_a_branch_that_is_behind_holds_up_nobody(school: School) -> None:
+    """What its pipe does not take is dropped, counted, and a key frame asked for in its place."""
+    room = await school.open_class("p1", "p2")
+    publish, screen = await room.pages["teacher"].publishing(), room.sources["screen"]
+    publish.send_rtp(screen.next(key=True))
+    await room.hears("p2", "teacher", "screen", 1)
+    inlet, loop = school.rooms[1].spread._inlet, asyncio.get_running_loop()
+    assert inlet is not None
+    assert inlet._socket is not None
+    loop.remove_reader(inlet._socket)
+    (outlet,) = school.rooms[0].spread.outlets
+    outlet._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    for sent in range(12):
+        for _ in range(24):
+            publish.send_rtp(screen.next(size=1300))
+        await room.hears("p1", "teacher", "screen", 1 + 24 * (sent + 1))
+        if school.home.stats().dropped_pipe:
+            break
+    assert school.home.stats().dropped_pipe > 0
+    asked = len(plis(publish))
+    await publish.until(lambda: len(plis(publish)) > asked)
+    loop.add_reader(inlet._socket, inlet._readable)
+    count = len(room.heard("p2", "teacher", "screen"))
+    publish.send_rtp(screen.next(key=True))
+    await room.hears("p2", "teacher", "screen", count + 1)
+
+
+async def test_only_a_lesson_that_lives_here_lets_a_pipe_in(school: School) -> None:
+    """Another room, another word, or nonsense: the door is closed; and only we may knock."""
+    await school.open_class("p1", "p2")
+    path = school.home.link_path.with_suffix(SUFFIX)
+    assert path.stat().st_mode & 0o777 == 0o600
+    strange = [said(Enter("elsewhere")), said(Wishes([], [], [])), b"\x07", b"", bytes(100)]
+    outlets = school.rooms[0].spread.outlets
+    for words in (*strange, said(Enter(LESSON))):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as pipe:
+            pipe.setblocking(False)
+            pipe.connect(str(path))
+            pipe.send(words)
+            if words == said(Enter(LESSON)):
+                assert next(items(memoryview(await heard(pipe)))).what == WORDS
+                assert len(outlets) == 2
+                pipe.send(said(Wishes([(9, 0)], [], [])))
+            assert await heard(pipe) == b""
+    assert len(outlets) == 1
+
+
+async def heard(pipe: socket.socket) -> bytes:
+    """The next message of a pipe; empty when it is closed."""
+    return await asyncio.get_running_loop().sock_recv(pipe, MOST_BYTES)
+
+
+async def test_a_new_api_finds_everybody_where_he_watches(school: School) -> None:
+    """Media go on while it restarts, and nobody gets another offer from it."""
+    room = await school.open_class("p1", "p2")
+    viewer = subscribed(room, "p2")
+    await school.house.link.__aexit__(None, None, None)
+    paths = school.home.link_path, school.branch.link_path
+    house = room.house = MediaHouse(*paths, most_viewers=1)
+    house.version = 1000  # the API's is a clock
+    async with house.link:
+        await house.until(lambda: len(house.ups) == 2)
+        room.say()
+        for name, page in room.pages.items():
+            living = [each.id for each in page.transports.values()]
+            house.pages[name] = page
+            house.link.send(Join(LESSON, name, True, True, living, True))
+        await house.until(lambda: getattr(house.seen("p2"), "connected", False))
+        school.house = house
+        await school.flows(room)
+        await room.teach()
+        await room.hears("p2", "teacher", "video", 1)
+    assert subscribed(room, "p2") is viewer
+    assert school.rooms[1].sitting == ["p2"]
+    assert not house.failures()
