@@ -29,8 +29,8 @@ FLAT_MV = 0.05
 SHAPE = 19  # values of a beat's shape, over 0.15 s
 ALIKE = 8
 FIRST_ROOM = 8
-# When noise was last heard: any, loud, and loud twice in a row (devices/ecg/live_trust.py).
-NOISY, LOUD, BARRED = range(3)
+# When noise was last heard, and when it last came back after a calm (devices/ecg/live_trust.py).
+NOISY, AGAIN = range(2)
 
 
 class Peaks(NamedTuple):
@@ -61,6 +61,7 @@ class Bank:
     cells: Floats
     unusable_at: Ints
     noise_at: Ints
+    noise_share: Floats
     noise_kind: Ints
     interval_s: Floats
     interval_at: Ints
@@ -120,6 +121,7 @@ class Bank:
         self._shapes[rows] = 0.0
         self.interval_s[rows] = np.nan
         self.noise_at[rows] = NEVER
+        self.noise_share[rows] = 0.0
 
     def feed(
         self, rows: Ints, samples: NDArray[np.generic], missing: NDArray[np.bool_]
@@ -148,6 +150,17 @@ class Bank:
         """Samples of the last seconds, from `first` on."""
         place = rows * self._width + (first & (self._kept - 1))
         return self._runs(number)[place]
+
+    def past(self, rows: Ints, until: Ints, number: int) -> NDArray[np.float32]:
+        """So many samples up to `until`, however many: a copy, where `window` is a run."""
+        place = (until[:, None] - np.arange(number, 0, -1)) & (self._kept - 1)
+        return np.asarray(self._samples[rows[:, None], place])
+
+    def known(self, rows: Ints, at: Ints) -> tuple[NDArray[np.bool_], Ints]:
+        """Which beats were told by `at`, and where the place behind the last of them is."""
+        ours = self.beat_at[rows] >= np.maximum(self.base[rows], 0)[:, None]
+        coming = ours & (self.beat_known[rows] > at[:, None])
+        return ours & ~coming, BEATS - coming.sum(axis=1)
 
     def _write(self, rows: Ints, first: Ints, values: NDArray[np.float32]) -> None:
         """A row of `_samples` is a ring with its beginning repeated behind: a run is one copy."""
@@ -304,7 +317,8 @@ class Bank:
             "interval_s": np.full((size, INTERVALS), np.nan),
             "interval_at": np.zeros((size, INTERVALS), np.int64),
             "unusable_at": np.full(size, NEVER, np.int64),
-            "noise_at": np.full((size, 3), NEVER, np.int64),
+            "noise_at": np.full((size, 2), NEVER, np.int64),
+            "noise_share": np.zeros(size),
             "noise_kind": np.zeros(size, np.int64),
             "_origin": np.zeros(size),
             "_held": np.zeros(size),

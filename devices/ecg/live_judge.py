@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.ecg.live_bank import BEATS, Bank
+from devices.ecg.live_bank import Bank
 from devices.ecg.live_quality import (
     AT_HIGH,
     AT_LOW,
@@ -24,7 +24,16 @@ from devices.ecg.live_quality import (
     ROUGH,
     hum,
 )
-from devices.ecg.live_trust import GOOD_LEVEL, NOISY_ODDS, UNUSABLE_LEVEL, UNUSABLE_ODDS, doubted
+from devices.ecg.live_trust import (
+    GOOD_LEVEL,
+    LOUD_SHARE,
+    NOISY_ODDS,
+    UNUSABLE_LEVEL,
+    UNUSABLE_ODDS,
+    Heard,
+    doubted,
+)
+from devices.ecg.live_waves import REPEATED, SURE, repeats
 from devices.ecg.quality import Quality, Reason
 
 Floats = NDArray[np.float64]
@@ -45,8 +54,10 @@ RECENT = 8  # quarters of a second that noise is judged over
 # mixed in at 12 to 0 dB.
 DOUBT = (16.4, 3.0, 2.55, 1.35)
 UNSURE_ODDS = 0.0
+# The height of beats is that of so many, and so many are compared.
+LAST_BEATS, COMPARED = 8, 4
 # Unlike beats may be another rhythm, so they are doubted now, and not for long: what is held behind
-# noise is that of beats at least so alike.
+# noise is that of beats at least so alike; and beats that all are end it.
 ALIKE_HELD = 0.9
 # The same way, muscle noise against motion of an electrode.
 MUSCLE = (16.4, 6.9, -3.2)
@@ -66,21 +77,32 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
     clipped = _clipped(last, bank.cell) & (known >= RECENT)
     settled = known >= RECENT
 
-    held = (bank.beat_at[rows] >= bank.base[rows, None]) & (bank.beat_known[rows] <= at[:, None])
-    held &= bank.beat_at[rows] >= 0
-    size = _middle(bank.beat_size[rows], held)
-    few = held.sum(axis=1) < MIN_BEATS
+    held, behind = bank.known(rows, at)
+    place = behind[:, None] - np.arange(LAST_BEATS, 0, -1)
+    told = held[np.arange(len(rows))[:, None], place]
+    size = _middle(bank.beat_size[rows[:, None], place], told)
+    few = ~told[:, -MIN_BEATS]
     highest = (last[:, :, HIGH] - last[:, :, LOW]).max(axis=1)
     size = np.where(few, highest, size) + 1e-9
     mains = (hum(last, bank.cell, bank.rate_hz) > MAINS_SHARE * size) & settled
-    alike = _middle(bank.beat_like[rows], held, 4)
-    noise = noise_of(last, size, alike)
+    like = np.where(told, bank.beat_like[rows[:, None], place], 0.0)[:, -COMPARED:]
+    noise = noise_of(last, size, _middle(like, told[:, -COMPARED:]))
     answer = np.select([lost, flat, ~settled, clipped, mains], range(5), 5)
     asked = answer > _MAINS
+    sure = like.min(axis=1) >= ALIKE_HELD
+    loud = (noise.doubt > UNUSABLE_ODDS) | (bank.noise_share[rows] >= LOUD_SHARE)
+    some = np.flatnonzero(asked & loud)
+    if some.size:
+        same = repeats(bank, rows[some], at[some])
+        sure[some] |= same > SURE
+        rhythm = some[same > REPEATED]
+        noise.doubt[rhythm] = np.minimum(noise.doubt[rhythm], UNSURE_ODDS)
+        noise.lasting[rhythm] = np.minimum(noise.lasting[rhythm], UNSURE_ODDS)
     unsure = (answer < _MAINS) | (asked & (noise.doubt > UNSURE_ODDS))
     bank.doubt(rows[unsure], at[unsure])
     counts, rates = _rate(bank, rows, at, held)
-    before = doubted(bank, rows, at, np.where(asked & ~few, noise.lasting, -np.inf), noise.kind)
+    doubt = np.where(asked & ~few, noise.lasting, -np.inf)
+    before = doubted(bank, rows, at, Heard(doubt, noise.kind, sure))
     level = np.where(
         noise.doubt > UNUSABLE_ODDS, UNUSABLE_LEVEL, noise.drift | (noise.doubt > NOISY_ODDS)
     )
@@ -89,20 +111,20 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
     # Most streams are good and have a rate: only the others are looked at one by one.
     plain = (counts >= MIN_BEATS) & asked & (level == GOOD_LEVEL)
     said: list[Said] = [(rate, Quality.GOOD, None) for rate in rates.tolist()]
-    for place in np.flatnonzero(~plain).tolist():
-        which = int(answer[place])
+    for one in np.flatnonzero(~plain).tolist():
+        which = int(answer[one])
         if which < len(_WITHOUT_BEATS):
-            said[place] = (None, *_WITHOUT_BEATS[which])
+            said[one] = (None, *_WITHOUT_BEATS[which])
             continue
-        quality, reason = _LEVELS[level[place]], _KINDS[kind[place]]
+        quality, reason = _LEVELS[level[one]], _KINDS[kind[one]]
         if which == _MAINS:  # the detector does not hear it
             quality, reason = Quality.NOISY, Reason.MAINS
-        known_s = float(known[place]) * CELL_S
-        said[place] = _with_rate(
+        known_s = float(known[one]) * CELL_S
+        said[one] = _with_rate(
             quality,
             None if quality is Quality.GOOD else reason,
-            int(counts[place]),
-            float(rates[place]),
+            int(counts[one]),
+            float(rates[one]),
             known_s,
         )
     return said
@@ -189,9 +211,8 @@ def _rate(bank: Bank, rows: Ints, at: Ints, held: NDArray[np.bool_]) -> tuple[In
     return count, rate
 
 
-def _middle(values: Floats, held: NDArray[np.bool_], most: int = 8) -> Floats:
-    """Median of the values held, of the last `most`; 0 for none."""
-    values, held = values[:, BEATS - most :], held[:, BEATS - most :]
+def _middle(values: Floats, held: NDArray[np.bool_]) -> Floats:
+    """Median of the values held; 0 for none."""
     ordered = np.sort(np.where(held, values, np.inf), axis=1)
     count = held.sum(axis=1)
     middle = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0) // 2]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CELL_S = 0.25
+# Every other quarter of a second a stream is judged.
+JUDGED_S = 2 * CELL_S
 LOW, HIGH, AT_LOW, AT_HIGH, MEAN, ROUGH, TONES, LOST = 0, 1, 2, 3, 4, 5, 6, 10
 FEATURES = 11
 MAINS_HZ = (50.0, 60.0)
