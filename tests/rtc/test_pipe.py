@@ -171,6 +171,23 @@ async def test_a_lost_branch_sends_its_viewers_home(school: School) -> None:
     assert offered == {"teacher": 0, "p1": 0, "p2": 1}
 
 
+async def test_a_home_that_is_gone_is_replaced(school: School) -> None:
+    """The branch's worker is the new home: everybody joins there and the lesson goes on."""
+    room = await school.open_class("p1", "p2")
+    before = [each.ssrc for each in school.tracks[0]]
+    await school.end_home.aclose()
+    await school.house.until(lambda: school.house.ups[2:] == [school.branch.id])
+    await school.until(lambda: not school.rooms)
+    await room.begin()
+    (home,) = school.rooms
+    assert (home.home, home.sitting) == ("", ["teacher", "p1", "p2"])
+    assert home.stage is not None
+    assert {each.ssrc for each in home.stage.tracks}.isdisjoint(before)
+    await room.teach()
+    for name in ("p1", "p2"):
+        await room.hears(name, "teacher", "video", 1)
+
+
 async def test_a_burst_goes_through_whole(school: School) -> None:
     """More than a message holds, before the branch has had its turn."""
     room = await school.open_class("p1", "p2")

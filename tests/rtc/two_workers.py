@@ -13,6 +13,8 @@ from rtc.worker import Worker
 from tests.rtc.lesson_class import Class, open_class
 from tests.rtc.media_house import LESSON, MediaHouse
 
+GONE_S = 0.1
+
 
 @dataclass
 class School:
@@ -21,6 +23,7 @@ class School:
     home: Worker
     branch: Worker
     house: MediaHouse
+    end_home: AsyncExitStack
     end_branch: AsyncExitStack
 
     @property
@@ -73,12 +76,13 @@ async def open_school() -> AsyncIterator[School]:
         first, second = (
             Worker(Path(folder) / f"{name}.sock", "127.0.0.1", 0, ("127.0.0.1",)) for name in "ab"
         )
-        house = MediaHouse(first.link_path, second.link_path, most_viewers=1)
-        async with first, AsyncExitStack() as end_branch:
+        house = MediaHouse(first.link_path, second.link_path, most_viewers=1, gone_s=GONE_S)
+        async with AsyncExitStack() as end_home, AsyncExitStack() as end_branch:
+            await end_home.enter_async_context(first)
             await end_branch.enter_async_context(second)
             async with house.link:
                 await house.until(lambda: len(house.ups) == 2)
                 try:
-                    yield School(first, second, house, end_branch)
+                    yield School(first, second, house, end_home, end_branch)
                 finally:
                     await house.close()
