@@ -20,7 +20,7 @@ from ops.backup_keys import sealer_of
 from ops.caddy import caddy_child
 from ops.children import Cannot, Child, always, at_once
 from ops.stores import store_children
-from ops.turn import turn_child
+from ops.turn import listening, turn_child
 from storage.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,7 +136,7 @@ def check_ports(settings: Settings) -> None:
     if settings.lan:
         wanted.append(("", settings.plain_port, socket.SOCK_STREAM, "YANASHA_PLAIN_PORT"))
     if settings.turn is not None and not settings.turn.urls:
-        host, port = settings.turn.host or "", settings.turn.port
+        host, port = listening(settings, settings.turn) or "", settings.turn.port
         wanted += [
             (host, port, kind, "YANASHA_TURN_PORT")
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)

@@ -54,7 +54,8 @@ def turn_child(settings: Settings, turn: Turn) -> Child:
         owned_file(config, text.encode(), uid)
 
     async def ready() -> None:
-        _, writer = await asyncio.open_connection(turn.host or "127.0.0.1", turn.port)
+        place = listening(settings, turn) or "127.0.0.1"
+        _, writer = await asyncio.open_connection(place, turn.port)
         writer.close()
         await writer.wait_closed()
 
@@ -154,18 +155,22 @@ def _behind(address: str) -> str:
         return str(probe.getsockname()[0])
 
 
+def listening(settings: Settings, turn: Turn) -> str | None:
+    """The one address it listens at; None: all of this machine's that it finds at its start."""
+    alone = settings.rtc_addresses == (settings.host,)
+    return turn.host or (settings.host if alone else None)
+
+
 def turnserver_conf(
     settings: Settings, turn: Turn, folder: Path, places: list[tuple[str, str]], *, tls: bool
 ) -> str:
     """Give coturn's configuration: everything is forbidden but the way to the media workers."""
     # One relay address: browsers ask for IPv4 unless told otherwise, we tell them nothing.
     outside, inside = next((each for each in places if ":" not in each[1]), places[0])
-    listening = [turn.host] if turn.host else []
-    if not listening and settings.rtc_addresses == (settings.host,):
-        listening = [settings.host]
+    place = listening(settings, turn)
     own = dict.fromkeys(inside for _, inside in places)
     lines = [
-        *(f"listening-ip={each}" for each in listening),
+        *([f"listening-ip={place}"] if place else []),
         f"listening-port={turn.port}",
         f"relay-ip={inside}",
         "min-port=49152",

@@ -20,7 +20,7 @@ from api.ice_servers import IceServer, ice_servers
 from ops.children import Cannot, Child
 from ops.home import locked, prepare_home
 from ops.supervisor import Supervisor
-from ops.turn import peers, turn_child, turnserver_conf
+from ops.turn import listening, peers, turn_child, turnserver_conf
 from ops.users import owned_file
 from rtc.worker import Worker
 from storage.addresses import lan_names
@@ -268,6 +268,9 @@ def test_coturns_configuration_is_its_users_alone_and_holds_no_way_elsewhere(
     assert settings.turn
     text = turnserver_conf(settings, settings.turn, folder, peers(settings), tls=False)
     lines = text.splitlines()
+    assert "listening-ip=127.0.0.1" in lines
+    everywhere = read(folder, YANASHA_HOST="0.0.0.0")  # noqa: S104
+    assert listening(everywhere, settings.turn) is None
     assert [each for each in lines if each.startswith("allowed")] == ["allowed-peer-ip=127.0.0.1"]
     denied = [each.partition("=")[2] for each in lines if each.startswith("denied-peer-ip")]
     assert denied == ["0.0.0.0-255.255.255.255", f"::-{':'.join(['ffff'] * 8)}"]
