@@ -26,6 +26,7 @@ from api.provider import outside_of, provider_of
 from api.reactions import react
 from api.recorders import Recorders
 from api.socket_messages import EcgBeats, Vitals
+from api.vitals_watch import VitalsWatch
 from api.watch import Watch
 from devices.frames import EcgFrame
 from people import audit, passwords
@@ -75,6 +76,7 @@ class House:
             came=self._came,
             quality=self.calls.heard,
         )
+        self.vitals = VitalsWatch(self.media.vitals)
         self.lessons = Desks(self)
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
@@ -165,6 +167,7 @@ class House:
             by_person.setdefault(one.person_id, []).append(one.frame)
         for person_id, frames in by_person.items():
             self.live.show_frames(live.patient(person_id), frames)
+            self.vitals.heard(person_id, frames)
         self.ecg.push([one.frame for one in new], asyncio.get_running_loop().time())
 
     def _came(self, room_id: UUID) -> None:

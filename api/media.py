@@ -47,6 +47,7 @@ from rtc.messages import (
     TakeStored,
     TransportFailed,
     Trespass,
+    VitalsNow,
 )
 from rtc.messages import Presence as WorkerPresence
 
@@ -233,6 +234,13 @@ class Media:
         if seat.publish() != before:
             self._state(room_id)
             self._presence(room_id)
+
+    def vitals(self, room_id: UUID, now: VitalsNow) -> None:
+        """A device streams in this visit, in time or late, or none does: media leave it room."""
+        room = self._rooms.get(room_id)
+        if room is not None and room.vitals != now:
+            room.vitals = now
+            self._state(room_id)
 
     def members(self, room_id: UUID) -> list[MemberState]:
         """Who is in the room, as its pages show it."""

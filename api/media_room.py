@@ -9,7 +9,7 @@ from uuid import UUID
 
 from api.live import Tab
 from api.socket_messages import MediaKind, MediaStep, MemberState, Side
-from rtc.messages import Codec, Join, Member, MemberPresence, Recording, RoomState
+from rtc.messages import Codec, Join, Member, MemberPresence, Recording, RoomState, VitalsNow
 
 KINDS: tuple[MediaKind, ...] = ("audio", "video", "screen")
 # What a page has to publish.
@@ -126,6 +126,7 @@ class Room:
     plan: Plan
     seats: dict[UUID, Seat] = field(default_factory=dict)
     speaking: UUID | None = None
+    vitals: VitalsNow = "none"  # of a visit's patient
     worker: str | None = None  # whose the media are that pages have
     missing: asyncio.TimerHandle | None = None  # the worker is; pages are told when this rings
     away: bool = False  # and have been told, so they have closed what they had
@@ -170,5 +171,11 @@ class Room:
         ]
         presenter = str(self.plan.presenter) if self.plan.presenter else None
         return RoomState(
-            str(room_id), version, members, self.plan.codec, presenter, self.plan.recording
+            str(room_id),
+            version,
+            members,
+            self.plan.codec,
+            presenter,
+            self.plan.recording,
+            vitals=self.vitals,
         )

@@ -92,6 +92,7 @@ class _VisitPage(Page):
             watches=mine.watches,
         )
         media.enter(self.room_id, mine, Plan((mine, other)), self.tab, list(self.hello.resume))
+        self.house.vitals.follow(self.visit.patient.id, self.room_id)
         await self.send(
             Welcome(
                 you=self.caller.person_id,
@@ -107,6 +108,7 @@ class _VisitPage(Page):
         if self.tab.ended is Close.NOT_SIGNED_IN:
             self._ungrant()  # the grace is for pages that may come back
         self.house.media.leave(self.room_id, self.caller.person_id, self.tab)
+        self.house.vitals.part(self.visit.patient.id, self.room_id)
 
     async def judge(self, db: AsyncSession, now: datetime) -> None:
         visit = await require_join(db, self.caller.actor, self.room_id, now)

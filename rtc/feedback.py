@@ -181,8 +181,10 @@ def tell_arrivals(transport: Transport, now: float) -> None:
         transport.send_rtcp(twcc.pack(OUR_SSRC, media, each))
 
 
-def report_to_publisher(transport: Transport, now: float, left_behind: float = 0.0) -> None:
-    """Receiver report and REMB for one publish transport; once a second."""
+def report_to_publisher(
+    transport: Transport, now: float, left_behind: float = 0.0, most_bps: int = MOST_BPS
+) -> None:
+    """Receiver report and REMB for one publish transport, over `most_bps` never; once a second."""
     layers = [layer for track in transport.tracks.values() for layer in track.layers]
     receptions = [layer.reception for layer in layers if layer.reception is not None]
     tracks = [
@@ -196,7 +198,7 @@ def report_to_publisher(transport: Transport, now: float, left_behind: float = 0
     pictures = [each for each in tracks if each.is_picture]
     if pictures:  # a browser divides one figure among the pictures it sends
         sent = [each for each in pictures if each.arrives(now)] or pictures[:1]
-        total = min(MOST_BPS, sum(target_bps(each, now, left_behind) for each in sent))
+        total = min(most_bps, sum(target_bps(each, now, left_behind) for each in sent))
         fci = pack_remb_fci(total, [each.ssrc for each in receptions])
         packet += bytes(RtcpPsfbPacket(RTCP_PSFB_APP, OUR_SSRC, 0, fci))
     transport.send_rtcp(packet)

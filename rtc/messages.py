@@ -24,6 +24,9 @@ Direction = Literal["publish", "subscribe"]
 Step = Literal["high", "low", "slow", "voice", "text"]
 Reason = Literal["your_link", "sender_link"]
 
+# Whether a device streams vitals in a visit, and whether they come late: they go before video.
+VitalsNow = Literal["none", "flow", "late"]
+
 # A member's id is written into SDP as msid, so it must be an SDP token (RFC 8866) of ≤ 64 signs.
 MemberId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 PipeName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z")]  # of a worker
@@ -106,6 +109,7 @@ class RoomState(Message, frozen=True):
     presenter: MemberId | None = None
     recording: Recording | None = None
     home: PipeName = ""
+    vitals: VitalsNow = "none"
 
 
 class Join(Message, frozen=True):

@@ -37,10 +37,12 @@ from rtc.speaker import Speaker
 from rtc.spread import Spread
 from rtc.stage import Stage
 from rtc.stun import Address
-from rtc.track import Track
+from rtc.track import MOST_BPS, Track
 from rtc.transport import Certificates, Transport
 
 log = logging.getLogger(__name__)
+
+VITALS_BPS = 24_000  # of each viewer's link, beside his voices; a lead of ECG takes about 12
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Room:
         self.codec = wanted.codec
         self.presenter = wanted.presenter
         self.version = -1
+        self.vitals = wanted.vitals
         self.seats: dict[str, Seat] = {}
         self.speaker = Speaker()
         self.home = wanted.home  # the pipe of the worker it lives in, where that is another
@@ -95,7 +98,7 @@ class Room:
         """
         if wanted.version <= self.version:
             return
-        self.version = wanted.version
+        self.version, self.vitals = wanted.version, wanted.vitals
         members = {each.member: each for each in wanted.members}
         for name in [each for each in self.seats if each not in members]:
             self._drop(self.seats[name])
@@ -219,6 +222,7 @@ class Room:
         for transport in self.transports:
             transport.expire(now)
             if transport.rate is not None and transport.connected:
+                transport.rate.reserved_bps = VITALS_BPS if self.vitals != "none" else 0
                 transport.rate.tick(now)
             if transport.direction == "publish" and transport.connected:
                 for track in transport.tracks.values():
@@ -227,7 +231,8 @@ class Room:
                 feedback.tell_arrivals(transport, now)
                 if reports:
                     weakest = feedback.LEFT_BEHIND if self.stage is not None else 0.0
-                    feedback.report_to_publisher(transport, now, weakest)
+                    most = feedback.LEAST_BPS if self.vitals == "late" else MOST_BPS
+                    feedback.report_to_publisher(transport, now, weakest, most)
         if reports and (rows := self._watch.rows(self.seats.values(), now)):
             self._tell(Quality(self.name, rows))
         self._tell_steps()
