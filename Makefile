@@ -21,7 +21,7 @@ WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) 
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
 .PHONY: help run test install dev web lint types unit long web-checks web-tests e2e journeys setup-check fix lock \
-	bench-rtc bench-devices bench-storage bench-load bad-networks drill coverage clean
+	bench-rtc bench-devices bench-storage bench-load bad-networks soak drill coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
@@ -31,6 +31,7 @@ help:
 	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
 	@echo "make coverage     the tests again with every branch counted, against the floors"
 	@echo "make bench-rtc bench-devices bench-storage bench-load    measure; results in bench/out"
+	@echo "make soak         half an hour of joins and leaves: memory of the media workers (SOAK_MINUTES=30)"
 	@echo "make drill        back the demo world up under load, wipe it, restore it, compare"
 	@echo "make lock         resolve requirements/*.in and web/package.json anew"
 	@echo "make clean        remove what was installed and built here"
@@ -190,6 +191,10 @@ bench-storage bench-load: bench-%: dev
 # Beside other people's detectors, which nothing else needs. One core, so that a ratio is of equals.
 bench-devices: $(VENV)/.bench
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m bench.devices $(ARGS)
+
+# Real workers and stores, members who come and go; fails when memory or descriptors are not flat.
+soak: dev
+	@$(PY) -m bench.rtc_soak
 
 # A backup under load, everything wiped, the way back, counted and hashed.
 drill: dev
