@@ -30,6 +30,7 @@ const still: RoomNow = {
   floor: null,
   recording: { on: false, since: null, audience: null, paused: false },
   chat_held: true,
+  groups: null,
 };
 const raised = (person: { id: string; name: string }) => ({
   person,
@@ -159,6 +160,7 @@ function welcome(side: 'teacher' | 'pupil', now: RoomNow): void {
   socket().say({
     type: 'lesson_welcome',
     resume_token: '',
+    ice_servers: [],
     you: side === 'teacher' ? TEACHER.id : ME.id,
     side,
     members: [member(TEACHER, 'teacher'), member(ME, 'pupil'), member(OTHER, 'pupil')],
