@@ -53,6 +53,7 @@ PROBE_OWN_S = 0.4  # so long after a probe a queue may be its own
 PROBE_QUEUE_S = 0.25
 QUIET_S = 1.5  # after a reduction nothing is tried
 
+FULL_S = 0.2
 SILENT_S = 1.0  # without any feedback the link is as good as down
 FORGIVEN_S = 0.5  # so long after it what is told as lost was lost in it
 
@@ -127,7 +128,7 @@ class Estimator:
         self._base_at = self._moved_at = now
         self._arrived = self._lost = 0
         self._loss_at = now
-        self._losses: deque[float] = deque(maxlen=LOSS_WINDOWS)
+        self._losses = deque[float](maxlen=LOSS_WINDOWS)
         self._held_until = now
         self._forgiven_until = now  # losses
         self._probe: Probe | None = None
@@ -145,6 +146,11 @@ class Estimator:
     def carries_bps(self) -> float:
         """What the link carries, whatever stands in its queue."""
         return self._target
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is a queue, and not only little to send."""
+        return self._queue_s > FULL_S
 
     def heard_at(self, now: float) -> bool:
         """Whether anything is told of the link these days."""

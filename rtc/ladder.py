@@ -20,7 +20,7 @@ HIGHEST: Standing = ("high", "your_link")
 STEPS: tuple[Step, ...] = ("high", "low", "slow", "voice", "text")
 UP_S = 2.0  # a better step is told when it has been so for this long
 
-SILENCED = 0.8  # under this share of what a voice needs it would only arrive in pieces
+SILENCED = 0.9  # under this share of what a voice needs it would only arrive in pieces
 SILENCED_S = 3.0  # for so long
 ROOM = 1.1  # of what it needs, and it is sent again
 TRIED_S = 6.0  # a voice that is silenced again this soon was tried in vain

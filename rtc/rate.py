@@ -217,10 +217,11 @@ class Rate:
         """Sends the voices, or none where none would get through; how many there are."""
         heard = [each for each in legs if each.track.arrives(now)]
         needs = sum(each.track.top.bps for each in heard)
-        # On a dead link nothing is known: the voice itself finds out that it is back.
-        told = self._told and self._estimator.heard_at(now)
-        carries = self._estimator.carries_bps if told else None
-        self._speech.decide(carries, needs, now)
+        # On a dead link nothing is known: the voice itself finds out that it is back. And an
+        # estimate alone may be low only because little is sent.
+        estimator, silenced = self._estimator, self._speech.silenced
+        told = self._told and estimator.heard_at(now) and (silenced or estimator.is_full)
+        self._speech.decide(estimator.carries_bps if told else None, needs, now)
         for leg in legs:
             leg.want(None if self._speech.silenced else leg.track.top, now)
         return len(heard)

@@ -242,3 +242,31 @@ async def test_what_the_vitals_need_is_left_to_them() -> None:
     heard = watching.rate.heard_bps
     assert heard is not None
     assert watching.rate.share(watching.now) == heard - 48_000 - 40_000
+
+
+async def test_a_voice_goes_on_at_40_kbits_and_not_at_25() -> None:
+    """What little was sent so far says nothing of a link; that a queue stands on it does."""
+    watching = Watching(("",), (150_000,))
+    watching.rate.repairs = True
+    watching.voice.top.bps = 35_000
+    steps = list[str]()
+
+    def watch(seconds: int, link_bps: float, sent_bps: float) -> None:
+        for _ in range(seconds * 5):
+            watching.watch(0.2, link_bps, sent_bps)
+            step = watching.rate.ladder.stands[0]
+            if not steps or steps[-1] != step:
+                steps.append(step)
+
+    watch(2, 50e6, 600e3)
+    watch(1, 45e3, 120e3)
+    watch(12, 45e3, 35e3)
+    assert steps[-1] == "voice"
+    assert "text" not in steps
+    watch(8, 25e3, 35e3)
+    assert steps[-1] == "text"
+    voice = next(iter(watching.viewer.watched.values()))
+    assert voice.track is watching.voice
+    assert voice.layer is None
+    watching.watch(30, 50e6, 60e3)
+    assert voice.layer is watching.voice.top or voice.wanted is watching.voice.top
