@@ -21,7 +21,7 @@ WEB_SOURCES := $(shell find web/src web/public web/scripts -type f 2>/dev/null) 
 	web/index.html web/package.json $(wildcard web/*.config.*) web/tsconfig.json
 
 .PHONY: help run test install dev web lint types unit long web-checks web-tests e2e journeys setup-check fix lock \
-	bench-rtc bench-devices bench-storage bench-load bad-networks soak drill coverage clean
+	bench-rtc bench-devices bench-storage bench-load bad-networks soak janus-journeys drill coverage clean
 
 help:
 	@echo "make run          install, build the pages, make demo people, serve, print the URLs (ARGS=--lan)"
