@@ -13,6 +13,8 @@ from rtc.outlet import Outlet
 from rtc.pipe import SUFFIX
 from rtc.stage import Stage
 
+MOST_BRANCHES = 64  # of one room; a machine has a worker a core
+
 
 class Spread:
     """Of a room that lives here: its outlets, none for most; of a branch: its inlet."""
@@ -38,8 +40,8 @@ class Spread:
         return stage
 
     def enter(self, sock: socket.socket, stage: Stage | None, counters: Counters) -> bool:
-        """Lets a branch in; False: there is no lesson that lives here."""
-        if stage is None or self._inlet is not None:
+        """Lets a branch in; False: there is no lesson that lives here, or it has enough."""
+        if stage is None or self._inlet is not None or len(self.outlets) >= MOST_BRANCHES:
             return False
         self.outlets.append(Outlet(sock, stage.tracks, counters, self._gone))
         self.show(stage, time.monotonic(), rates=True)

@@ -168,7 +168,7 @@ class Worker:
         """The worker's counters now."""
         counters, used = self.port.counters, resource.getrusage(resource.RUSAGE_SELF)
         return Stats(
-            rooms=len(self.rooms.rooms),
+            rooms=sum(not room.home for room in self.rooms.rooms.values()),
             transports=sum(len(room.transports) for room in self.rooms.rooms.values()),
             packets_in=counters.packets_in,
             packets_out=counters.packets_out,
