@@ -8,7 +8,6 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,12 @@ from api.house import House
 from people.policy import Act
 from people.refused import NotSignedIn
 from rtc.messages import Stats
+from storage.secrets import make_secret, read_secret
 from storage.settings import Settings
 
 TEXT = "text/plain; version=0.0.4"
 _TOKEN = "metrics-token"  # noqa: S105 - the name of the file
+_TOKEN_BYTES = 44  # with the end of the line
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # Ours, as Prometheus calls it, what it counts.
 _COUNTED = (
@@ -43,18 +44,12 @@ _DROPPED = (
 
 
 def token_of(settings: Settings) -> str:
-    """The operator's token; the first who asks makes it, readable for the server's user alone."""
-    path = settings.state_dir / _TOKEN
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f"{_TOKEN}.{os.getpid()}")
+    """The operator's token, made by whoever asks first. Raises UnsafeSecret."""
+    path = settings.secrets_dir / _TOKEN
     if not path.exists():
-        handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-        with suppress(FileExistsError):  # another process was first
-            path.hardlink_to(made)
-        made.unlink()
-    return path.read_text().strip()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_secret(path, secrets.token_urlsafe(32).encode() + b"\n")
+    return read_secret(path, _TOKEN_BYTES).decode().strip()
 
 
 @get("/metrics", include_in_schema=False, act=Act.LOOK_AT_SERVICE, quiet=True)

@@ -130,7 +130,7 @@ async def test_metrics_are_for_who_has_the_operators_token(
         answer = await as_(name).get("/metrics", headers={"Authorization": shown})
         assert answer.status_code == 401
         assert "yanasha_" not in answer.text
-    assert (settings.state_dir / "metrics-token").stat().st_mode & 0o777 == 0o600
+    assert (settings.secrets_dir / "metrics-token").stat().st_mode & 0o777 == 0o600
     assert token_of(settings) == token
 
 
