@@ -51,6 +51,9 @@ class _Asked(NamedTuple):
     wish: Wish
 
 
+FULL = Got()
+
+
 class Rate:
     """Lives as long as a viewer's transport; estimates once his browser tells arrivals."""
 
@@ -165,7 +168,8 @@ class Rate:
             self._steady.forget()  # as nearly always
         else:
             self._choose(asked, bps, now)
-        got = [self._got(leg, levels[-1][0], now) for leg, levels, _ in asked]
+        share = self._small_share(len(asked), beside, now)
+        got = [self._got(leg, levels[-1][0], share, now) for leg, levels, _ in asked]
         self.ladder.stand(step_of(got, silenced=self._speech.silenced), now)
         pictures = (
             min(leg.track.most_bps, max(FACE_BPS, GROWS * wish.needs[-1])) for leg, _, wish in asked
@@ -222,26 +226,42 @@ class Rate:
         estimator, silenced = self._estimator, self._speech.silenced
         told = self._told and estimator.heard_at(now) and (silenced or estimator.is_full)
         self._speech.decide(estimator.carries_bps if told else None, needs, now)
-        for leg in legs:
-            leg.want(None if self._speech.silenced else leg.track.top, now)
+        if self._speech.silenced or silenced:
+            for leg in legs:
+                leg.want(None if self._speech.silenced else leg.track.top, now)
         return len(heard)
 
-    def _got(self, leg: "Leg", largest: "Layer", now: float) -> Got:
+    def _small_share(self, pictures: int, beside: float, now: float) -> float:
+        """What each picture may take, where that could be little."""
+        if self.bps is None or self.bps - beside > LEAVES * SMALL_ROOM * SMALL_BPS * pictures:
+            return math.inf
+        share = self.share(now)
+        return math.inf if share is None else share
+
+    def _got(self, leg: "Leg", largest: "Layer", share: float, now: float) -> Got:
         """What becomes of a picture on its way to him."""
         wanted, track = leg.wanted, leg.track
+        fits = wanted is track.top and not leg.slow and share == math.inf
+        if fits and track.ssrc not in self._small_since:
+            return FULL  # as nearly always
         if wanted is None:
             return Got(paused=True)
         if leg.slow:
             return Got(slow=True)
         if len(track.layers) == 1:
-            share, small = self.share(now), self.ladder.stands[0] != "high"
-            limit = SMALL_BPS * (SMALL_ROOM if small else 1)
-            return Got(smaller=share is not None and share < limit)
-        sent = [each for each in track.layers if each.rid in track.rids]
-        if not sent or largest is sent[-1]:
-            self._small_since[track.ssrc] = now
-        since = self._small_since.setdefault(track.ssrc, now)
+            small = self.ladder.stands[0] != "high"
+            return Got(smaller=share < SMALL_BPS * (SMALL_ROOM if small else 1))
+        since = now
+        if largest is track.top or largest.rid == self._largest_sent(track):
+            self._small_since.pop(track.ssrc, None)
+        else:
+            since = self._small_since.setdefault(track.ssrc, now)
         return Got(smaller=wanted is not largest, all_small=now - since >= SENDS_SMALL_S)
+
+    @staticmethod
+    def _largest_sent(track: "Track") -> str:
+        """The name of the largest layer its publisher said he would send."""
+        return next((each.rid for each in reversed(track.layers) if each.rid in track.rids), "")
 
     def _choose(self, asked: list[_Asked], bps: float, now: float) -> None:
         choices = self._steady.decide(bps, [each.wish for each in asked], now)
