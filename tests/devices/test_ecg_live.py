@@ -240,6 +240,14 @@ def test_noise_that_stays_but_is_no_longer_loud_shows_a_rate_again() -> None:
     assert [v.heart_rate_bpm for v in mild] == pytest.approx([74] * 6, abs=3)
 
 
+def test_noise_that_came_back_must_be_calm_for_longer() -> None:
+    vitals = changing((8, muscles(2, 1.0)), (15, muscles(2, 1.0)))
+    told = {v.at_sample / RATE: v.quality for v in vitals}
+    assert told[14] is Quality.GOOD
+    assert {told[at / 2] for at in range(36, 45)} <= {Quality.NOISY, Quality.UNUSABLE}
+    assert told[25] is Quality.GOOD
+
+
 def test_hum_that_follows_noise_is_named_in_time() -> None:
     hum = fault("hum50", RATE * 8, np.random.default_rng(1))[0]
     told = {v.at_sample / RATE: v.reason for v in changing((8, muscles(4, 1.0)), (13, hum))}

@@ -48,9 +48,13 @@ def during(name: str, rhythm: str) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "rhythm", "least"), [("205_270s", "(VT", 8), ("207_240s", "(VFL", 45)]
+    ("name", "rhythm", "count", "least"),
+    [("205_270s", "(VT", 8, 0.9), ("207_15s", "(VFL", 28, 0.65)],
+    ids=["tachycardia", "flutter"],
 )
-def test_a_rhythm_that_kills_is_not_called_unusable(name: str, rhythm: str, least: int) -> None:
+def test_a_rhythm_that_kills_is_not_called_unusable(
+    name: str, rhythm: str, count: int, least: float
+) -> None:
     record = read_record(FOLDER / name)
     vitals = follow(record.samples[:, 0], record)
     inside = [
@@ -59,6 +63,6 @@ def test_a_rhythm_that_kills_is_not_called_unusable(name: str, rhythm: str, leas
         for first, last in during(name, rhythm)
         if first + BEGUN <= v.at_sample <= last
     ]
-    assert len(inside) >= least
+    assert len(inside) >= count
     shown = sum(v.quality in SHOWN for v in inside)
-    assert shown >= 0.85 * len(inside), [(v.at_sample, v.quality, v.reason) for v in inside]
+    assert shown >= least * len(inside), [(v.at_sample, v.quality, v.reason) for v in inside]
