@@ -112,11 +112,12 @@ class Session:
             raise JanusError(f"no answer to {body['request']}") from late
         finally:
             self._answers.pop(transaction, None)
+        # Numbers only: the reasons quote what a page has sent.
         if answer["janus"] == "error":
-            raise JanusError(f"{body['request']}: {answer['error']['reason']}")
+            raise JanusError(f"{body['request']}: error {answer['error']['code']}")
         data = answer["plugindata"]["data"]
         if "error" in data:
-            raise JanusError(f"{body['request']}: {data['error']}")
+            raise JanusError(f"{body['request']}: error {data.get('error_code')}")
         return data, answer.get("jsep", {}).get("sdp", "")
 
     async def post(self, path: str, message: Json, transaction: str = "") -> Json:
@@ -131,7 +132,7 @@ class Session:
         except (httpx.HTTPError, ValueError) as lost:
             raise JanusError(f"{message['janus']}: {type(lost).__name__}") from lost
         if answer["janus"] not in {"success", "ack"}:
-            raise JanusError(f"{message['janus']}: {answer.get('error', {}).get('reason')}")
+            raise JanusError(f"{message['janus']}: error {answer.get('error', {}).get('code')}")
         return answer
 
     async def _keep_alive(self) -> None:
