@@ -88,7 +88,7 @@ class LessonNotDivided(Refused):
 
 
 class BadGroups(Refused):
-    """Somebody is named twice."""
+    """Somebody is named twice, or nobody at all."""
 
     status = 422
     code = "bad_groups"
@@ -111,7 +111,7 @@ class GroupsNow(msgspec.Struct, frozen=True):
     groups: list[Group]
 
 
-Members = Annotated[list[UUID], msgspec.Meta(min_length=1, max_length=MOST_IN_GROUP)]
+Members = Annotated[list[UUID], msgspec.Meta(max_length=MOST_IN_GROUP)]
 
 
 class NewGroups(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,11 +138,11 @@ async def divide(
     """Seat pupils in groups; divided again, who stays in his group notices nothing.
 
     The floor ends. Whoever is in no group stays in the class. Raises NotFound for who is no pupil
-    of the class, BadGroups for who is named twice.
+    of the class, BadGroups for who is named twice, or when nobody is.
     """
     lesson = await led(db, actor, lesson_id, now)
     people = [*chain.from_iterable(new.groups)]
-    if len(set(people)) < len(people):
+    if not people or len(set(people)) < len(people):
         raise BadGroups
     await _require_pupils(db, lesson, people, now)
     row = await _open(db, lesson.id)

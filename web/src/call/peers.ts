@@ -103,6 +103,11 @@ export class Peers {
     return this.#of('publish') ?? null;
   }
 
+  /** Whose tracks are offered to this page. */
+  get members(): string[] {
+    return [...new Set(this.#of('subscribe')?.tracks.map(({ member }) => member))];
+  }
+
   /** The first track that arrives and fits. */
   remote(fits: (track: TrackInfo) => boolean): MediaStreamTrack | null {
     const subscribe = this.#of('subscribe');

@@ -18,6 +18,7 @@ import type ruErasures from './ru/erasures.json';
 import type ruEnter from './ru/enter.json';
 import type ruFamily from './ru/family.json';
 import type ruFiles from './ru/files.json';
+import type ruGroups from './ru/groups.json';
 import type ruImports from './ru/imports.json';
 import type ruLooked from './ru/looked.json';
 import type ruNotices from './ru/notices.json';
@@ -65,6 +66,7 @@ interface Catalogues {
   charts: typeof ruCharts;
   admin: typeof ruAdmin;
   call: typeof ruCall;
+  groups: typeof ruGroups;
   erasures: typeof ruErasures;
 }
 export type Feature = keyof Catalogues;

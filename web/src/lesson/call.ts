@@ -29,6 +29,14 @@ const BESIDE: Cap = {
 
 export type Remote = 'voice' | 'camera' | 'screen' | 'floorVoice' | 'floorCamera';
 
+/** Somebody in the same group, and what of him arrives here. */
+export interface Other {
+  member: string;
+  voice: MediaStreamTrack | null;
+  camera: MediaStreamTrack | null;
+  screen: MediaStreamTrack | null;
+}
+
 /** What the page shows of the call; a new object at each change. */
 export interface LessonCallView {
   joined: boolean;
@@ -42,6 +50,8 @@ export interface LessonCallView {
   localVideo: MediaStreamTrack | null;
   localScreen: MediaStreamTrack | null;
   remote: Record<Remote, MediaStreamTrack | null>;
+  /** In a group everybody is heard as himself. */
+  others: readonly Other[];
   publish: TransportState;
   subscribe: TransportState;
   publishWord: LinkWord;
@@ -123,6 +133,11 @@ export class LessonCall {
         floorVoice: remote('audio', true),
         floorCamera: remote('video', true),
       },
+      others: peers.members.map((member) => {
+        const of = (kind: MediaKind): MediaStreamTrack | null =>
+          peers.remote((track) => track.member === member && track.kind === kind);
+        return { member, voice: of('audio'), camera: of('video'), screen: of('screen') };
+      }),
       publish: peers.stateOf('publish'),
       subscribe: peers.stateOf('subscribe'),
       publishWord: peers.words.publish,
@@ -172,6 +187,16 @@ export class LessonCall {
     this.#screenTrouble = null;
     this.#local.release();
     this.#peers.stop();
+    this.#changed();
+  }
+
+  /** Seated in another room of the lesson: every connection is made anew there. */
+  moved(devicesOff: boolean): void {
+    if (devicesOff) this.#local.release();
+    if (!this.#joined) return;
+    this.#peers.stop();
+    this.#peers.start();
+    this.ready();
     this.#changed();
   }
 

@@ -5,7 +5,14 @@ import type { components } from '../api/schema';
 import type { Lesson } from '../api/types';
 import type { DeviceKind } from '../call/wire';
 import type { Deck } from '../slides/deck';
-import type { Audience, ChatMessage, RecordingConsents, RoomNow, SlideNow } from './wire';
+import type {
+  Audience,
+  ChatMessage,
+  NewGroups,
+  RecordingConsents,
+  RoomNow,
+  SlideNow,
+} from './wire';
 
 const at = (id: string) => ({ params: { path: { lesson_id: id } } });
 
@@ -36,6 +43,13 @@ export const giveFloor = (id: string, person: string, kinds: DeviceKind[]): Prom
   );
 export const takeFloor = (id: string): Promise<unknown> =>
   ask(api.DELETE('/api/v1/lessons/{lesson_id}/floor', at(id)));
+
+export const divide = (id: string, groups: NewGroups): Promise<RoomNow> =>
+  ask(api.PUT('/api/v1/lessons/{lesson_id}/groups', { ...at(id), body: groups }));
+export const callBack = (id: string): Promise<unknown> =>
+  ask(api.DELETE('/api/v1/lessons/{lesson_id}/groups', at(id)));
+export const visitGroup = (id: string, number: number | null): Promise<RoomNow> =>
+  ask(api.PUT('/api/v1/lessons/{lesson_id}/groups/visited', { ...at(id), body: { number } }));
 
 export const loadMessages = (id: string): Promise<ChatMessage[]> =>
   ask(api.GET('/api/v1/lessons/{lesson_id}/messages', at(id)));

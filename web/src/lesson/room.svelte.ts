@@ -15,6 +15,7 @@ import type { Deck } from '../slides/deck';
 import { toast } from '../ui/announce.svelte';
 import { LessonCall, type LessonCallView } from './call';
 import * as rest from './rest';
+import { groupOf } from './groups';
 import { sendsNow, stageOf, type Sends, type Source } from './stage';
 import { Talk } from './talk.svelte';
 import { Turner } from './turner';
@@ -23,6 +24,7 @@ import {
   type Audience,
   type ClientMessage,
   type Member,
+  type NewGroups,
   type RecordingConsents,
   type RoomNow,
   type ServerMessage,
@@ -97,6 +99,8 @@ export class LessonRoom {
       floor: speaker?.video === true && (this.mine ? call.camera : !this.ladder.pictureless),
     };
   });
+  /** The group this person sits in now; null: the class. */
+  readonly group = $derived(groupOf(this.now?.groups ?? null, this.you, this.teacher));
   readonly stage = $derived(stageOf(this.on, this.wanted));
 
   readonly calling: LessonCall;
@@ -108,6 +112,7 @@ export class LessonRoom {
   /** The newest deck is not the one on the stage: asking again would not help. */
   #deckUnhad: string | null = null;
   #heldUntil = 0;
+  #sat: string | null | undefined;
 
   constructor(id: string) {
     this.id = id;
@@ -253,6 +258,19 @@ export class LessonRoom {
     }
   }
 
+  divide(groups: NewGroups): Promise<boolean> {
+    return this.act('divide', async () => this.#roomIs(await rest.divide(this.id, groups)));
+  }
+
+  callBack(): Promise<boolean> {
+    return this.act('call_back', () => rest.callBack(this.id));
+  }
+
+  /** The teacher goes to a group, or back; the page moves when the server has moved its seat. */
+  visit(number: number | null): Promise<boolean> {
+    return this.act(`visit ${number ?? ''}`, () => rest.visitGroup(this.id, number));
+  }
+
   turn(page: number): void {
     if (this.deck === null || page < 1 || page > this.deck.pages || page === this.page) return;
     this.#turner.turn(page);
@@ -332,6 +350,7 @@ export class LessonRoom {
         this.calling.ready();
         this.#present(message.members);
         this.#roomIs(message.room);
+        this.#seated();
         this.talk.back();
         return;
       case 'presence':
@@ -363,6 +382,7 @@ export class LessonRoom {
         return;
       case 'lesson':
         this.#roomIs(message.room);
+        this.#seated();
         return;
       case 'slide':
         this.#slideIs(message.deck_id, message.page);
@@ -395,6 +415,13 @@ export class LessonRoom {
     const { audio, video, screen } = this.presenter ?? NOTHING_SENT;
     const held = this.mediaAway || Date.now() < this.#heldUntil;
     this.sends = sendsNow(this.sends, { audio, video, screen }, held);
+  }
+
+  /** The server has moved this seat: media of the old room are worth nothing in the new one. */
+  #seated(): void {
+    const room = this.group?.room ?? null;
+    if (this.#sat !== undefined && this.#sat !== room) this.calling.moved(!this.teacher);
+    this.#sat = room;
   }
 
   #lessonIs(lesson: Lesson): void {
