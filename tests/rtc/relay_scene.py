@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,7 +42,8 @@ async def coturn() -> AsyncIterator[Settings]:
     """A running one, with a certificate nobody knows."""
     with short_folder() as folder:
         certificate, key = make_pair(folder)
-        environ = {"YANASHA_HOME": str(folder), "YANASHA_TURN": "1", "YANASHA_TURN_TLS_PORT": "443"}
+        port = "443" if os.geteuid() == 0 else "5349"
+        environ = {"YANASHA_HOME": str(folder), "YANASHA_TURN": "1", "YANASHA_TURN_TLS_PORT": port}
         settings = Settings.from_env(
             {**environ, "YANASHA_TURN_CERTIFICATE": certificate, "YANASHA_TURN_KEY": key}
         )
