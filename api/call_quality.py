@@ -252,8 +252,7 @@ def _larger(one: int | None, other: int | None) -> int | None:
 
 
 def _room(name: str) -> UUID | None:
-    """The visit or lesson of a room; a group of a lesson is named after it."""
     try:
-        return UUID(name[:36])
+        return UUID(name)
     except ValueError:
         return None

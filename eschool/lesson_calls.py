@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from eschool.groups import LessonGroupings, room_of
 from eschool.lessons import Lessons, thing
 from people.call_minutes import KEPT, CallMember, CallTimeline, names_of, told
 from people.policy import Act, Actor, require
@@ -16,7 +17,7 @@ from people.relations import allowed
 async def lesson_call(
     db: AsyncSession, actor: Actor, lesson_id: UUID, now: datetime
 ) -> CallTimeline:
-    """Give the timeline of a lesson. Raises NotFound, Forbidden (a pupil)."""
+    """Give the timeline of a lesson and its groups. Raises NotFound, Forbidden (a pupil)."""
     if actor.id is None:
         raise NotFound
     seen = (
@@ -33,7 +34,10 @@ async def lesson_call(
     if row is None:
         raise NotFound
     require(actor, Act.SEE_LESSON_QUALITY, thing(row), now)
-    found, cut = await told(db, row.id)
+    divided = select(LessonGroupings.id, LessonGroupings.groups)
+    groupings = await db.execute(divided.where(LessonGroupings.lesson_id == row.id))
+    groups = [room_of(each.id, n) for each in groupings for n in range(1, each.groups + 1)]
+    found, cut = await told(db, [row.id, *groups])
     names = await names_of(db, found)
     members = [
         CallMember(

@@ -5,7 +5,7 @@ thirty days (people/retention.py), whatever becomes of the visit or the lesson, 
 person. Who may read them is for the rooms that know visits and lessons.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -34,7 +34,7 @@ class CallMinutes(Base):
     __tablename__ = "call_minutes"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    # A visit or a lesson: of two tables, hence no foreign key.
+    # A visit, a lesson or a group of one: of several tables, hence no foreign key.
     room_id: Mapped[UUID]
     person_id: Mapped[UUID] = mapped_column(ForeignKey("persons.id"))
     direction: Mapped[str]
@@ -122,13 +122,15 @@ async def keep(db: AsyncSession, rows: Sequence[NewMinute]) -> None:
         await db.execute(insert(CallMinutes), found)
 
 
-async def told(db: AsyncSession, room_id: UUID) -> tuple[dict[UUID, list[Stretch]], bool]:
+async def told(
+    db: AsyncSession, room_ids: Collection[UUID]
+) -> tuple[dict[UUID, list[Stretch]], bool]:
     """Give each person's stretches, and whether there was more. Asks nobody who he is."""
     names = Stretch.__struct_fields__
     columns = [CallMinutes.person_id, *(getattr(CallMinutes, name) for name in names)]
     query = (
         select(*columns)
-        .where(CallMinutes.room_id == room_id)
+        .where(CallMinutes.room_id.in_(room_ids))
         .order_by(CallMinutes.since, CallMinutes.id)
         .limit(MOST_ROWS + 1)
     )

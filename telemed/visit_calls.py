@@ -35,7 +35,7 @@ async def visit_call(db: AsyncSession, actor: Actor, visit_id: UUID, now: dateti
     if row is None:
         raise NotFound
     require(actor, Act.SEE_VISIT_QUALITY, thing(row), now)
-    found, cut = await told(db, row.id)
+    found, cut = await told(db, [row.id])
     members = [
         CallMember(
             id=None,

@@ -14,6 +14,7 @@ from api_world import World
 from sqlalchemy import func, select
 
 from api.metrics import token_of
+from eschool.groups import LessonGroupings, room_of
 from people.call_minutes import CallMinutes
 from people.erased_rows import forget_person
 from rtc.messages import LinkRow, Quality, Stepped
@@ -63,7 +64,28 @@ async def test_a_teacher_hears_everybodys_word_and_a_pupil_his_own(
         calls.look(server.house.clock() + timedelta(minutes=1))
         assert await words(pupil, world, *everybody) == {}
         await calls.store()
+        await _a_group_was_poor(server, world)
         await _told_to_whom_it_concerns(server, world)
+
+
+async def _a_group_was_poor(server: Server, world: World) -> None:
+    """A class that was divided: its groups are rooms of their own, and belong to the lesson."""
+    now = server.house.clock()
+    grouping = LessonGroupings(
+        lesson_id=world["lesson"],
+        since=now,
+        ends_at=now + timedelta(minutes=5),
+        groups=2,
+        until=now,
+        why="called_back",
+    )
+    async with server.house.transaction() as db:
+        db.add(grouping)
+        await db.flush()
+        group = room_of(grouping.id, 2)
+    server.house.calls.heard(Quality(str(group), [row(world, "teacher", rtt_ms=900)]))
+    server.house.calls.look(now + timedelta(minutes=1))
+    await server.house.calls.store()
 
 
 async def _told_to_whom_it_concerns(server: Server, world: World) -> None:
@@ -71,7 +93,8 @@ async def _told_to_whom_it_concerns(server: Server, world: World) -> None:
     for name in ("teacher", "school_admin"):
         answer = await server.ask(name, "GET", "/call-timeline")
         told = {one["id"]: one for one in answer.json()["members"]}
-        assert set(told) == {str(world["pupil"]), str(world["pupil2"])}
+        assert set(told) == {str(world[who]) for who in ("pupil", "pupil2", "teacher")}
+        assert told[str(world["teacher"])]["stretches"][0]["rtt_ms"] == 900
         pupil = told[str(world["pupil"])]
         assert (pupil["side"], pupil["name"]) == ("pupil", "Тест Pupil")
         stretches = [(one["word"], one["frozen_ms"]) for one in pupil["stretches"]]
