@@ -320,7 +320,7 @@ def _width(scene: Scene) -> int:
 def simulcast(scene: Scene) -> Iterator[Row]:
     """The teacher's camera comes in three sizes: a thin line gets a small one, and the large again."""
     wait_for("the large picture", lambda: scene.wait(0.5) and _width(scene) >= 900, 30)
-    for kbit, most, least in ((350, 899, 0), (0, 10_000, 900)):
+    for kbit, most, least in ((200, 899, 0), (0, 10_000, 900)):
         scene.lab.change("ba", kbit=kbit)
         began = time.time()
         scene.wait(20)

@@ -18,10 +18,11 @@ from tests.netlab.link import ADDRESSES
 
 def main() -> None:
     """Serves until the input ends."""
-    house = House.seeded(YANASHA_RTC_ADDRESS=ADDRESSES["b"])
+    house = House.seeded(YANASHA_HOST=ADDRESSES["b"])
+    house.url = f"http://{ADDRESSES['b']}:{house.http_port}"
     try:
         house.start()
-        print(json.dumps({"port": house.http_port, "world": house.world}), flush=True)
+        print(json.dumps({"url": house.url, "world": house.world}), flush=True)
         for line in sys.stdin:
             house.kill(line.split()[1])
             print(json.dumps(time.monotonic()), flush=True)

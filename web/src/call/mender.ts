@@ -35,6 +35,11 @@ export class Mender {
     return this.#everConnected;
   }
 
+  /** The way may have changed though the browser still thinks it well: it is looked for anew. */
+  doubt(): void {
+    this.#slept = true;
+  }
+
   /** What to do now. `held`: the server said that media is away, or the link is down; wait for it. */
   look(state: RTCPeerConnectionState, now: number, held: boolean): Cure {
     if (state !== this.#state) {

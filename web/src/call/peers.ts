@@ -65,7 +65,7 @@ export class Peers {
   /** Transports that may live on through a lost link. */
   get alive(): string[] {
     return [...this.#transports.values()]
-      .filter(({ peer }) => ['connected', 'disconnected'].includes(peer.connectionState))
+      .filter(({ mender }) => mender.everConnected)
       .map(({ id }) => id);
   }
 
@@ -148,6 +148,8 @@ export class Peers {
   }
 
   linkUp(): void {
+    // What cut the link may have moved the machine to another network: media learn of it here first.
+    if (this.#linkDown) for (const { mender } of this.#transports.values()) mender.doubt();
     this.#linkDown = false;
   }
 

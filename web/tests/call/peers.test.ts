@@ -134,7 +134,7 @@ describe('the TURN servers', () => {
   });
 });
 
-describe('connections that are down', () => {
+describe('connections that are down, or may be', () => {
   beforeEach(() => {
     Connection.made = [];
     vi.useFakeTimers();
@@ -143,6 +143,30 @@ describe('connections that are down', () => {
   afterEach(() => {
     vi.useRealTimers();
     vi.unstubAllGlobals();
+  });
+
+  it('look for their way anew when the link was lost and is back', async () => {
+    const asked: string[] = [];
+    const peers = new Peers({
+      send: ({ type }) => asked.push(type) > 0,
+      rejoin: () => undefined,
+      attach: () => Promise.resolve(),
+      expects: () => ({ audio: true, video: true }),
+      onChange: () => undefined,
+    });
+    const restarts = (): number => asked.filter((type) => type === 'restart').length;
+    peers.start();
+    peers.offer(offer('first'));
+    peers.linkUp();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(restarts()).toBe(0);
+    peers.linkDown();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(restarts()).toBe(0);
+    peers.linkUp();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(restarts()).toBe(1);
+    peers.stop();
   });
 
   it('are not given up while the server does not hear what is asked of it', async () => {
