@@ -26,7 +26,7 @@ class JanusLink:
     they were made for may be gone.
     """
 
-    features: frozenset[Feature] = frozenset()
+    features: frozenset[Feature] = frozenset({"speaker"})
 
     def __init__(
         self,

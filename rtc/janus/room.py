@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from rtc.janus.lines import Talk, Wanted, feed_of, floor_of, lines_of
 from rtc.janus.page_sdp import BadOfferError, check
 from rtc.janus.seat import PUBLISH_MIDS, Feed, Line, Publish, Seat, Watch, Way
 from rtc.janus.session import JanusError, Json, Session
@@ -20,6 +21,7 @@ from rtc.messages import (
     Presence,
     Restart,
     RoomState,
+    Speaking,
     TrackInfo,
     TransportFailed,
 )
@@ -29,10 +31,8 @@ log = logging.getLogger(__name__)
 # Janus has no reason "the page went": it hears DTLS's goodbye.
 REASONS = {"ICE failed": "expired", "DTLS timeout": "dtls"}
 MOST_WAITING = 1000  # of what pages say
-VISIT_KINDS: tuple[Kind, ...] = ("audio", "video")
 
 Message = Join | Answer | Restart | Leave
-Wanted = tuple[str, Kind]  # whose line: a member, or the floor
 
 
 class Room:
@@ -53,6 +53,7 @@ class Room:
         self._version = -1
         self._made = ("", "")  # codec and presenter of the room as it is in Janus
         self._holder: str | None = None  # of the floor
+        self._talk = Talk()
         self._presence: list[MemberPresence] | None = None
         self._presence_version = 0
         self._todo: asyncio.Queue[RoomState | Message | tuple[int, Json]] = asyncio.Queue()
@@ -88,6 +89,8 @@ class Room:
 
     def owns(self, handle: int) -> bool:
         """Whether the handle is of this room."""
+        if handle == self._janus.control:
+            return True
         return any(way.handle == handle for seat in self.seats.values() for way in seat.ways)
 
     async def _work(self) -> None:
@@ -156,7 +159,7 @@ class Room:
             await self._grant(seat)
             if not member.subscribe and seat.watch is not None:
                 await self._close(seat, seat.watch)
-        self._give_floor()
+        self._holder = floor_of(self.seats, wanted.presenter, self._holder)
         if self._presence is not None:  # an API that has just come knows of none
             self._tell(Presence(self.name, self._presence_version, self._presence))
 
@@ -184,17 +187,6 @@ class Room:
         for kind in PUBLISH_MIDS.values():
             silent = kind not in seat.grants.publish
             await self._janus.silence(seat.publish, kind, silent=silent)
-
-    def _give_floor(self) -> None:
-        """To the pupil with a grant; who has it keeps it for as long as his lasts."""
-        presenter = self._wanted.presenter
-        able = [
-            name
-            for name, seat in self.seats.items()
-            if name != presenter and any(kind in VISIT_KINDS for kind in seat.grants.publish)
-        ]
-        if presenter is None or self._holder not in able:
-            self._holder = able[0] if presenter is not None and able else None
 
     # what pages say
 
@@ -307,6 +299,11 @@ class Room:
     # what Janus says
 
     async def _event(self, handle: int, event: Json) -> None:
+        if handle == self._janus.control:
+            data = event.get("plugindata", {}).get("data", {})
+            if data.get("videoroom") in {"talking", "stopped-talking"}:
+                self._talk.heard(data["id"], talks=data["videoroom"] == "talking")
+            return
         found = ((s, w) for s in self.seats.values() for w in s.ways if w.handle == handle)
         seat, way = next(found, (None, None))
         if seat is None or way is None:
@@ -327,16 +324,25 @@ class Room:
             if seat.joined is not None and seat.grants.subscribe:
                 await self._watch(seat)
         await self._switch()
-        presence = [
-            seat.presence(carried=self._wanted.presenter in {None, name} or name == self._holder)
-            for name, seat in self.seats.items()
-        ]
+        carried = {name: self._carries(name) for name in self.seats}
+        presence = [seat.presence(carried=carried[name]) for name, seat in self.seats.items()]
         if presence != self._presence:
             self._presence, self._presence_version = presence, self._presence_version + 1
             self._tell(Presence(self.name, self._presence_version, presence))
+        voices = {
+            feed[0]: name
+            for name, seat in self.seats.items()
+            if carried[name] and (feed := feed_of(seat, "audio"))
+        }
+        if self._talk.look(voices):
+            self._tell(Speaking(self.name, self._talk.member))
+
+    def _carries(self, name: str) -> bool:
+        """Whether what he sends has a place in the room."""
+        return self._wanted.presenter in {None, name} or name == self._holder
 
     async def _watch(self, seat: Seat) -> None:
-        wanted = self._wanted_by(seat)
+        wanted = lines_of(self.seats, self._wanted.presenter, seat.grants.member)
         if seat.watch is None:
             if wanted and "subscribe" not in seat.broken:
                 await self._open_watch(seat, wanted)
@@ -346,29 +352,12 @@ class Room:
         if missing and seat.watch.answered and seat.watch.offer is None:
             await self._more_lines(seat, seat.watch, missing)
 
-    def _wanted_by(self, seat: Seat) -> list[Wanted]:
-        """In a lesson always the same; in a visit the others, and screens once there are any."""
-        name, presenter = seat.grants.member, self._wanted.presenter
-        if presenter is not None:
-            floor: list[Wanted] = [(FLOOR, kind) for kind in VISIT_KINDS]
-            presented: list[Wanted] = [(presenter, kind) for kind in PUBLISH_MIDS.values()]
-            return floor if name == presenter else [*presented, *floor]
-        others = [each for each in self.seats.values() if each is not seat]
-        return [
-            (each.grants.member, kind)
-            for each in others
-            for kind in PUBLISH_MIDS.values()
-            if kind != "screen" or (each.publish and each.publish.feed(kind))
-        ]
-
     def _feed(self, viewer: Seat, line: Line) -> Feed:
         name = self._holder if line.member == FLOOR else line.member
         source = self.seats.get(name) if name is not None else None
-        if source is None or source is viewer or source.publish is None:
-            return self._janus.idle(line.kind)
-        if line.kind not in source.grants.publish:
-            return self._janus.idle(line.kind)
-        return source.publish.feed(line.kind) or self._janus.idle(line.kind)
+        if source is viewer:
+            source = None
+        return feed_of(source, line.kind) or self._janus.idle(line.kind)
 
     async def _switch(self) -> None:
         """Feeds every line with what it is to carry now."""

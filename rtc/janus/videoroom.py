@@ -11,6 +11,8 @@ from rtc.messages import Codec, Kind
 log = logging.getLogger(__name__)
 
 H264 = "profile-level-id=42e01f;packetization-mode=1"
+TALKS_PACKETS = 25  # half a second of a voice that is averaged
+TALKS_LEVEL = 60  # -dBov; a room's noise is below it
 MOST_PUBLISHERS = 1000  # the grants say who publishes; Janus's own limit is three
 _numbers = itertools.count(1)
 
@@ -21,14 +23,14 @@ class VideoRoom:
     def __init__(self, session: Session, admin_key: str) -> None:
         self.session = session
         self._admin_key = admin_key
-        self._control = 0
+        self.control = 0
         self._id = ""
         self._dummy: dict[str, Feed] = {}  # by "audio" and "video"
 
     @property
     def open(self) -> bool:
         """Whether Janus has the room."""
-        return self._control != 0
+        return self.control != 0
 
     async def make(self, name: str, codec: Codec) -> None:
         """Makes the room under a name it never had before."""
@@ -45,17 +47,20 @@ class VideoRoom:
             audiocodec="opus",
             videocodec=codec,
             h264_profile="42e01f",
+            audiolevel_event=True,
+            audio_active_packets=TALKS_PACKETS,
+            audio_level_average=TALKS_LEVEL,
             dummy_publisher=True,
             dummy_streams=[{"codec": "opus"}, picture],
         )
         joined, _ = await self.ask(control, request="join", ptype="publisher", id="control")
         dummy = joined["publishers"][0]
         self._dummy = {each["type"]: (dummy["id"], each["mid"]) for each in dummy["streams"]}
-        self._control = control
+        self.control = control
 
     async def destroy(self) -> None:
         """Ends it with every connection in it."""
-        control, self._control = self._control, 0
+        control, self.control = self.control, 0
         if control:
             await self.ask(control, request="destroy")
             await self.session.detach(control)
@@ -77,7 +82,7 @@ class VideoRoom:
             return
         (publish.silent.add if silent else publish.silent.discard)(kind)
         try:
-            await self.ask(self._control, request="moderate", id=publish.id, mid=mid, mute=silent)
+            await self.ask(self.control, request="moderate", id=publish.id, mid=mid, mute=silent)
         except JanusError as error:
             log.warning("%s is put out: %s", kind, error)
             await self.session.detach(publish.handle)

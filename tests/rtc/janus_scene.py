@@ -16,13 +16,11 @@ from typing import Any
 
 import httpx
 
-from bench.rtc_peer import Peer
 from rtc.janus.link import JanusLink
 from rtc.janus.program import place_of, prepare
 from rtc.janus.session import Place
 from rtc.messages import (
     FLOOR,
-    Answer,
     FromWorker,
     Join,
     Kind,
@@ -32,103 +30,14 @@ from rtc.messages import (
     Presence,
     Restart,
     RoomState,
+    Speaking,
     TransportFailed,
 )
-from rtc.sdp import OPUS, VP8
-from tests.rtc.raw_client import Source
+from tests.rtc.janus_page import ADDRESS, LOUD, SILENT, Page
 
-ADDRESS = "10.77.0.1"
 STEP_S = 0.01
 WITHIN_S = 10.0
-PAYLOAD: dict[str, int] = {"audio": OPUS, "video": VP8}
 BOTH: list[Kind] = ["audio", "video"]
-
-
-class Page:
-    """A member's page: offers what it sends, answers what it is offered."""
-
-    def __init__(self, stage: "Stage", room: str, member: str) -> None:
-        self.stage, self.room, self.member = stage, room, member
-        self.offers: list[Offer] = []
-        self.publish: Peer | None = None
-        self.watch: Peer | None = None
-        self.sources: dict[str, Source] = {}
-        self.edit: Callable[[str], str] = str  # of its own offer
-        self.tasks: set[asyncio.Task[None]] = set()
-
-    def offered(self, offer: Offer) -> None:
-        """Takes an offer, in its turn."""
-        self.offers.append(offer)
-        before = list(self.tasks)
-        task = asyncio.create_task(self._take(offer, before))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _take(self, offer: Offer, before: list[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*before)
-        if offer.direction == "subscribe":
-            if self.watch is None or self.watch.id != offer.transport:
-                self.watch = Peer(offer)
-                await self.watch.open(ADDRESS)
-            else:
-                self.watch.take(offer)
-            self._say(offer, self.watch.answer())
-            await self._connect(self.watch)
-        elif offer.reply:
-            assert self.publish is not None
-            self.publish.take(offer)
-            await self._connect(self.publish)
-        else:
-            if self.publish is None or self.publish.id != offer.transport:
-                self.publish = Peer(direction="publish")
-                self.publish.id = offer.transport
-                await self.publish.open(ADDRESS)
-                ssrcs = self.publish.ssrcs
-                self.sources = {kind: Source(kind, ssrcs[PAYLOAD[kind]]) for kind in PAYLOAD}
-            self._say(offer, self.edit(self.publish.offer_sdp()))
-
-    def _say(self, offer: Offer, sdp: str) -> None:
-        self.stage.link.send(Answer(self.room, self.member, offer.transport, sdp))
-
-    async def _connect(self, peer: Peer) -> None:
-        if peer._dtls is None:
-            await peer.connect()
-        self.stage.changed.set()
-
-    async def has(self, offers: int) -> None:
-        """Waits until so many offers have come."""
-        await self.stage.until(lambda: len(self.offers) >= offers)
-
-    def send(self, *, key: bool) -> None:
-        """A packet of each kind, granted or not."""
-        if self.publish is not None and self.publish._dtls is not None:
-            for source in self.sources.values():
-                self.publish.send_rtp(source.next(key=key))
-
-    def line(self, member: str, kind: str) -> int:
-        """The SSRC of a line."""
-        assert self.watch is not None
-        offered = next(each for each in reversed(self.offers) if each.direction == "subscribe")
-        mid = next(
-            each.mid for each in offered.tracks if (each.member, each.kind) == (member, kind)
-        )
-        section = next(
-            part for part in self.watch.offer.split("\nm=") if f"\na=mid:{mid}\r" in part
-        )
-        return int(section.split("\na=ssrc:")[1].split(" ")[0])
-
-    def got(self, member: str, kind: str) -> int:
-        """How many packets have come on a line."""
-        assert self.watch is not None
-        return self.watch.received[self.line(member, kind)].count
-
-    async def close(self) -> None:
-        """The page is gone, with a goodbye."""
-        for task in list(self.tasks):
-            task.cancel()
-        for peer in (self.publish, self.watch):
-            if peer is not None:
-                await peer.close()
 
 
 class Stage:
@@ -176,7 +85,7 @@ class Stage:
         """A page of the member is there."""
         page = self.pages.get((room, member))
         if page is None or not resume:
-            page = self.pages[room, member] = Page(self, room, member)
+            page = self.pages[room, member] = Page(room, member, self.link.send, self.changed)
         self.link.send(Join(room, member, audio=True, video=True, resume=[*resume]))
         return page
 
@@ -189,6 +98,11 @@ class Stage:
                         return each.connected, each.audio, each.video
         return ()
 
+    def spoke(self, room: str) -> list[str | None]:
+        """Who spoke, one after the other."""
+        found = [each for each in self.heard if isinstance(each, Speaking) and each.room == room]
+        return [each.member for each in found]
+
     def failed(self, member: str) -> list[str]:
         """Why transports of a member ended."""
         return [
@@ -196,6 +110,10 @@ class Stage:
             for each in self.heard
             if isinstance(each, TransportFailed) and each.member == member
         ]
+
+    async def has(self, page: Page, offers: int) -> None:
+        """Waits until so many offers have come to a page."""
+        await self.until(lambda: len(page.offers) >= offers)
 
     async def has_failed(self, member: str) -> None:
         """Waits until a transport of his has ended."""
@@ -261,7 +179,7 @@ async def visit(stage: Stage) -> dict[str, Any]:
         offers = len(page.offers)
         way = next(one.transport for one in page.offers if one.direction == direction)
         stage.link.send(Restart("visit", page.member, way))
-        await page.has(offers + (2 if direction == "publish" else 1))
+        await stage.has(page, offers + (2 if direction == "publish" else 1))
     voice = doctor.got("p", "audio")
     saw["after_restarts"] = await stage.play(lambda: doctor.got("p", "audio") - voice > 10)
     assert patient.watch is not None
@@ -297,6 +215,9 @@ async def lesson(stage: Stage) -> dict[str, Any]:
     await stage.until(lambda: stage.seen("lesson", "t") == (True, True, True))
     await stage.until(lambda: anna.watch is not None and boris.watch is not None)
     saw["asked_to_publish"] = [page.publish is not None for page in (teacher, anna, boris)]
+    teacher.level = LOUD
+    await stage.play(lambda: stage.spoke("lesson") == ["t"])
+    teacher.level = SILENT
     stage.state("lesson", nobody | {"a": ["audio"]}, "t")
     heard = await stage.play(
         lambda: boris.got(FLOOR, "audio") > 10 and boris.got("t", "video") > 10
@@ -308,8 +229,11 @@ async def lesson(stage: Stage) -> dict[str, Any]:
     saw["boris_heard"] = await stage.play(
         lambda: anna.got(FLOOR, "audio") > 10 and teacher.got(FLOOR, "video") > 10
     )
+    boris.level = LOUD
+    await stage.play(lambda: stage.spoke("lesson")[-1:] == ["b"])
     stage.state("lesson", nobody, "t")
     await stage.play(lambda: False, 0.1)
+    saw["spoke"] = stage.spoke("lesson")
     floor = anna.got(FLOOR, "audio") + teacher.got(FLOOR, "video")
     await stage.play(lambda: False, 0.2)
     saw["without_the_floor"] = anna.got(FLOOR, "audio") + teacher.got(FLOOR, "video") - floor

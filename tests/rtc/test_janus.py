@@ -46,6 +46,13 @@ def test_the_floor_moves_without_a_new_offer(saw: dict[str, Any]) -> None:
     assert lesson["offers_to_watch"] == [1, 1]
 
 
+def test_who_speaks_is_told_until_he_loses_the_floor(saw: dict[str, Any]) -> None:
+    """By the loudness the raw clients tell; nobody is told of as speaking without a grant."""
+    spoke = saw["lesson"]["spoke"]
+    assert [each for each in spoke if each is not None] == ["t", "b"]
+    assert spoke[-1] is None
+
+
 def test_nothing_flows_without_a_grant(saw: dict[str, Any]) -> None:
     """No picture of a pupil who may only speak, and nothing of who has lost the floor."""
     assert saw["lesson"]["anna_unasked_picture"] == 0
@@ -79,4 +86,4 @@ def test_the_setting_chooses_the_engine_and_each_says_what_it_lacks(tmp_path: Pa
         return type(link), link.features
 
     assert opened("") == (MediaLink, EVERYTHING)
-    assert opened("janus") == (JanusLink, frozenset())
+    assert opened("janus") == (JanusLink, frozenset({"speaker"}))
