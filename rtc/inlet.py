@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,10 +157,7 @@ class Inlet:
         if item.what == PACKET:
             return self._packet(item, slot, now)
         if item.what == REPORT:
-            track = self._track(item)
-            for each in RtcpPacket.parse(bytes(item.body)):
-                if isinstance(each, RtcpSrPacket) and track.live:
-                    track.layers[item.layer].pass_report(each.sender_info, now)
+            self._report(item, now)
             return slot
         words = heard(item.body)
         if not isinstance(words, Scene):
@@ -177,6 +175,16 @@ class Inlet:
         srtp.received_views[slot][:size] = item.body
         self._forwarder.numbered(track.layers[item.layer], slot, size, now)
         return slot + 1
+
+    def _report(self, item: Item, now: float) -> None:
+        track = self._track(item)
+        try:
+            packets = RtcpPacket.parse(bytes(item.body))
+        except (ValueError, struct.error, IndexError) as bad:
+            raise BadPipe(str(bad)) from bad
+        for each in packets:
+            if isinstance(each, RtcpSrPacket) and track.live:
+                track.layers[item.layer].pass_report(each.sender_info, now)
 
     def _track(self, item: Item) -> Track:
         tracks = self.stage.tracks

@@ -226,3 +226,23 @@ async def test_a_link_that_blinks_moves_nobody(home: Path) -> None:
             state = workers.of("b")[-2]
             assert isinstance(state, RoomState)
             assert (state.home, state.version) == ("a", 4)
+
+
+async def test_a_home_that_begins_anew_ends_its_branches(home: Path) -> None:
+    """It knows nothing of the room: everybody joins again, and is placed again."""
+    workers = Workers(home, a=0.0, b=0.0)
+    link = workers.link
+    async with workers.listening("b"), link:
+        async with workers.listening("a"):
+            await workers.until(lambda: workers.told == {"a", "b"})
+            link.send(lesson("room", 1, "p1"))
+            link._lines[0].told_load(0.9)
+            link.send(join("room", "p1"))
+            await workers.until(lambda: join("room", "p1") in workers.of("b"))
+        async with workers.listening("a"):
+            await workers.until(lambda: workers.of("b")[-1:] == [RoomState("room", 3, [])])
+            link._lines[0].told_load(0.0)
+            link.send(lesson("room", 9, "p1"))
+            link.send(join("room", "p1"))
+            await workers.until(lambda: workers.of("a").count(join("room", "p1")) == 2)
+    assert workers.of("b").count(join("room", "p1")) == 1

@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from aiortc.rtp import RtcpRtpfbPacket
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRtpfbPacket, pack_remb_fci
 
+from rtc.feedback import target_bps
 from rtc.messages import FLOOR, Join, Member, RoomState
 from rtc.pipe import MOST_BYTES, SUFFIX, WORDS, Enter, Wishes, items, said
+from rtc.rooms import REPORT_EVERY_S
 from rtc.track import RTPFB_NACK
 from tests.rtc.lesson_class import EVERYTHING, Class
 from tests.rtc.media_house import LESSON, MediaHouse
@@ -63,10 +65,10 @@ async def test_a_revoked_grant_ends_in_the_branch_at_once(school: School) -> Non
     began = time.monotonic()
     room.say()
     await school.flows(room)
+    assert time.monotonic() - began < 0.5
     for _ in range(10):
         await room.teach()
     await room.hears("p2", "teacher", "audio", 11)
-    assert time.monotonic() - began < 0.5
     assert [len(room.heard("p2", "teacher", kind)) for kind in EVERYTHING] == [11, 1, 1]
 
 
@@ -141,6 +143,26 @@ async def test_a_key_frame_wish_reaches_the_publisher(school: School) -> None:
     asked = len(plis(publish))
     next(iter(branch[-1].legs)).ask_key_frame(time.monotonic())
     await publish.until(lambda: len(plis(publish)) > asked)
+
+
+async def test_a_weak_link_in_the_branch_counts_for_the_publisher(school: School) -> None:
+    """What its viewers' links carry is told to the home, which asks the teacher for no more."""
+    room = await school.open_class("p1", "p2")
+    await room.teach()
+    for kind in EVERYTHING:
+        await room.hears("p2", "teacher", kind, 1)
+    (home, _), viewer = [tracks[2] for tracks in school.tracks], subscribed(room, "p2")
+    (outlet,) = home.outlets
+    assert outlet.shares[home] == (1, [])
+    fci = pack_remb_fci(400_000, [viewer.ssrc_of["teacher", "screen"]])
+    viewer.send_rtcp(bytes(RtcpPsfbPacket(RTCP_PSFB_APP, 1, 0, fci)))
+    rate = next(iter(school.tracks[1][2].legs)).transport.rate
+    assert rate is not None
+    await school.until(lambda: rate.heard_bps is not None)
+    now = time.monotonic()
+    school.branch.rooms.tick(now + REPORT_EVERY_S)
+    await school.until(lambda: outlet.shares[home] == (1, [rate.share(now)]))
+    assert target_bps(home, now) == rate.share(now) <= 400_000
 
 
 async def test_only_layers_that_are_watched_go_through_the_pipe(school: School) -> None:
