@@ -40,6 +40,11 @@ export class Mender {
     this.#slept = true;
   }
 
+  /** The server has heard of a restart: from now on the path has its time. */
+  offered(now: number): void {
+    if (this.#restartAt > 0) this.#restartAt = now;
+  }
+
   /** What to do now. `held`: the server said that media is away, or the link is down; wait for it. */
   look(state: RTCPeerConnectionState, now: number, held: boolean): Cure {
     if (state !== this.#state) {

@@ -186,6 +186,7 @@ export class Peers {
       this.#plan.rejoin();
       return;
     }
+    transport.mender.offered(Date.now());
     const current = transport;
     current.queue = current.queue
       .then(() => this.#answer(current, offer))

@@ -43,6 +43,14 @@ describe('mending a transport', () => {
     expect(cures[1]?.[0]).toBeLessThan(5_000);
   });
 
+  it('gives a path its time once the server has offered it, over a thin line late', () => {
+    const mender = connected();
+    expect(watch(mender, 'disconnected', 1_000, 4_000)).toEqual([[1_000, 'restart']]);
+    mender.offered(5_000);
+    expect(watch(mender, 'disconnected', 5_000, 3_500)).toEqual([]);
+    expect(watch(mender, 'disconnected', 8_500, 500)).toEqual([[0, 'rejoin']]);
+  });
+
   it('leaves a path alone that comes back by itself', () => {
     const mender = connected();
     watch(mender, 'disconnected', 1_000, 1_000);
