@@ -33,6 +33,7 @@ class Peer {
     Peer.last = this;
   }
   getTransceivers = () => this.sections;
+  setConfiguration = () => undefined;
   setRemoteDescription = () => Promise.resolve();
   createAnswer = () => Promise.resolve({});
   setLocalDescription = () => Promise.resolve();
