@@ -31,7 +31,7 @@ BELIEVABLE = 1e9
 EXACT = 1 << 7
 # Signals are worked through in pieces that stay in the cache. So many samples beside a piece are in
 # its first and last number; beyond the ends the first and the last sample go on.
-PIECE, SUMS = 1 << 14, 1 << 15
+PIECE, SUMS = 1 << 15, 1 << 15
 BEFORE, AFTER = FINE[0] // 2 + FINE[1] // 2 + COARSE - 1, FINE[1] // 2 + COARSE - 1
 
 
@@ -65,22 +65,27 @@ def factor_of(rate_hz: float) -> int:
 
 def lead_of(samples: NDArray[np.generic], factor: int, rate_hz: float) -> Lead | None:
     """The lead at `rate_hz`, after summing `factor` samples to one; None where nothing moves."""
-    x = _filled(_summed(samples, factor))
-    if x is None:
-        return None
     smooth = max(1, round(SMOOTH_S * rate_hz))
+    # So much of the slope is in the first mean of it before its own place; the rest is behind.
+    before = smooth // 2
+    first, beside = BEFORE + before + 1, BEFORE + AFTER + smooth
+    count = len(samples) // factor
+    padded = np.empty(count + beside, np.float32)
+    x = padded[first : first + count]
+    _summed(samples, factor, x)
+    if not _filled(x):
+        return None
+    padded[:first], padded[first + count :] = x[0], x[-1]
     wave, energy = np.empty_like(x), np.empty_like(x)
-    # So much of the slope is in the first and in the last mean of it.
-    before, after = smooth // 2, smooth - smooth // 2 - 1
-    padded = np.pad(x, (BEFORE + before + 1, AFTER + after), mode="edge")
-    beside = len(padded) - len(x)
-    for start in range(0, len(x), PIECE):
-        band = _band(padded[start : start + PIECE + beside])
+    room = np.empty((max(4, smooth.bit_length()), PIECE + beside), np.float32)
+    for start in range(0, count, PIECE):
+        band = _band(padded[start : start + PIECE + beside], room)
         inside = wave[start : start + PIECE]
         inside[:] = band[before + 1 : before + 1 + len(inside)]
-        slope = band[1:] - band[:-1]
+        slope = np.subtract(band[1:], band[:-1], out=room[-1, : len(band) - 1])
         slope *= slope
-        np.sqrt(_moving_sum(slope, smooth), out=energy[start : start + PIECE])
+        total = _moving_sum(slope, smooth, room, energy[start : start + PIECE])
+        np.sqrt(total, out=energy[start : start + PIECE])
     level = _steady(_by_window(energy, rate_hz, _largest))
     level = np.maximum(level, LEAST_LEVEL * np.median(level))
     quiet = _steady(_by_window(energy, rate_hz, _middle))
@@ -145,15 +150,13 @@ def _steady(values: Singles) -> Floats:
     return steady
 
 
-def _summed(samples: NDArray[np.generic], factor: int) -> Singles:
+def _summed(samples: NDArray[np.generic], factor: int, sums: Singles) -> None:
     """Sums of `factor` neighbours, less what the first sample would give."""
-    count = len(samples) // factor
-    each = samples[: count * factor].reshape(count, factor)
+    each = samples[: len(sums) * factor].reshape(len(sums), factor)
     exact = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2 and factor <= EXACT  # noqa: PLR2004
     kind = np.float32 if exact else np.float64
     first = kind(factor * _first(samples))
-    sums = np.empty(count, np.float32)
-    for start in range(0, count, SUMS):
+    for start in range(0, len(sums), SUMS):
         piece = each[start : start + SUMS]
         if factor == 1:
             total: Singles = piece[:, 0].astype(kind)
@@ -161,9 +164,7 @@ def _summed(samples: NDArray[np.generic], factor: int) -> Singles:
             total = np.add(piece[:, 0], piece[:, 1], dtype=kind)
         for phase in range(2, factor):
             np.add(total, piece[:, phase], out=total)
-        np.subtract(total, first, out=total)
-        sums[start : start + SUMS] = total
-    return sums
+        np.subtract(total, first, out=sums[start : start + SUMS], casting="same_kind")
 
 
 def _first(samples: NDArray[np.generic]) -> float:
@@ -174,37 +175,58 @@ def _first(samples: NDArray[np.generic]) -> float:
     return float(good[0]) if good.size else 0.0
 
 
-def _filled(x: Singles) -> Singles | None:
-    """Missing samples on a straight line between those beside them; None where all are missing."""
+def _filled(x: Singles) -> bool:
+    """Put missing samples on a line between those beside them; False where all are missing."""
     # Two comparisons of extremes see NaN and infinity too, in half the time of a mask.
     if x.size and x.max() <= BELIEVABLE and x.min() >= -BELIEVABLE:
-        return x
+        return True
     good = np.flatnonzero(np.abs(x) <= BELIEVABLE)
-    if not good.size:
-        return None
-    return np.interp(np.arange(len(x)), good, x[good]).astype(np.float32)
+    if good.size:
+        x[:] = np.interp(np.arange(len(x)), good, x[good])
+    return bool(good.size)
 
 
-def _band(x: Singles) -> Singles:
-    """Without what is slower and what is faster than a QRS complex; nothing is delayed."""
-    smooth = _moving_sum(_moving_sum(x, FINE[0]), FINE[1])
-    slow = _moving_sum(_moving_sum(smooth, COARSE), COARSE)
+def _band(x: Singles, room: Singles) -> Singles:
+    """Without what is slower and what is faster than a QRS complex; nothing is delayed.
+
+    A row of `room` is written to before it is read: no new memory, which costs as much as the sums.
+    """
+    fine = _sum_of_three(np.add(x[:-1], x[1:], out=room[0, : len(x) - 1]), room[3])
+    slow = _coarse(_coarse(fine, room), room)
     slow *= np.float32(-1 / COARSE**2)
-    slow += smooth[COARSE - 1 : 1 - COARSE]
+    slow += fine[COARSE - 1 : 1 - COARSE]
     return slow
 
 
-def _moving_sum(values: Singles, width: int) -> Singles:
-    """Sums of `width` neighbours, by doubling: a few whole-array additions."""
-    count = len(values) - width + 1
+def _coarse(values: Singles, room: Singles) -> Singles:
+    """Sums of fifteen neighbours: of three, then of five of those."""
+    threes = _sum_of_three(values, room[0])
+    pairs = np.add(threes[:-3], threes[3:], out=room[1, : len(threes) - 3])
+    total = np.add(pairs[:-9], pairs[6:-3], out=room[2, : len(threes) - 12])
+    total += threes[12:]
+    return total
+
+
+def _sum_of_three(values: Singles, row: Singles) -> Singles:
+    total = np.add(values[:-2], values[1:-1], out=row[: len(values) - 2])
+    total += values[2:]
+    return total
+
+
+def _moving_sum(values: Singles, width: int, room: Singles, out: Singles) -> Singles:
+    """Sums of `width` neighbours, by doubling: a few whole-array additions.
+
+    What is doubled stands in rows of `room` of its own; the answer is in `out` or in one of them.
+    """
+    count = len(out)
     total = values[:0]
-    span, start = 1, 0
+    span, start, row = 1, 0, 0
     while True:
         if width & span:
             part = values[start : start + count]
-            total = part if not start else total + part
+            total = part if not start else np.add(total, part, out=out)
             start += span
         if span * 2 > width:
             return total
-        values = values[:-span] + values[span:]
-        span *= 2
+        values = np.add(values[:-span], values[span:], out=room[row, : len(values) - span])
+        span, row = span * 2, row + 1
