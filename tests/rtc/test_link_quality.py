@@ -4,6 +4,7 @@ import time
 
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSenderInfo, RtcpSrPacket
 
+from rtc import rtx
 from rtc.messages import LinkRow, Quality
 from rtc.quality import LOOK_EVERY_S, SILENT_S, Heard, Watch
 from rtc.worker import Worker
@@ -45,14 +46,18 @@ async def test_rows_say_what_each_way_lost_and_carried(worker: Worker, house: Me
         voice_packet, packet = voice.next(), picture.next(size=1000)
         if n % 10 != 5:
             publish.send_rtp(packet)
+        else:
+            lost = packet
         publish.send_rtp(voice_packet)
     publish.send_rtcp(
         bytes(
             RtcpSrPacket(picture.ssrc, RtcpSenderInfo(1 << 40 | 5 << 32, picture.timestamp, 1, 1))
         )
     )
+    # One of the ten is sent again: repaired, but lost on the way all the same.
+    publish.send_rtp(bytes(rtx.wrap(lost, picture.ssrc ^ 1, 7)))
     received = viewer.received
-    await viewer.until(lambda: received[ssrc].count == 91 and received[heard_ssrc].count == 101)
+    await viewer.until(lambda: received[ssrc].count == 92 and received[heard_ssrc].count == 101)
     leg = subscribed.watched[ssrc]
     await house.stats_until(lambda _: leg.layer is not None and leg.layer.report_middle != 0)
     assert leg.layer is not None
