@@ -226,9 +226,8 @@ class Rate:
         estimator, silenced = self._estimator, self._speech.silenced
         told = self._told and estimator.heard_at(now) and (silenced or estimator.is_full)
         self._speech.decide(estimator.carries_bps if told else None, needs, now)
-        if self._speech.silenced or silenced:
-            for leg in legs:
-                leg.want(None if self._speech.silenced else leg.track.top, now)
+        for leg in legs:
+            leg.want(None if self._speech.silenced else leg.track.top, now)
         return len(heard)
 
     def _small_share(self, pictures: int, beside: float, now: float) -> float:

@@ -1,9 +1,14 @@
 """On which step of the ladder a viewer stands: down at once, up after a while, and no to and fro."""
 
+import asyncio
+
 import pytest
 
 from rtc.ladder import HIGHEST, STEPS, UP_S, Got, Ladder, Speech, Standing, Told, step_of
-from rtc.messages import Reason, Step
+from rtc.messages import Reason, Step, Stepped
+from rtc.worker import Worker
+from tests.rtc.media_house import ROOM, MediaHouse, both
+from tests.rtc.raw_client import Source
 
 FULL, SMALLER, PAUSED = Got(), Got(smaller=True), Got(paused=True)
 SLOW = Got(slow=True, smaller=True)
@@ -92,3 +97,34 @@ def test_a_voice_that_does_not_get_through_is_silenced_and_comes_back() -> None:
         round(heard - silenced) for silenced, heard in zip(tries[::2], tries[1::2], strict=True)
     ]
     assert silent == [8, 16, 30, 30]
+
+
+async def test_a_silenced_voice_comes_back_as_one_stream(house: MediaHouse, worker: Worker) -> None:
+    """The step is told over the link; what was not sent leaves no gap in his numbers."""
+    house.state(both("amina"), both("timur"))
+    publish = await house.join("amina").publishing()
+    subscribe, ssrc = await house.join("timur").watching("amina", "audio")
+    await house.until(lambda: house.presence("timur") == (True, True, True))
+    got, source = subscribe.received[ssrc], Source("audio")
+    viewer = worker.rooms.rooms[ROOM].seats["timur"].subscribe
+    assert viewer is not None
+    assert viewer.rate is not None
+    rate = viewer.rate
+
+    async def say(*, silenced: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        rate._speech._change(silenced=silenced, now=now)
+        rate.tick(now)
+        for _ in range(3):
+            publish.send_rtp(source.next())
+        await house.stats_until(lambda stats: stats.packets_in == source.sequence - first)
+
+    first = source.sequence
+    publish.send_rtp(source.next())
+    await subscribe.until(lambda: got.count == 1)
+    await say(silenced=True)
+    assert got.count == 1
+    await house.until(lambda: Stepped(ROOM, "timur", "text", "your_link") in house.heard)
+    await say(silenced=False)
+    await subscribe.until(lambda: got.count == 4)
+    assert [(each - got.sequences[0]) & 0xFFFF for each in got.sequences] == [0, 1, 2, 3]
