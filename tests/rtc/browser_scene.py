@@ -101,8 +101,8 @@ class Scene:
 
 
 @asynccontextmanager
-async def served_page() -> Any:
-    """The page over http on loopback, where the browser grants a camera."""
+async def served_page(host: str = "127.0.0.1") -> Any:
+    """The page over http; on loopback the browser grants a camera."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -112,9 +112,9 @@ async def served_page() -> Any:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, host, 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield f"http://{host}:{server.sockets[0].getsockname()[1]}/"
 
 
 async def open_page(browser: Browser, url: str, camera: str = "640, 480") -> Page:

@@ -38,19 +38,26 @@ WAYS = """async () => {
 
 
 @asynccontextmanager
-async def coturn() -> AsyncIterator[Settings]:
+async def coturn(host: str = "127.0.0.1") -> AsyncIterator[Settings]:
     """A running one, with a certificate nobody knows."""
     with short_folder() as folder:
         certificate, key = make_pair(folder)
         port = "443" if os.geteuid() == 0 else "5349"
-        environ = {"YANASHA_HOME": str(folder), "YANASHA_TURN": "1", "YANASHA_TURN_TLS_PORT": port}
+        environ = {"YANASHA_HOME": str(folder), "YANASHA_HOST": host, "YANASHA_TURN": "1"}
         settings = Settings.from_env(
-            {**environ, "YANASHA_TURN_CERTIFICATE": certificate, "YANASHA_TURN_KEY": key}
+            {
+                **environ,
+                "YANASHA_TURN_TLS_PORT": port,
+                "YANASHA_TURN_CERTIFICATE": certificate,
+                "YANASHA_TURN_KEY": key,
+            }
         )
         assert settings.turn
         prepare_home(settings)
         with locked(folder) as kids:
-            supervisor = Supervisor(folder, [[turn_child(settings, settings.turn)]], kids)
+            supervisor = Supervisor(
+                folder, [[turn_child(settings, settings.turn)]], kids, lambda _: None
+            )
             try:
                 await supervisor.start()
                 yield settings
