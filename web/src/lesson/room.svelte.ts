@@ -420,7 +420,10 @@ export class LessonRoom {
   /** The server has moved this seat: media of the old room are worth nothing in the new one. */
   #seated(): void {
     const room = this.group?.room ?? null;
-    if (this.#sat !== undefined && this.#sat !== room) this.calling.moved(!this.teacher);
+    if (this.#sat !== undefined && this.#sat !== room) {
+      this.ladder.again();
+      this.calling.moved(!this.teacher);
+    }
     this.#sat = room;
   }
 
