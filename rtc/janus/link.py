@@ -113,10 +113,9 @@ class JanusLink:
             except (OSError, msgspec.DecodeError):
                 pass  # Janus has not been started yet
             except JanusError as lost:
-                if self._session is not None:
-                    log.warning("Janus is lost: %s", lost)
-            finally:
-                await self._lost()
+                log.debug("no Janus: %s", lost)
+            except Exception:  # whatever Janus says, it is asked again
+                log.exception("Janus says what cannot be understood")
             await asyncio.sleep(RETRY_S)
 
     async def _talk(self, place: Place) -> None:
@@ -128,7 +127,12 @@ class JanusLink:
             log.info("Janus is here")
             self._on_up(str(session.id))
             await session.listen()
+        except JanusError as lost:
+            if self._session is not None:
+                log.warning("Janus is lost: %s", lost)
+            raise
         finally:
+            await self._lost()  # before the goodbye: one that hangs takes its time
             await session.close()
 
     async def _lost(self) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 # Janus has no reason "the page went": it hears DTLS's goodbye.
 REASONS = {"ICE failed": "expired", "DTLS timeout": "dtls"}
+AGAIN_S = 1.0
 MOST_WAITING = 1000  # of what pages say
 
 Message = Join | Answer | Restart | Leave
@@ -152,7 +153,11 @@ class Room:
             await self._janus.destroy()
             return
         if self._made != (wanted.codec, wanted.presenter or ""):
-            await self._make(wanted)
+            try:
+                await self._make(wanted)
+            except JanusError:
+                asyncio.get_running_loop().call_later(AGAIN_S, self._todo.put_nowait, wanted)
+                raise
         for name, member in members.items():
             seat = self.seats.setdefault(name, Seat(member))
             seat.grants = member
@@ -244,9 +249,9 @@ class Room:
         seat.publish = way
         try:
             await self._janus.ask(way.handle, request="join", ptype="publisher", id=way.id)
-        except JanusError:
-            await self._fail(seat, way, "engine")
-            raise
+        except JanusError as error:
+            await self._fail(seat, way, "engine", error)
+            return
         self._offer_to(seat, way, "", way.tracks)
 
     async def _open_watch(self, seat: Seat, wanted: Sequence[Wanted]) -> None:
@@ -256,15 +261,19 @@ class Room:
             answer, sdp = await self._janus.ask(
                 way.handle, request="join", ptype="subscriber", autoupdate=False, streams=streams
             )
-        except JanusError:
-            await self._fail(seat, way, "engine")
-            raise
+        except JanusError as error:
+            await self._fail(seat, way, "engine", error)
+            return
         self._lines(way, wanted, answer)
         self._offer_to(seat, way, sdp, way.tracks())
 
     async def _more_lines(self, seat: Seat, way: Watch, wanted: Sequence[Wanted]) -> None:
         streams = [self._stream(kind) for _, kind in wanted]
-        answer, sdp = await self._janus.ask(way.handle, request="subscribe", streams=streams)
+        try:
+            answer, sdp = await self._janus.ask(way.handle, request="subscribe", streams=streams)
+        except JanusError as error:
+            await self._fail(seat, way, "engine", error)
+            return
         self._lines(way, wanted, answer)
         if sdp:
             self._offer_to(seat, way, sdp, way.tracks())
@@ -284,14 +293,19 @@ class Room:
             await self._switch()  # a line whose feed ends would have to be agreed on anew
         elif way is seat.watch:
             seat.watch = None
-        await self._janus.session.detach(way.handle)
+        try:
+            await self._janus.session.detach(way.handle)
+        except JanusError as error:  # gone already; or Janus hangs, and the session ends
+            log.info("room %s: %s", self.name, error)
 
     async def _drop(self, seat: Seat) -> None:
         seat.joined = None
         for way in [*seat.ways]:
             await self._close(seat, way)
 
-    async def _fail(self, seat: Seat, way: Way, reason: str) -> None:
+    async def _fail(self, seat: Seat, way: Way, reason: str, why: JanusError | None = None) -> None:
+        if why is not None:
+            log.warning("room %s: %s", self.name, why)
         seat.broken.add(way.direction)
         self._tell(TransportFailed(self.name, seat.grants.member, way.id, reason))
         await self._close(seat, way)
@@ -371,7 +385,11 @@ class Room:
             streams = [
                 {"feed": feed, "mid": mid, "sub_mid": line.mid} for line, (feed, mid) in moved
             ]
-            _, sdp = await self._janus.ask(seat.watch.handle, request="switch", streams=streams)
+            try:
+                _, sdp = await self._janus.ask(seat.watch.handle, request="switch", streams=streams)
+            except JanusError as error:  # he might go on getting what is not for him
+                await self._fail(seat, seat.watch, "engine", error)
+                continue
             for line, feed in moved:
                 line.feed = feed
             if sdp:

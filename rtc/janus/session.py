@@ -66,7 +66,8 @@ class Session:
     async def close(self) -> None:
         """Ends it; requests under way fail."""
         for answer in self._answers.values():
-            answer.cancel()
+            if not answer.done():
+                answer.set_exception(JanusError("the session is closed"))
         if self.id:
             with suppress(JanusError):  # gone already
                 await self.post(f"/{self.id}", {"janus": "destroy"})
