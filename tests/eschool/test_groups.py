@@ -45,7 +45,9 @@ async def divided(db: AsyncSession, *groups: tuple[str, ...], minutes: int = 10)
 
 async def seats(db: AsyncSession, s: SchoolClass, now: object = NOW) -> list[set[UUID]] | None:
     found = await groups_now(db, s.lesson, now)  # type: ignore[arg-type]
-    return found and [{one.id for one in group.members} for group in found.groups]
+    if found is None:
+        return None
+    return [{one.id for one in group.members} for group in found.groups]
 
 
 def every_verb(db: AsyncSession, s: SchoolClass, actor: Actor) -> list[Awaitable[None]]:
