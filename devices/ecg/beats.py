@@ -143,11 +143,11 @@ def _scores(
     share = power / total
     certain = strong_of(at, height, rate)
     # Shapes are of their time: a heart's axis turns with the body.
-    span = len(leads[0].wave)
+    span = len(leads[0].energy)
     parts = max(1, round(span / (SHAPES_S * rate)))
     edges = np.searchsorted(at, np.linspace(0, span, parts + 1))
     for number, lead in enumerate(leads):
-        pieces = pieces_of(lead.wave, rate)
+        pieces = pieces_of(lead, rate)
         for first, last in pairwise(edges.tolist()):
             part = slice(first, last)
             like = likeness(pieces, at[part], certain[part])
@@ -168,12 +168,12 @@ def _peaks(
     """Sample of the extreme, up or down, near each beat: among the sums, then about the sum."""
     if not beats.size:
         return beats
-    # A beat is a column.
-    near = lead.sums.take(beats + np.arange(-reach, reach + 1)[:, None], mode="clip")
-    near -= near.mean(axis=0)
-    furthest = np.abs(near).argmax(axis=0)
-    sign = np.sign(near[furthest, np.arange(len(beats))])
+    near = lead.about(lead.sums, reach)[beats]
+    near -= near.mean(axis=1, keepdims=True)
+    furthest = np.abs(near).argmax(axis=1)
+    sign = np.sign(near[np.arange(len(beats)), furthest])
     first = np.maximum(beats + furthest - reach, 0) * factor - factor // 2
+    # A beat is a column.
     places = np.clip(first + np.arange(2 * factor)[:, None], 0, len(samples) - 1)
     shape = samples[places].astype(np.float64)
     shape = np.where(np.abs(shape) <= BELIEVABLE, shape * sign, -np.inf)

@@ -36,13 +36,22 @@ BEFORE, AFTER = FINE[0] // 2 + FINE[1] // 2 + COARSE - 1, FINE[1] // 2 + COARSE 
 
 
 class Lead(NamedTuple):
-    """One lead: its sums, band-passed wave, root of its energy, and the two levels by window."""
+    """One lead: its sums, band-passed wave, root of its energy, and the two levels by window.
+
+    So many samples `beside` the sums and the wave, before and behind, repeat their ends.
+    """
 
     sums: Singles
     wave: Singles
     energy: Singles
     level: Floats
     quiet: Floats
+    beside: int
+
+    def about(self, values: Singles, reach: int) -> Singles:
+        """A row of each sample of `sums` or `wave` with so many before and behind it."""
+        first = self.beside - reach
+        return _rows(values[first : len(values) - first], 2 * reach + 1)
 
     @property
     def clarity(self) -> Floats:
@@ -68,18 +77,19 @@ def lead_of(samples: NDArray[np.generic], factor: int, rate_hz: float) -> Lead |
     smooth = max(1, round(SMOOTH_S * rate_hz))
     # So much of the slope is in the first mean of it before its own place; the rest is behind.
     before = smooth // 2
-    first, beside = BEFORE + before + 1, BEFORE + AFTER + smooth
+    first, more = BEFORE + before + 1, BEFORE + AFTER + smooth
     count = len(samples) // factor
-    padded = np.empty(count + beside, np.float32)
-    x = padded[first : first + count]
+    sums, x = _with_ends(count, more)
     _summed(samples, factor, x)
     if not _filled(x):
         return None
-    padded[:first], padded[first + count :] = x[0], x[-1]
-    wave, energy = np.empty_like(x), np.empty_like(x)
-    room = np.empty((max(4, smooth.bit_length()), PIECE + beside), np.float32)
+    sums[:more], sums[more + count :] = x[0], x[-1]
+    padded = sums[more - first :]
+    whole, wave = _with_ends(count, more)
+    energy = np.empty_like(x)
+    room = np.empty((max(4, smooth.bit_length()), PIECE + more), np.float32)
     for start in range(0, count, PIECE):
-        band = _band(padded[start : start + PIECE + beside], room)
+        band = _band(padded[start : min(start + PIECE, count) + more], room)
         inside = wave[start : start + PIECE]
         inside[:] = band[before + 1 : before + 1 + len(inside)]
         slope = np.subtract(band[1:], band[:-1], out=room[-1, : len(band) - 1])
@@ -91,7 +101,20 @@ def lead_of(samples: NDArray[np.generic], factor: int, rate_hz: float) -> Lead |
     quiet = _steady(_by_window(energy, rate_hz, _middle))
     if not level.any():
         return None
-    return Lead(x, wave, energy, level, np.maximum(quiet, 1e-3 * level))
+    whole[:more], whole[more + count :] = wave[0], wave[-1]
+    return Lead(sums, whole, energy, level, np.maximum(quiet, 1e-3 * level), more)
+
+
+def _with_ends(count: int, beside: int) -> tuple[Singles, Singles]:
+    """Room for so many samples with others beside them, before and behind; and the middle of it."""
+    whole = np.empty(count + 2 * beside, np.float32)
+    return whole, whole[beside : beside + count]
+
+
+def _rows(values: Singles, width: int) -> Singles:
+    """Every run of so many neighbours, as a view."""
+    rows: Singles = np.lib.stride_tricks.sliding_window_view(values, width)
+    return rows
 
 
 def together(leads: Sequence[Lead], rate_hz: float) -> Strength:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.ecg.beats_choice import REFRACTORY_S, thinned
-from devices.ecg.beats_energy import Singles
+from devices.ecg.beats_energy import Lead, Singles
 
 Indices = NDArray[np.int64]
 
@@ -45,13 +45,9 @@ def strong_of(at: Indices, height: Singles, rate_hz: float) -> NDArray[np.bool_]
     return strong
 
 
-def pieces_of(wave: Singles, rate_hz: float) -> Singles:
+def pieces_of(lead: Lead, rate_hz: float) -> Singles:
     """A view of the wave: a row about each of its samples, as long as a shape with its slack."""
-    wide = round(REACH_S * rate_hz) + SLACK
-    rows: Singles = np.lib.stride_tricks.sliding_window_view(
-        np.pad(wave, wide, "edge"), 2 * wide + 1
-    )
-    return rows
+    return lead.about(lead.wave, round(REACH_S * rate_hz) + SLACK)
 
 
 def likeness(pieces: Singles, at: Indices, certain: NDArray[np.bool_]) -> Likeness | None:
