@@ -42,7 +42,7 @@ TOLD_HOLDS: Final = timedelta(seconds=25)
 _STAFF: Final = frozenset({"doctor", "teacher"})
 
 _encode = msgspec.json.Encoder().encode
-_Key = tuple[UUID, UUID, Direction]
+_Key = tuple[UUID, Direction]  # of a member
 
 
 @dataclass(slots=True)
@@ -75,9 +75,9 @@ class _Way:
         if told is not None:
             self.concealed_permille = _larger(self.concealed_permille, told.concealed_permille)
 
-    def minute(self, key: _Key) -> NewMinute:
+    def minute(self, room_id: UUID, key: _Key) -> NewMinute:
         """The row to be kept."""
-        room_id, person_id, direction = key
+        person_id, direction = key
         loss = loss_of(Measured(packets=self.packets, lost=self.lost))
         return NewMinute(
             room_id=room_id,
@@ -102,7 +102,7 @@ class CallQuality:
     def __init__(self, house: "House") -> None:
         self.figures = Figures()
         self._house = house
-        self._ways: dict[_Key, _Way] = {}
+        self._rooms: dict[UUID, dict[_Key, _Way]] = {}
         self._steps: dict[tuple[UUID, UUID], str] = {}
         self._reports: dict[tuple[UUID, UUID], tuple[datetime, MediaReport]] = {}
         self._told: WeakKeyDictionary[Tab, dict[UUID, Word]] = WeakKeyDictionary()
@@ -123,15 +123,16 @@ class CallQuality:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        for key in list(self._ways):
-            self._close(key)
+        for room_id, ways in self._rooms.items():
+            self._done.extend(way.minute(room_id, key) for key, way in ways.items())
+        self._rooms.clear()
         await self.store()
 
     @property
     def words(self) -> Mapping[Word, int]:
         """How many ways have which word now."""
         found: dict[Word, int] = {}
-        for way in self._ways.values():
+        for way in (way for ways in self._rooms.values() for way in ways.values()):
             found[way.word] = found.get(way.word, 0) + 1
         return found
 
@@ -153,7 +154,7 @@ class CallQuality:
     def reported(self, room_id: UUID, person_id: UUID, told: MediaReport) -> None:
         """A page tells what it alone knows; too often is passed over."""
         now, key = self._house.clock(), (room_id, person_id)
-        way = self._ways.get((room_id, person_id, "subscribe"))
+        way = self._rooms.get(room_id, {}).get((person_id, "subscribe"))
         if way is None or (key in self._reports and now - self._reports[key][0] < LEAST_BETWEEN):
             return
         self._reports[key] = now, told
@@ -162,32 +163,29 @@ class CallQuality:
 
     def _row(self, room_id: UUID, row: LinkRow, now: datetime) -> None:
         person_id = UUID(row.member)
-        key: _Key = (room_id, person_id, row.direction)
+        key: _Key = (person_id, row.direction)
         told = self._report_of(room_id, person_id, now) if row.direction == "subscribe" else None
         step = self._steps.get((room_id, person_id)) if row.direction == "subscribe" else None
         word = word_of(_measured(row, told, step))
-        way = self._ways.get(key)
+        ways = self._rooms.setdefault(room_id, {})
+        way = ways.get(key)
         if way is not None and (way.word != word or way.until - way.since >= MINUTE):
-            self._close(key)
+            self._done.append(way.minute(room_id, key))
             way = None
         if way is None:
             since = now - timedelta(milliseconds=row.ms)
-            way = self._ways[key] = _Way(word, since, now)
+            way = ways[key] = _Way(word, since, now)
         way.add(row, told, step, now)
 
     def _report_of(self, room_id: UUID, person_id: UUID, now: datetime) -> MediaReport | None:
         at, told = self._reports.get((room_id, person_id), (None, None))
         return told if at is not None and now - at < TOLD_HOLDS else None
 
-    def _close(self, key: _Key) -> None:
-        self._done.append(self._ways.pop(key).minute(key))
-
     def _tell(self, room_id: UUID) -> None:
         """Tell each page the words that are for it, when they are others than before."""
         words: dict[UUID, Word] = {}
-        for (room, person_id, _), way in self._ways.items():
-            if room == room_id:
-                words[person_id] = worst(way.word, words.get(person_id, "good"))
+        for (person_id, _), way in self._rooms.get(room_id, {}).items():
+            words[person_id] = worst(way.word, words.get(person_id, "good"))
         for card, tab in self._house.media.pages(room_id):
             mine = words if card.side in _STAFF else _of(words, card.person_id)
             if self._told.get(tab, {}) != mine:
@@ -196,15 +194,17 @@ class CallQuality:
 
     def look(self, now: datetime) -> None:
         """Take over what has ended: of somebody who left nothing more is told."""
-        gone = [key for key, way in self._ways.items() if now - way.until > OVER_AFTER]
-        for key in gone:
-            self._close(key)
-        here = {(room_id, person_id) for room_id, person_id, _ in self._ways}
+        for room_id, ways in list(self._rooms.items()):
+            gone = [key for key, way in ways.items() if now - way.until > OVER_AFTER]
+            self._done.extend(ways.pop(key).minute(room_id, key) for key in gone)
+            if not ways:
+                del self._rooms[room_id]
+            if gone:
+                self._tell(room_id)
+        here = {(room, person_id) for room, ways in self._rooms.items() for person_id, _ in ways}
         for known in (self._steps, self._reports):
             for one in known.keys() - here:
                 del known[one]
-        for room_id in {room_id for room_id, _, _ in gone}:
-            self._tell(room_id)
 
     async def store(self) -> None:
         """Keep the minutes that are over; they wait while the database is away."""
