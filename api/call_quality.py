@@ -142,8 +142,10 @@ class CallQuality:
         if room_id is None:
             return
         if isinstance(message, Stepped):
-            self._steps[room_id, UUID(message.member)] = message.step
-            self.figures.stepped(message.step)
+            seat = room_id, UUID(message.member)
+            if self._steps.get(seat, "high") != message.step:  # told again with each new state
+                self.figures.stepped(message.step)
+            self._steps[seat] = message.step
             return
         now = self._house.clock()
         for row in message.rows:
