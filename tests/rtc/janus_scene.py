@@ -37,6 +37,7 @@ from tests.rtc.janus_page import ADDRESS, LOUD, SILENT, Page
 
 STEP_S = 0.01
 WITHIN_S = 10.0
+UNDER_WAY_S = 0.3  # what Janus had sent on before
 BOTH: list[Kind] = ["audio", "video"]
 
 
@@ -197,7 +198,9 @@ async def visit(stage: Stage) -> dict[str, Any]:
         )
     )
     stage.state("visit", {"d": BOTH})
-    await stage.play(lambda: False, 0.1)
+    assert back.watch is not None
+    async with asyncio.timeout(WITHIN_S):
+        await back.watch.ended.wait()
     heard = back.got("d", "audio")
     await stage.play(lambda: False, 0.2)
     saw["dismissed_heard"] = back.got("d", "audio") - heard
@@ -232,7 +235,8 @@ async def lesson(stage: Stage) -> dict[str, Any]:
     boris.level = LOUD
     await stage.play(lambda: stage.spoke("lesson")[-1:] == ["b"])
     stage.state("lesson", nobody, "t")
-    await stage.play(lambda: False, 0.1)
+    await stage.play(lambda: stage.spoke("lesson")[-1] is None)
+    await stage.play(lambda: False, UNDER_WAY_S)
     saw["spoke"] = stage.spoke("lesson")
     floor = anna.got(FLOOR, "audio") + teacher.got(FLOOR, "video")
     await stage.play(lambda: False, 0.2)
