@@ -13,7 +13,9 @@ from rtc import srtp
 from rtc.fed import FedStage
 from rtc.forward import Forwarder
 from rtc.key_frames import HEADER_BYTES
+from rtc.layer import Layer
 from rtc.pipe import (
+    HEAD,
     MOST_BYTES,
     MOST_SHARES,
     PACKET,
@@ -29,7 +31,6 @@ from rtc.pipe import (
     receive,
     said,
 )
-from rtc.track import Track
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ RETRY_S = 0.2
 MOST_AT_ONCE = 16  # messages of one wake-up: others wait, too
 
 _buffer = bytearray(MOST_BYTES)
+_view = memoryview(_buffer)
 
 
 class Inlet:
@@ -58,6 +60,7 @@ class Inlet:
         self._socket: socket.socket | None = None
         self._tried_at = float("-inf")
         self._asked: Wishes | None = None
+        self._layers_fed: dict[tuple[int, int], Layer] = {}  # as the home has numbered them
 
     def close(self) -> None:
         """Lets go of the home."""
@@ -142,8 +145,7 @@ class Inlet:
                 if not size:
                     self._lost()
                     break
-                for item in items(memoryview(_buffer)[:size]):
-                    slot = self._take(item, slot, now)
+                slot = self._take(size, slot, now)
                 if size < MOST_BYTES // 4:  # rarely is there another; if so, we are woken again
                     break
         except BadPipe as bad:
@@ -152,45 +154,50 @@ class Inlet:
         finally:
             self._forwarder.flush(now)
 
-    def _take(self, item: Item, slot: int, now: float) -> int:
-        """Takes one item; the next free slot."""
-        if item.what == PACKET:
-            return self._packet(item, slot, now)
+    def _take(self, size: int, slot: int, now: float) -> int:
+        """Takes a message; the next free slot. The hot path of a branch: no object an item."""
+        views, unpack, head_bytes = srtp.received_views, HEAD.unpack_from, HEAD.size
+        numbered, at = self._forwarder.numbered, 0
+        while at < size:
+            if size - at < head_bytes:
+                raise BadPipe("a head is cut")
+            what, number, place, length = unpack(_buffer, at)
+            at += head_bytes
+            end = at + length
+            if what != PACKET:
+                self._hear(next(items(_view[at - head_bytes : min(end, size)])), now)
+            elif end > size or (layer := self._layers_fed.get((number, place))) is None:
+                raise BadPipe("a packet is cut, or of what was not shown")
+            elif layer.track.live and HEADER_BYTES < length <= srtp.BUFFER_BYTES:
+                if slot == srtp.SLOTS:
+                    self._forwarder.flush(now)
+                    slot = 0
+                views[slot][:length] = _view[at:end]
+                numbered(layer, slot, length, now)
+                slot += 1
+            at = end
+        return slot
+
+    def _hear(self, item: Item, now: float) -> None:
         if item.what == REPORT:
             self._report(item, now)
-            return slot
+            return
         words = heard(item.body)
         if not isinstance(words, Scene):
             raise BadPipe("a home says what only a branch does")
         self._see(words, now)
-        return slot
-
-    def _packet(self, item: Item, slot: int, now: float) -> int:
-        track, size = self._track(item), len(item.body)
-        if not track.live or not HEADER_BYTES < size <= srtp.BUFFER_BYTES:
-            return slot
-        if slot == srtp.SLOTS:
-            self._forwarder.flush(now)
-            slot = 0
-        srtp.received_views[slot][:size] = item.body
-        self._forwarder.numbered(track.layers[item.layer], slot, size, now)
-        return slot + 1
 
     def _report(self, item: Item, now: float) -> None:
-        track = self._track(item)
+        layer = self._layers_fed.get((item.track, item.layer))
+        if layer is None:
+            raise BadPipe("a report is of what was not shown")
         try:
             packets = RtcpPacket.parse(bytes(item.body))
         except (ValueError, struct.error, IndexError) as bad:
             raise BadPipe(str(bad)) from bad
         for each in packets:
-            if isinstance(each, RtcpSrPacket) and track.live:
-                track.layers[item.layer].pass_report(each.sender_info, now)
-
-    def _track(self, item: Item) -> Track:
-        tracks = self.stage.tracks
-        if item.track >= len(tracks) or item.layer >= len(tracks[item.track].layers):
-            raise BadPipe("a home names what it has not shown")
-        return tracks[item.track]
+            if isinstance(each, RtcpSrPacket) and layer.track.live:
+                layer.pass_report(each.sender_info, now)
 
     def _see(self, scene: Scene, now: float) -> None:
         stage, tracks = self.stage, scene.tracks
@@ -202,6 +209,11 @@ class Inlet:
         is_new = not stage.is_known or ssrcs != tuple(each.ssrc for each in stage.tracks)
         if is_new:
             stage = self.stage = FedStage(stage.presenter, stage.codec, ssrcs)
+            self._layers_fed = {
+                (number, place): layer
+                for number, track in enumerate(stage.tracks)
+                for place, layer in enumerate(track.layers)
+            }
         published = [each.is_published for each in tracks]
         is_new |= stage.told_holder != scene.holder or published != [each.fed for each in stage.fed]
         stage.told_holder = scene.holder

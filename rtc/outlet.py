@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.002
-MOST_PARTS = 2 * srtp.SLOTS  # a head and a packet each
 NAMELESS = 64  # pipes that have not said which room they are of; the oldest goes
 BACKLOG = 128
 
 _buffer = bytearray(MOST_BYTES)
+_HEAD_INTO = HEAD.pack_into
 
 
 class Outlet:
@@ -61,7 +61,9 @@ class Outlet:
         self._gone = gone
         self._told: Scene | None = None
         self._counters = counters
-        self._parts: list[bytes] = []
+        self._message = memoryview(bytearray(MOST_BYTES))
+        self._size = 0  # of what was put into it
+        self._count = 0  # packets
         self._timer: asyncio.TimerHandle | None = None
         self._heads = {
             layer: (number, place)
@@ -90,11 +92,16 @@ class Outlet:
         For each message the branch must be woken up, and together packets are sealed for less.
         """
         number, place = self._heads[layer]
-        if len(self._parts) + 2 * len(packets) > MOST_PARTS:
+        if self._count + len(packets) > srtp.SLOTS:
             self._send()
-        parts, views = self._parts, srtp.received_views
+        message, views, at = self._message, srtp.received_views, self._size
         for slot, size, _, _ in packets:
-            parts += (HEAD.pack(PACKET, number, place, size), bytes(views[slot][:size]))
+            _HEAD_INTO(message, at, PACKET, number, place, size)
+            at += HEAD.size
+            message[at : at + size] = views[slot][:size]
+            at += size
+        self._size = at
+        self._count += len(packets)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._send)
 
@@ -103,12 +110,12 @@ class Outlet:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        parts, self._parts = self._parts, []
         try:
-            self._socket.sendmsg(parts)
+            self._socket.send(self._message[: self._size])
         except OSError:  # full, or gone: then the reader finds out
             self._has_dropped = True
-            self._counters.dropped_pipe += len(parts) // 2
+            self._counters.dropped_pipe += self._count
+        self._size = self._count = 0
 
     def report(self, layer: "Layer", info: RtcpSenderInfo) -> None:
         """Passes a sender report on, in the viewers' time."""
