@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rtc.janus.seat import PUBLISH_MIDS, Feed, Seat
+from rtc.janus.seat import KINDS, Feed, Seat
 from rtc.messages import FLOOR, Kind
 
 FLOOR_KINDS: tuple[Kind, ...] = ("audio", "video")
@@ -25,12 +25,12 @@ def lines_of(seats: Mapping[str, Seat], presenter: str | None, viewer: str) -> l
     """In a lesson always the same; in a visit the others, and screens once there are any."""
     if presenter is not None:
         floor: list[Wanted] = [(FLOOR, kind) for kind in FLOOR_KINDS]
-        presented: list[Wanted] = [(presenter, kind) for kind in PUBLISH_MIDS.values()]
+        presented: list[Wanted] = [(presenter, kind) for kind in KINDS]
         return floor if viewer == presenter else [*presented, *floor]
     return [
         (name, kind)
         for name, seat in seats.items()
-        for kind in PUBLISH_MIDS.values()
+        for kind in KINDS
         if name != viewer and (kind != "screen" or (seat.publish and seat.publish.feed(kind)))
     ]
 

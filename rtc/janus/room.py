@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from rtc.janus.lines import Talk, Wanted, feed_of, floor_of, lines_of
 from rtc.janus.page_sdp import BadOfferError, check
-from rtc.janus.seat import PUBLISH_MIDS, Feed, Line, Publish, Seat, Watch, Way
+from rtc.janus.seat import KINDS, Feed, Line, Publish, Seat, Watch, Way
 from rtc.janus.session import JanusError, Json, Session
 from rtc.janus.videoroom import VideoRoom
 from rtc.messages import (
@@ -130,7 +130,7 @@ class Room:
     def _hush(self, wanted: RoomState) -> None:
         grants = {each.member: each.publish for each in wanted.members}
         for name, seat in self.seats.items():
-            for kind in PUBLISH_MIDS.values():
+            for kind in KINDS:
                 if seat.publish is not None and kind not in grants.get(name, ()):
                     task = asyncio.create_task(self._hushed(seat.publish, kind))
                     self._hushes.add(task)
@@ -189,7 +189,7 @@ class Room:
             if seat.may_publish(screens=self._screens(seat)):
                 await self._open_publish(seat)
             return
-        for kind in PUBLISH_MIDS.values():
+        for kind in KINDS:
             silent = kind not in seat.grants.publish
             await self._janus.silence(seat.publish, kind, silent=silent)
 
@@ -240,12 +240,10 @@ class Room:
     # connections
 
     async def _open_publish(self, seat: Seat) -> None:
-        kinds = seat.kinds(screens=self._screens(seat))
+        kinds = seat.has(screens=self._screens(seat))
         member = seat.grants.member
         way = Publish("publish", await self._janus.session.attach())
-        way.tracks = [
-            TrackInfo(mid, kind, member) for mid, kind in PUBLISH_MIDS.items() if kind in kinds
-        ]
+        way.tracks = [TrackInfo(str(mid), kind, member) for mid, kind in enumerate(kinds)]
         seat.publish = way
         try:
             await self._janus.ask(way.handle, request="join", ptype="publisher", id=way.id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rtc.messages import Direction, Join, Kind, Member, MemberPresence, Offer, TrackInfo
 
-PUBLISH_MIDS: dict[str, Kind] = {"0": "audio", "1": "video", "2": "screen"}
+KINDS: tuple[Kind, ...] = ("audio", "video", "screen")
 Feed = tuple[str, str]  # a publisher's id in Janus's room, and the mid of one of its streams
 
 
@@ -85,17 +85,18 @@ class Seat:
         """The connection of that id."""
         return next((way for way in self.ways if way.id == id_), None)
 
-    def kinds(self, *, screens: bool) -> list[Kind]:
-        """What his page is asked to send."""
-        return [kind for kind in PUBLISH_MIDS.values() if kind != "screen" or screens]
+    def has(self, *, screens: bool) -> list[Kind]:
+        """What his page has to send; a section for what it lacks would count as one that flows."""
+        join = self.joined
+        if join is None:
+            return []
+        there = {"audio": join.audio, "video": join.video, "screen": join.screen and screens}
+        return [kind for kind in KINDS if there[kind]]
 
     def may_publish(self, *, screens: bool) -> bool:
         """Whether the page has something to send, and a grant for it."""
-        join = self.joined
-        if join is None or "publish" in self.broken:
-            return False
-        has = {"audio": join.audio, "video": join.video, "screen": join.screen and screens}
-        return any(has[kind] for kind in self.grants.publish)
+        has = self.has(screens=screens)
+        return "publish" not in self.broken and any(kind in has for kind in self.grants.publish)
 
     def presence(self, *, carried: bool) -> MemberPresence:
         """What others may know of him; `carried`: what he sends has a place in the room."""
@@ -104,7 +105,7 @@ class Seat:
             and self.publish is not None
             and kind in self.grants.publish
             and self.publish.feed(kind) is not None
-            for kind in PUBLISH_MIDS.values()
+            for kind in KINDS
         }
         connected = any(way.up for way in self.ways)
         return MemberPresence(self.grants.member, connected, *flows.values())

@@ -41,6 +41,11 @@ UNDER_WAY_S = 0.3  # what Janus had sent on before
 BOTH: list[Kind] = ["audio", "video"]
 
 
+def voice_alone(sdp: str) -> str:
+    """The offer of a page without a camera."""
+    return sdp.partition("m=video")[0].replace("BUNDLE 0 1", "BUNDLE 0")
+
+
 class Stage:
     """The API's part: states, joins, offers to the pages."""
 
@@ -82,12 +87,12 @@ class Stage:
         state = RoomState(room, next(self._versions), members, "vp8", presenter)
         assert self.link.send(state)
 
-    def join(self, room: str, member: str, *resume: str) -> Page:
-        """A page of the member is there."""
-        page = self.pages.get((room, member))
-        if page is None or not resume:
-            page = self.pages[room, member] = Page(room, member, self.link.send, self.changed)
-        self.link.send(Join(room, member, audio=True, video=True, resume=[*resume]))
+    def join(self, room: str, member: str, *, video: bool = True) -> Page:
+        """A new page of the member is there."""
+        page = self.pages[room, member] = Page(room, member, self.link.send, self.changed)
+        if not video:
+            page.edit = voice_alone
+        self.link.send(Join(room, member, audio=True, video=video, resume=[]))
         return page
 
     def seen(self, room: str, member: str) -> tuple[bool, ...]:
@@ -247,6 +252,16 @@ async def lesson(stage: Stage) -> dict[str, Any]:
     return saw
 
 
+async def without_a_camera(stage: Stage) -> list[bool]:
+    """What is told of somebody who may send a picture and has none: connected, audio, video."""
+    stage.state("voice", {"v": BOTH, "w": BOTH})
+    stage.join("voice", "v", video=False)
+    await stage.until(lambda: stage.seen("voice", "v")[:2] == (True, True))
+    seen = [*stage.seen("voice", "v")]
+    stage.state("voice", {})
+    return seen
+
+
 async def bad_offers(stage: Stage) -> dict[str, Any]:
     """Pages that offer what they were not asked for; each is refused, and nobody gets a packet."""
     edits: dict[str, Callable[[str], str]] = {
@@ -302,6 +317,7 @@ async def scene() -> dict[str, Any]:
                 saw["readable_by_others"] = readable_by_others(run)
                 saw["visit"] = await visit(stage)
                 saw["lesson"] = await lesson(stage)
+                saw["without_a_camera"] = await without_a_camera(stage)
                 saw["bad_offers"] = await bad_offers(stage)
                 janus.kill()
                 await stage.until(lambda: stage.downs)

@@ -66,6 +66,11 @@ def test_a_page_cannot_send_what_it_was_not_asked_for(saw: dict[str, Any]) -> No
     assert all(reasons == ["bad_answer"] for reasons in refused.values())
 
 
+def test_nobody_is_told_of_a_picture_that_a_page_does_not_have(saw: dict[str, Any]) -> None:
+    """It is not asked for a section without a camera: others would wait for a frozen picture."""
+    assert saw["without_a_camera"] == [True, True, False]
+
+
 def test_janus_answers_nobody_but_us(saw: dict[str, Any]) -> None:
     """Not without the secret, not but on loopback, and no other user reads the secret."""
     assert saw["strangers"] == {"127.0.0.1": 403, "10.77.0.1": "refused"}
