@@ -155,6 +155,8 @@ async def test_the_trace_comes_live_as_stored_and_with_vitals(server: Server) ->
         frames = [decode(await doctor.frame()) for _ in range(3)]
         assert [frame.sequence for frame in frames] == [0, 1, 2]
         assert frames[2].samples.tolist() == list(range(2, FRAME_SAMPLES + 2))
+        # The visit's media leave it room.
+        assert server.house.media._rooms[server.world["visit"]].vitals == "flow"
         vitals = await doctor.of("vitals")
         assert vitals["stream"] == str(recorder.stream)
         assert vitals["heart_rate_bpm"] is None
@@ -171,6 +173,7 @@ async def test_the_trace_of_another_patient_does_not_come(server: Server) -> Non
         await page.of("pong")
         assert page.frames == []
         assert [m for m in page.kept if m["type"] in {"ecg_stream", "vitals"}] == []
+        assert server.house.media._rooms[server.world["visit2"]].vitals == "none"
 
 
 async def test_signing_out_ends_the_socket_within_a_second(server: Server) -> None:
