@@ -86,6 +86,17 @@ class Server:
             yield Page(ws)
 
     @asynccontextmanager
+    async def browser_socket(self, who: str | None, room: str = "visit") -> AsyncIterator["Page"]:
+        """A room's socket as a browser opens it: with the cookie of whoever is signed in there."""
+        rooms = "lessons" if room.startswith("lesson") else "visits"
+        url = f"ws://127.0.0.1:{self.port}/ws/{rooms}/{self.world[room]}"
+        cookie = {"Cookie": f"yanasha={self.world.cookies[who]}"} if who else {}
+        async with connect(
+            url, origin=self.origin, additional_headers=cookie, max_queue=UNREAD
+        ) as ws:
+            yield Page(ws)
+
+    @asynccontextmanager
     async def lesson_page(self, name: str, lesson: str = "lesson") -> AsyncIterator["Page"]:
         """A lesson's page that has said hello; its welcome is the first message kept."""
         async with self.client(name) as client:
