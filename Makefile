@@ -31,6 +31,7 @@ help:
 	@echo "make setup-check  clone and make run as newcomers do, as root and as an ordinary user"
 	@echo "make coverage     the tests again with every branch counted, against the floors"
 	@echo "make bench-rtc bench-devices bench-storage bench-load    measure; results in bench/out"
+	@echo "make bad-networks    Chromium on the product's pages behind a line that is cut, thin or lossy (ARGS=cut)"
 	@echo "make soak         half an hour of joins and leaves: memory of the media workers (SOAK_MINUTES=30)"
 	@echo "make drill        back the demo world up under load, wipe it, restore it, compare"
 	@echo "make lock         resolve requirements/*.in and web/package.json anew"
