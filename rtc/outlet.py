@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.002
+GATHER_S = 0.005  # a browser's pacer sends some packets every 5 ms
 NAMELESS = 64  # pipes that have not said which room they are of; the oldest goes
 BACKLOG = 128
 
