@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -219,15 +220,21 @@ async def test_killing_the_api_loses_nothing_acknowledged_and_doubles_nothing(
 async def test_a_page_comes_back_to_a_restarted_api(
     settings: Settings, world: World, tmp_path: Path
 ) -> None:
-    settings = replace(settings, http_port=free_port())
+    """By the token of before: it needs no ticket, nor anything that the old process knew."""
+    settings, tab = replace(settings, http_port=free_port()), str(uuid4())
     server = Server(None, settings.http_port, world)  # type: ignore[arg-type]
     async with program(settings, "api", tmp_path / "log") as api:
         await until_healthy(settings.http_port)
-        async with server.page("doctor") as page:
+        ticket = await server.ticket("doctor")
+        async with server.browser_socket("doctor") as page:
+            await page.say("hello", ticket=ticket, tab=tab)
+            way_back = (await page.of("welcome"))["resume_token"]
             api.kill()
             assert await page.closed() == 1006
     async with program(settings, "api", tmp_path / "log"):
         await until_healthy(settings.http_port)
-        async with server.page("doctor") as page:
+        async with server.browser_socket("doctor") as page:
+            await page.say("hello", resume_token=way_back, tab=tab)
+            await page.of("welcome")
             await page.say("ping", n=2)
             await page.of("pong")
