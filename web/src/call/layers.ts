@@ -42,6 +42,8 @@ export function inLayers(
 
 /** Every second frame is one that no other refers to: who is on a thin link is spared it. */
 const SPARING = 'L1T2';
+/** The libraries' types do not know it yet. */
+export type Spared = RTCRtpEncodingParameters & { scalabilityMode?: string };
 
 /**
  * Change how a picture goes out; `sparing` where the browser can. A bound is a courtesy: the
@@ -56,9 +58,8 @@ export async function shape(
     const parameters = sender.getParameters();
     if (parameters.encodings.length === 0) return;
     change(parameters.encodings);
-    for (const each of parameters.encodings) {
-      if (spares) each.scalabilityMode = SPARING;
-    }
+    const encodings: Spared[] = parameters.encodings;
+    for (const each of encodings) if (spares) each.scalabilityMode = SPARING;
     try {
       await sender.setParameters(parameters);
       return;

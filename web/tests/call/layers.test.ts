@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest';
-import { bound, inLayers, shape } from '../../src/call/layers';
+import { bound, inLayers, shape, type Spared } from '../../src/call/layers';
 
 const CAP = { maxBitrate: 900_000, maxFramerate: 24, scaleResolutionDownBy: 1.5 };
 const offered = (): RTCRtpEncodingParameters[] => ['q', 'h', 'f'].map((rid) => ({ rid }));
@@ -52,7 +52,8 @@ describe('a picture in two rates', () => {
       taken,
       getParameters: () => ({ encodings: offered() }) as RTCRtpSendParameters,
       setParameters: (parameters: RTCRtpSendParameters) => {
-        const modes = parameters.encodings.map(({ scalabilityMode }) => scalabilityMode);
+        const encodings: Spared[] = parameters.encodings;
+        const modes = encodings.map(({ scalabilityMode }) => scalabilityMode);
         if (!modes.every(takes)) return Promise.reject(new Error('unsupported'));
         taken.push(...modes);
         return Promise.resolve();
