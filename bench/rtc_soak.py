@@ -65,6 +65,7 @@ KEPT = 200
 MEMBERS = 4
 MOVE_EVERY_S = 4.0  # somebody leaves and comes back, or the floor moves
 ROOM_LIVES_S = 40.0
+TAKE_S = 60.0
 MOST_GROWTH, MOST_GROWTH_BYTES = 1.02, 1_000_000
 SAMPLES = 12  # at least so many, however short it is
 
@@ -200,6 +201,7 @@ class Room:
     house: SoakHouse
     name: str
     lesson: bool
+    recorded: bool = False
     recording: Recording | None = None
     layers: tuple[str, ...] = ("",)
     members: list[str] = field(default_factory=list)
@@ -224,6 +226,11 @@ class Room:
         who, take = self.first, self.recording
         self.house.lesson(grants, presenter=who, recording=take, room=self.name)
 
+    def take(self) -> None:
+        """A new take of a lesson that is recorded."""
+        if self.recorded:
+            self.recording = Recording(f"take-{time.time_ns()}", time.time(), 0)
+
     def join(self, member: str) -> None:
         """A page comes."""
         house = self.house
@@ -240,7 +247,7 @@ class Room:
     async def _send(self, member: str, page: SoakPage) -> None:
         with suppress(TimeoutError):  # a pupil without the floor publishes nothing
             transport = await page.publishing()
-            if self.recording is not None and member == self.first:
+            if self.recorded and member == self.first:
                 await teach(transport)
             layers = self.layers if member == self.members[0] else ("",)
             await Sender(transport, "h264" if self.lesson else "vp8", layers).run()
@@ -253,12 +260,16 @@ class Room:
         self.house.pages.pop(member, None)
 
     async def live(self, until: float) -> None:
-        """Joins, leaves and moves until then; ends with the room."""
+        """Joins, leaves and moves until then; ends with the room. One take follows another."""
+        self.take()
         self.say()
         for member in self.members:
             self.join(member)
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(MOVE_EVERY_S, left))
+            if self.recording and time.time() - self.recording.started_at > TAKE_S:
+                self.take()
+                self.say()
             who = random.choice(self.members[1:])  # noqa: S311
             if self.lesson and random.random() < 0.5:  # noqa: S311
                 self.floor = who if self.floor is None else None
@@ -367,13 +378,10 @@ async def soak(home: Path) -> int:
         def visit(name: str) -> Room:
             return Room(house, name, lesson=False, members=[f"{name}.d", f"{name}.p"])
 
-        def recorded(name: str) -> Room:
-            take = Recording(f"take-{time.time_ns()}", time.time(), 0)
-            return lesson(f"rec-{name}", recording=take)
-
         ends = until + 10.0  # the last look is at full rooms too
         moves = [
-            rooms(recorded, ends, 3 * ROOM_LIVES_S),
+            # It stays where it is: a worker that begins to record loads what reaches the store.
+            lesson("recorded", recorded=True).live(ends),
             rooms(lambda name: lesson(f"sim-{name}", layers=RIDS), ends, ROOM_LIVES_S),
             *(
                 rooms(lambda name, n=n: visit(f"visit{n}-{name}"), ends, ROOM_LIVES_S)  # type: ignore[misc]
