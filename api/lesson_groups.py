@@ -19,7 +19,7 @@ from people.sessions import Caller
 @put(
     "/lessons/{lesson_id:uuid}/groups",
     operation_id="divideLesson",
-    act=(Act.LEAD_LESSON, Act.SEE_LESSON),
+    act=(Act.LEAD_LESSON, Act.JOIN_LESSON, Act.SEE_LESSON),
     responses=refuses(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def divide_lesson(
