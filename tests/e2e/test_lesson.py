@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from classroom import Desk, in_a_lesson, leaf_through, record, slides, upload
+from classroom import TABLET, Desk, in_a_lesson, leaf_through, record, slides, upload
 from house import House, wait_for
+from looks import NARROW, overflow, violations
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
@@ -100,6 +101,34 @@ def test_a_pupils_message_is_held_until_the_teacher_approves(klass: Klass) -> No
     held.get_by_test_id("approve").click()
     for desk in (teacher, *pupils):
         expect(desk.at("chat").locator(row)).to_have_attribute("data-state", "approved")
+
+
+@pytest.mark.skipif(not RECORDS, reason="groups were not tried over this media engine")
+def test_groups_speak_among_themselves_until_they_are_called_back(klass: Klass) -> None:
+    """One pupil is heard in his group and in no other; called back, the class goes on."""
+    teacher, pupils = klass
+    teacher.at("divide").click()
+    teacher.page.get_by_role("dialog").locator("select").first.select_option("2")
+    teacher.at("confirm-groups").click()
+    places = {}
+    for pupil in pupils:
+        expect(pupil.at("group")).to_be_visible(timeout=15_000)
+        places[pupil.id] = pupil.at("group").get_attribute("data-number")
+    shared = max(places.values(), key=list(places.values()).count)
+    speaker, other = (pupil for pupil in pupils if places[pupil.id] == shared)
+    alone = next(pupil for pupil in pupils if places[pupil.id] != shared)
+    speaker.at("microphone").click()
+    heard = other.at("group").locator(f'[data-person="{speaker.id}"][data-voice="yes"]')
+    expect(heard).to_be_visible(timeout=20_000)
+    assert alone.at("group").locator("[data-person]").count() == 0
+    other.page.set_viewport_size(NARROW)
+    assert violations(other.page) == []
+    assert overflow(other.page) == []
+    other.page.set_viewport_size(TABLET)
+    teacher.at("call-back").click()
+    for pupil in pupils:
+        expect(pupil.at("group")).to_have_count(0)
+        pupil.sees_the_teacher(40.0)
 
 
 @pytest.fixture(scope="module")
