@@ -54,7 +54,9 @@ class Place:
         return Counter(line for member, line in self._seats.items() if member != presenter)
 
     def take(self, state: RoomState) -> bool:
-        """Takes the state the API wants; False: the home is away."""
+        """Takes the state the API wants, unless it is an older one; False: the home is away."""
+        if self.state is not None and state.version < self.state.version:
+            return True
         self.state = state
         watchers = {each.member for each in state.members if each.subscribe}
         for gone in self._seats.keys() - watchers:
