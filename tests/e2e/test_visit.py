@@ -67,11 +67,12 @@ def test_the_doctor_sees_a_moving_ecg_equal_to_the_recording(
     compared = assert_equals_recording(snapshot, devices.stream)
     assert compared >= 50 * 72
     assert snapshot["drawnTo"] > snapshot["first"] + 40 * 72
-    for who, room in (("doctor", doctor), ("patient", patient)):
+    p95s_ms = []
+    for room in (doctor, patient):
         wait_for("delays measured", lambda r=room: int(r.ecg_fact("delay-count") or 0) >= 100, 60)
-        p95_ms = float(room.ecg_fact("delay-p95-ms") or "inf")
-        print(f"sample to the {who}'s screen: p95 {p95_ms:.0f} ms; {compared} samples equal")
-        assert p95_ms < 1000
+        p95s_ms.append(float(room.ecg_fact("delay-p95-ms") or "inf"))
+    print(f"sample to screen: p95 {p95s_ms} ms, doctor and patient; {compared} samples equal")
+    assert max(p95s_ms) < 1000
 
 
 @pytest.mark.journey("J1.5")
