@@ -37,13 +37,13 @@ def test_the_last_resort_is_told_where_there_is_a_certificate_for_its_name(
     tmp_path: Path,
 ) -> None:
     """Another's server is told as the operator wrote it."""
-    home = {"YANASHA_HOME": str(tmp_path), "YANASHA_TURN": "1", "YANASHA_TURN_TLS_PORT": "443"}
+    home = {"YANASHA_HOME": str(tmp_path), "YANASHA_TURN": "1"}
     [own] = ice_servers(Settings.from_env({**home, "YANASHA_DOMAIN": "a.example.org"}), NOW)
-    assert own.urls[-1] == "turns:a.example.org:443?transport=tcp"
+    assert own.urls[-1] == "turns:a.example.org:5349?transport=tcp"
     word = tmp_path / "word"
     word.write_text("hunter2\n")
     theirs = {"YANASHA_TURN": "turns:turn.example.org", "YANASHA_TURN_SECRET_FILE": str(word)}
-    [other] = ice_servers(Settings.from_env({**home, **theirs, "YANASHA_TURN_TLS_PORT": ""}), NOW)
+    [other] = ice_servers(Settings.from_env({**home, **theirs}), NOW)
     assert other.urls == ["turns:turn.example.org"]
     signed = hmac.digest(b"hunter2", other.username.encode(), "sha1")
     assert base64.b64decode(other.credential) == signed

@@ -36,12 +36,12 @@ PAPERS = {
     Act.WRITE_DOCUMENT,
     Act.SEE_VISIT_FILES,
 }
-# The doctor's, and of the papers the one thing that an administrator does as well.
-REVOKING = {Act.REVOKE_DOCUMENT}
+# The doctor's, and of the papers what an administrator does as well.
+OFFICES = {Act.REVOKE_DOCUMENT, Act.SEE_VISIT_QUALITY}
 ANYONES = {Act.SIGN_IN, Act.LOOK_AT_SERVICE}
 # Rules do not know clinics from schools: duty gives these anywhere; verbs ask where they belong.
 ON_DUTY = ANYONES | {Act.WATCH_SCHOOL_LESSON, Act.SCAN_QR, Act.BREAK_GLASS}
-ALL_OF_A_VISIT = ON_DUTY | LIVE_ACTS | PAPERS | REVOKING
+ALL_OF_A_VISIT = ON_DUTY | LIVE_ACTS | PAPERS | OFFICES
 TEACHER, PUPIL, SCHOOL, LESSON, CLASS = (UUID(int=n) for n in range(11, 16))
 LESSON_THING = Thing(organisation_id=SCHOOL, about=(LESSON, CLASS))
 IN_CLASS = {Act.SEE_LESSON, Act.JOIN_LESSON, Act.WATCH_LESSON}
@@ -69,7 +69,7 @@ def test_a_doctor_with_an_appointment_holds_the_visit() -> None:
 
 def test_a_record_gives_the_papers_and_nothing_live() -> None:
     """After closing."""
-    assert acts(Actor(DOCTOR, (DUTY, RECORD)), VISIT_THING) == ON_DUTY | PAPERS | REVOKING
+    assert acts(Actor(DOCTOR, (DUTY, RECORD)), VISIT_THING) == ON_DUTY | PAPERS | OFFICES
 
 
 def test_a_doctor_who_left_the_clinic_holds_nothing() -> None:
@@ -101,7 +101,7 @@ def test_a_role_alone_opens_no_visit(role: Kind) -> None:
     """Colleagues and administrators see no patients by being there."""
     given = acts(Actor(DOCTOR, (right(role),)), VISIT_THING)
     assert not given & (LIVE_ACTS | PAPERS)
-    assert (given >= REVOKING) is (role is Kind.ADMINISTRATION)
+    assert (given >= OFFICES) is (role is Kind.ADMINISTRATION)
 
 
 def test_an_appointment_about_another_visit_gives_nothing() -> None:
@@ -118,7 +118,7 @@ def test_a_teacher_on_duty_leads_the_lesson_he_teaches() -> None:
     """With the duty ended, or elsewhere, or for another lesson he does not."""
     duty = at_school(Kind.DUTY, TEACHER)
     teaches = at_school(Kind.TEACHING, TEACHER, LESSON)
-    all_of_it = ON_DUTY | IN_CLASS | {Act.LEAD_LESSON}
+    all_of_it = ON_DUTY | IN_CLASS | {Act.LEAD_LESSON, Act.SEE_LESSON_QUALITY}
     assert acts(Actor(TEACHER, (duty, teaches)), LESSON_THING) == all_of_it
     assert acts(Actor(TEACHER, (teaches,)), LESSON_THING) == ANYONES
     elsewhere = at_school(Kind.DUTY, TEACHER, school=CLINIC)
