@@ -153,7 +153,7 @@ CHROMIUM = command -v chromium >/dev/null || { \
 	echo "Skipped: browser tests need the Debian package chromium."; exit 0; }
 
 # Where sound, pictures and traces flow, and beside it what is pages and people only.
-FLOWING = $(patsubst %,tests/e2e/test_%.py,bad_input canaries doors ecg_files ecg_trace home_devices janus lesson \
+FLOWING = $(patsubst %,tests/e2e/test_%.py,canaries doors ecg_files ecg_trace home_devices lesson \
 	lesson_pages outages visit)
 PROVEN := $(VENV)/proven
 IN_BROWSER = scripts/loopback $(PY) -m pytest -q --proven $(PROVEN)

@@ -45,6 +45,7 @@ LOUDEST = """async ms => {
     return loudest;
 }"""
 BEEPS_EVERY_MS = 1000  # Chromium's own microphone
+REVOKED_WITHIN_MS = 500
 LOUD = 0.01
 
 
@@ -76,6 +77,7 @@ def test_a_pupil_is_heard_over_janus_while_he_has_the_floor(
         wait_for("his voice", lambda: teacher.page.evaluate(LOUDEST, BEEPS_EVERY_MS) > LOUD)
         teacher.at("take-floor").first.click()
         wait_for("no floor", lambda: teacher.floor() is None)
+        teacher.page.evaluate(LOUDEST, REVOKED_WITHIN_MS)
         assert teacher.page.evaluate(LOUDEST, BEEPS_EVERY_MS) < LOUD
         teacher.at("record").click()
         teacher.at("confirm-record").click()
