@@ -16,7 +16,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
-from rtc import rtx, twcc
+from rtc import estimate, rtx, twcc
 from rtc.forward import Counters
 from rtc.leg import Leg
 from rtc.quality import Heard
@@ -143,7 +143,8 @@ def _estimate(transport: Transport, fci: bytes) -> None:
     if transport.rate is None:
         return
     with suppress(ValueError, struct.error):
-        transport.rate.heard_bps = unpack_remb_fci(fci)[0]
+        most = int(estimate.MOST_BPS)  # he may say 2 to the 81, which fits no message
+        transport.rate.heard_bps = min(most, unpack_remb_fci(fci)[0])
 
 
 def target_bps(track: Track, now: float, left_behind: float = 0.0) -> int:

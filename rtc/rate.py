@@ -162,8 +162,7 @@ class Rate:
         beside = voices * VOICE_BPS + self.reserved_bps
         bps = math.inf if self.bps is None else self._lifted(self.bps, asked, beside, now) - beside
         if all(
-            wish.now == len(levels) - 1 and leg.wanted is levels[-1][0]
-            for leg, levels, wish in asked
+            (leg.wanted, leg.slow) == levels[-1] for leg, levels, _ in asked
         ) and bps > ROOM * sum(wish.needs[-1] for _, _, wish in asked):
             self._steady.forget()  # as nearly always
         else:

@@ -4,10 +4,14 @@ import asyncio
 from itertools import pairwise
 
 import pytest
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket
 
 from rtc.aiortc_parts import Identity
+from rtc.feedback import received
+from rtc.forward import Counters
 from rtc.leg import Leg
 from rtc.messages import Kind
+from rtc.pipe import Wishes, said
 from rtc.simulcast import RIDS
 from rtc.stun import Address
 from rtc.track import Track
@@ -270,3 +274,27 @@ async def test_a_voice_goes_on_at_40_kbits_and_not_at_25() -> None:
     assert voice.layer is None
     watching.watch(30, 50e6, 60e3)
     assert voice.layer is watching.voice.top or voice.wanted is watching.voice.top
+
+
+async def test_what_a_browser_says_beyond_reason_still_fits_our_messages() -> None:
+    """REMB goes to 2 to the 81: of one such a whole branch would lose its words to the home."""
+    watching = Watching(("",), (600_000,))
+    watching.watch(0.1, 50e6, 1e6)
+    fci = b"REMB\x00" + bytes([63 << 2 | 3, 255, 255])
+    remb = bytes(RtcpPsfbPacket(RTCP_PSFB_APP, 1, 0, fci))
+    received(watching.viewer, remb, Counters(), watching.now)
+    share = watching.rate.share(watching.now)
+    assert share is not None
+    assert 10_000_000 < share < 1 << 32
+    assert said(Wishes([], [], [(0, 1, [share])]))
+
+
+async def test_nobody_stays_slow_whose_sender_spares_no_frames_any_more() -> None:
+    """There is nothing to leave out, and the link carries it all."""
+    watching = Watching(("",), (100_000,))
+    watching.rate.repairs = True
+    watching.watch(2, 50e6, 600e3)
+    watching.leg.want_slow(slow=True)
+    watching.watch(4, 50e6, 600e3)
+    assert not watching.leg.slow
+    assert watching.rate.ladder.stands[0] == "high"
