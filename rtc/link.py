@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -260,7 +259,7 @@ class MediaLink:
             if place is None or place.home is line:
                 self._found[room] = line
             else:
-                self._end(line, room)
+                place.end_in(line)
 
     def _look_at_branches(self, line: Line, welcome: Welcome) -> None:
         """Goes on with the branches of a worker that was away for a moment, and no others."""
@@ -275,11 +274,7 @@ class MediaLink:
                     place.leave_branch(line)
         for room in welcome.branches:
             if room in self._places and not self._places[room].has(line):
-                self._end(line, room)
-
-    @staticmethod
-    def _end(line: Line, room: str) -> None:
-        line.say(RoomState(room, time.time_ns() // 1000, []))
+                self._places[room].end_in(line)
 
     def _wait_for(self, line: Line) -> None:
         """A worker is lost: what is done if it does not come back."""

@@ -4,6 +4,7 @@ The whole room is spoken to as one: each worker hears its part of the state, and
 the home, to which he publishes, and the worker he watches in.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -42,7 +43,7 @@ class Place:
         """Takes over a branch that an earlier process of ours has opened."""
         if self.room in line.branches and line is not self.home:
             self._branches.add(line)
-            self._seats.update(dict.fromkeys(line.branches[self.room], line))
+            self._seats.update(dict.fromkeys(line.branches.pop(self.room), line))
 
     def has(self, line: Line) -> bool:
         """Whether the room, or a part of it, is there."""
@@ -73,6 +74,14 @@ class Place:
         for line in self._branches:
             line.say(closed)
         return sent
+
+    def end_in(self, line: Line) -> None:
+        """Closes what a worker still has of the room, which is elsewhere by now.
+
+        It may be sent there again: no later state is older than this one.
+        """
+        self._version = max(self._version + 1, time.time_ns() // 1000)
+        line.say(RoomState(self.room, self._version, []))
 
     def tell(self, message: OfMember) -> bool:
         """Hands on what concerns a member, to whom he publishes and where he watches."""

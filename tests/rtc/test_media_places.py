@@ -201,6 +201,14 @@ async def test_rooms_of_a_worker_that_is_gone_go_elsewhere(home: Path) -> None:
             ended = workers.of("a")[-1]
             assert isinstance(ended, RoomState)
             assert (ended.room, ended.members) == ("room", [])
+            link.send(lesson("room", 2, "p1"))
+            link._lines[1].told_load(0.9)
+            link.send(join("room", "p1"))  # its branch is newer than the end
+            await workers.until(lambda: workers.of("a")[-1] == join("room", "p1"))
+            branch = workers.of("a")[-2]
+            assert isinstance(branch, RoomState)
+            assert (branch.room, branch.home) == ("room", "b")
+            assert branch.version > ended.version
 
 
 async def test_a_link_that_blinks_moves_nobody(home: Path) -> None:
