@@ -16,7 +16,6 @@ from rtc.aiortc_parts import lib as srtp_lib
 from rtc.fan_out import FanOut, PythonFanOut, knows_segments
 from rtc.layer import Outgoing
 from rtc.leg import Leg
-from rtc.sdp import VP8
 from rtc.stun import Address
 
 log = logging.getLogger(__name__)
@@ -127,7 +126,7 @@ class CFanOut:
         struct.sequence, struct.timestamp = shift.sequence, shift.timestamp
         struct.picture_id, struct.tl0 = shift.picture_id, shift.tl0
         struct.is_shifted = any(shift)
-        struct.is_vp8 = leg.track.payload_type == VP8
+        struct.is_vp8 = leg.track.is_picture and leg.track.codec == "vp8"
         leg.is_stale = False
         return state
 

@@ -160,7 +160,8 @@ def in_c() -> Callable[[socket.socket], FanOut]:
 
 
 @pytest.mark.parametrize(
-    ("codec", "kind"), [("vp8", "video"), ("h264", "video"), ("h264", "screen"), ("vp8", "audio")]
+    ("codec", "kind"),
+    [("vp8", "video"), ("vp8", "screen"), ("h264", "video"), ("h264", "screen"), ("vp8", "audio")],
 )
 def test_both_send_the_same_datagrams(
     in_c: Callable[[socket.socket], FanOut], sockets: list[socket.socket], codec: Codec, kind: Kind
