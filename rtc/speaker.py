@@ -14,7 +14,7 @@ _LEVEL = 0x7F  # the first bit says whether the sender takes it for a voice
 
 SPEAKS = 50.0  # above silence in dB, so -77 dBov: a room's noise is below it, a low voice above
 LOUDER = 6.0  # who takes the word from somebody who goes on is so much louder
-SMOOTHED = 0.05  # of each packet, usually 20 ms: a click or a cough is nobody's word
+SMOOTHED = 0.05  # of each packet, of 20 or 40 ms: a click or a cough is nobody's word
 FADES = 0.75  # a look without packets: who is muted, or sends nothing while he is silent
 QUIET_S = 0.2
 PAUSE_S = 1.5  # a speaker breathes
@@ -52,7 +52,6 @@ class Speaker:
 
     def __init__(self) -> None:
         self.member: str | None = None
-        self.recent: list[str] = []  # who spoke, the last one first
         self._spoke_at = 0.0
         self._told: str | None = None
         self._told_at = float("-inf")
@@ -86,4 +85,3 @@ class Speaker:
         least = SPEAKS if present is None else max(SPEAKS, present.loud + LOUDER)
         if voices[loudest].loud >= least:
             self.member, self._spoke_at = loudest, now
-            self.recent = [loudest, *(each for each in self.recent if each != loudest)]
