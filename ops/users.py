@@ -56,8 +56,9 @@ def owned_file(path: Path, content: bytes, uid: int | None) -> Path:
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-    if uid is not None:
-        os.chown(beside, uid, uid)
+        if uid is not None:
+            # Not by its name: the folder is theirs, who may put a link to any file there meanwhile.
+            os.fchown(file.fileno(), uid, uid)
     beside.rename(path)
     return path
 

@@ -1,6 +1,7 @@
 """Debian's coturn as the house starts it: who gets through it, where to, and nothing else."""
 
 import asyncio
+import os
 import shutil
 import socket
 import ssl
@@ -258,6 +259,22 @@ async def test_a_renewed_certificate_is_shown_without_a_new_start(folder: Path) 
             while await shown() == first:
                 pass
         assert kept.restarts == 1  # for the first only
+
+
+def test_a_servers_user_is_given_no_file_that_it_puts_in_the_place_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is its own: while we write there, as root, it may swap what we wrote for a link."""
+    ours = folder / "ours"
+    ours.write_text("not theirs")
+    given = []
+
+    def swapped(path: Path, *_: int) -> None:
+        given.append(path)
+
+    monkeypatch.setattr(os, "chown", swapped)
+    path = owned_file(folder / "turnserver.conf", b"theirs", os.geteuid())
+    assert (given, path.read_bytes(), path.stat().st_mode & 0o777) == ([], b"theirs", 0o600)
 
 
 def test_coturns_configuration_is_its_users_alone_and_holds_no_way_elsewhere(
