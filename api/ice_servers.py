@@ -11,6 +11,8 @@ from datetime import datetime
 
 import msgspec
 
+from api.logs import error_fields, log
+from storage.secrets import UnsafeSecret
 from storage.settings import Settings
 
 
@@ -27,7 +29,13 @@ def ice_servers(settings: Settings, now: datetime) -> list[IceServer]:
     turn = settings.turn
     if turn is None:
         return []
+    try:
+        secret = settings.turn_secret.encode()
+    except (OSError, UnicodeDecodeError, UnsafeSecret) as error:
+        # Whom UDP reaches talks on: no call ends, and nobody stays outside, for the relay's sake.
+        log.error("turn", **error_fields(error))
+        return []
     urls = turn.urls or turn.ours_at(settings.turn_name, tls=settings.turn_tls)
     username = f"{int(now.timestamp()) + turn.life_s}:{secrets.token_hex(8)}"
-    digest = hmac.digest(settings.turn_secret.encode(), username.encode(), "sha1")
+    digest = hmac.digest(secret, username.encode(), "sha1")
     return [IceServer(list(urls), username, base64.b64encode(digest).decode())]

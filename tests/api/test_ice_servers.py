@@ -49,6 +49,20 @@ def test_the_last_resort_is_told_where_there_is_a_certificate_for_its_name(
     assert base64.b64decode(other.credential) == signed
 
 
+def test_a_secret_that_cannot_be_read_ends_no_call(tmp_path: Path) -> None:
+    """No relay is told then: taken away, or open to other users of the machine."""
+    own = Settings.from_env({"YANASHA_HOME": str(tmp_path), "YANASHA_TURN": "1"})
+    assert ice_servers(own, NOW)
+    (tmp_path / "secrets" / "turn").chmod(0o644)
+    word = tmp_path / "word"
+    word.write_text("hunter2")
+    others = Turn(urls=("turn:turn.example.org",), secret_file=word)
+    assert ice_servers(replace(own, turn=others), NOW)
+    word.unlink()
+    for settings in (own, replace(own, turn=others)):
+        assert ice_servers(settings, NOW) == []
+
+
 @pytest.fixture
 def with_turn(server: Server) -> Iterator[Server]:
     """The server of a house that has a TURN server."""
