@@ -26,11 +26,13 @@ async def let_in(
         return await resume(db, house.resume_key, shown, now)
     try:
         return await redeem(db, hello.ticket or "", room_id, now)
-    except BadWayIn:
-        raise
-    except NotSignedIn:
+    except NotSignedIn as bad:
+        if isinstance(bad, BadWayIn) and not bad.stale:
+            raise
+        why = bad.why if isinstance(bad, BadWayIn) else "unknown"
+        # Nobody makes rows of the audit who is not signed in.
         caller = await session_person(db, cookie, now, quietly=True)
-        raise BadWayIn(caller.person_id, "unknown") from None
+        raise BadWayIn(caller.person_id, why) from None
 
 
 async def keep_refusal(house: House, bad: BadWayIn, act: Act, room_id: UUID, route: str) -> None:

@@ -50,7 +50,9 @@ async def resume(db: AsyncSession, key: bytes, shown: Shown, now: datetime) -> C
     try:
         caller = await session_person(db, shown.cookie, now, quietly=True)
     except NotSignedIn:
-        whose = await db.get(Sessions, promised.session_id) if promised is not None else None
+        # One that ran out names nobody: rows of the audit are not for who is not signed in.
+        fresh = promised is not None and promised.until_s > now.timestamp()
+        whose = await db.get(Sessions, promised.session_id) if promised and fresh else None
         if whose is not None:
             raise BadWayIn(whose.person_id, "without its session") from None
         raise

@@ -38,10 +38,11 @@ class Tickets(Base):
 class BadWayIn(NotSignedIn):
     """A ticket or a way back that is not good now. Who tried it is for the audit only."""
 
-    def __init__(self, actor_id: UUID, why: str) -> None:
+    def __init__(self, actor_id: UUID, why: str, *, stale: bool = False) -> None:
         super().__init__()
         self.actor_id = actor_id
         self.why = why
+        self.stale = stale  # anybody may have found it since
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -113,4 +114,4 @@ async def _refusal(
         why = "for something else"
     elif expires_at <= now:
         why = "expired"
-    return BadWayIn(person_id, why)
+    return BadWayIn(person_id, why, stale=expires_at <= now)

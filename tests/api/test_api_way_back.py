@@ -116,6 +116,36 @@ async def test_a_ticket_that_is_not_good_is_written_down(server: Server, change:
     assert await _refusals(server) == [(server.world["doctor"], "join_visit", why)]
 
 
+async def test_what_ran_out_leaves_no_row_of_who_is_not_signed_in(server: Server) -> None:
+    """A token's signature and a ticket's row outlive their use: the audit is not filled by them."""
+    tab = str(uuid4())
+    ways = {"resume_token": await _was_here(server, "doctor", tab)}
+    ways["ticket"] = await server.ticket("doctor")
+    clock = server.house.clock
+    server.house.clock = lambda: clock() + LIFE + timedelta(seconds=1)
+    for name, shown in ways.items():
+        async with server.browser_socket(None) as page:
+            await page.say("hello", tab=tab, **{name: shown})
+            assert await page.closed() == 4401
+    assert await _refusals(server) == []
+
+
+async def test_a_way_back_opens_nothing_once_the_right_to_the_room_has_ended(
+    server: Server,
+) -> None:
+    """The session lives; the visit was closed meanwhile."""
+    tab = str(uuid4())
+    token = await _was_here(server, "patient", tab)
+    async with server.client("doctor") as doctor:
+        for act in ("open", "close"):
+            url = f"/api/v1/visits/{server.world['visit']}/{act}"
+            (await doctor.post(url)).raise_for_status()
+    async with server.browser_socket("patient") as page:
+        await page.say("hello", resume_token=token, tab=tab)
+        assert await page.closed() == 4403
+        assert [one["type"] for one in page.kept] == ["problem"]
+
+
 async def test_a_hello_with_two_ways_in_or_none_is_no_hello(server: Server) -> None:
     for ways in ({}, {"ticket": "a", "resume_token": "b"}):
         async with server.browser_socket("doctor") as page:
