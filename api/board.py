@@ -131,12 +131,14 @@ async def get_board(
 
 
 def _lesson(house: House, lesson: RunningLesson) -> LessonNow:
+    rooms = house.lessons.rooms(lesson.id)
     people = [
         InRoom(one.id, one.name, one.side, heard=one.audio, seen=one.video or one.screen)
-        for one in house.media.members(lesson.id)
+        for room_id in rooms
+        for one in house.media.members(room_id)
         if one.online
     ]
-    return LessonNow(lesson, people, house.media.failures({lesson.id}, LATELY_S))
+    return LessonNow(lesson, people, house.media.failures(rooms, LATELY_S))
 
 
 def _visits(house: House, visits: list[UUID]) -> VisitsNow:

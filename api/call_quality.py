@@ -159,9 +159,10 @@ class CallQuality:
         way = self._rooms.get(room_id, {}).get((person_id, "subscribe"))
         if way is None or (key in self._reports and now - self._reports[key][0] < LEAST_BETWEEN):
             return
+        told = msgspec.structs.replace(told, frozen_ms=min(told.frozen_ms, told.ms))
         self._reports[key] = now, told
         self.figures.frozen(told.frozen_ms)
-        way.frozen_ms += min(told.frozen_ms, told.ms)
+        way.frozen_ms += told.frozen_ms
 
     def _row(self, room_id: UUID, row: LinkRow, now: datetime) -> None:
         person_id = UUID(row.member)

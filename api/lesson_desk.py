@@ -179,6 +179,9 @@ class Desk:
         present = self.present
         async with self._house.transaction("/ws/lessons") as db:
             now = self._house.clock()
+            if "recording" not in self._house.media.features:
+                await takes.end_take(db, self.lesson_id, now)  # of which nothing would be kept
+                return present
             away = self._house.media.expected(self.lesson_id)
             if away is None:
                 away = {one.id for one in await lesson_room.roster(db, self.lesson_id, now)}
@@ -348,6 +351,11 @@ class Desks:
         """Who is in a lesson, as far as this process knows."""
         desk = self._desks.get(lesson_id)
         return desk.present if desk else self._house.media.present(lesson_id)
+
+    def rooms(self, lesson_id: UUID) -> list[UUID]:
+        """The rooms of a lesson: the class, and its groups while it is divided."""
+        desk = self._desks.get(lesson_id)
+        return list(desk.seating.plans) if desk else [lesson_id]
 
     def of(self, lesson_id: UUID) -> Desk | None:
         """The desk of a lesson somebody looks at here."""

@@ -16,51 +16,31 @@ import msgspec
 
 from api.live import Close, Tab
 from api.media_counts import Counts
+from api.media_news import News, ToKeep
 from api.media_room import Card, Has, Plan, Room, Seat
-from api.socket_messages import (
-    MediaAway,
-    MediaBack,
-    MediaKind,
-    MediaStep,
-    MemberState,
-    Offered,
-    OfferedTrack,
-    Presence,
-    Speaks,
-)
+from api.socket_messages import MediaAway, MediaBack, MediaKind, MemberState, Speaks
 from rtc.engine import Engine, Feature, OpenEngine
 from rtc.messages import (
     Answer,
     FromWorker,
     Leave,
-    Offer,
     Quality,
     Restart,
     RoomState,
-    SegmentClosed,
     SegmentStored,
-    Speaking,
     Stats,
     StatsAsk,
     Stepped,
-    TakeClosed,
     TakeStored,
-    TransportFailed,
-    Trespass,
     VitalsNow,
 )
-from rtc.messages import Presence as WorkerPresence
 
 # A page that lost its socket often still has its media: a train's tunnel, a restart of ours.
 GRACE_S = 15.0
-_LAST_REJOIN_S = 5.0
 # A link that only broke is there again by then, and nobody's media were touched.
 _AWAY_AFTER_S = 1.0
 # As long a worker keeps a room of before our start that nobody comes back to.
 _UNCLAIMED_S = 60.0
-
-# What a worker says that must be kept.
-ToKeep = SegmentClosed | TakeClosed | Trespass
 
 _encode = msgspec.json.Encoder().encode
 
@@ -81,13 +61,20 @@ class Media:
         self._rooms: dict[UUID, Room] = {}
         self._closing: set[UUID] = set()  # to be told to a worker that is away
         self._version = 0
-        self._keep = keep
-        self._came = came  # more people are in a room than before
-        self._quality = quality
         self._grace_s = grace_s
         self._began_s = time.monotonic()
         self._counts = Counts()
         self._unclaimed: dict[UUID, asyncio.TimerHandle] = {}
+        self._news = News(
+            self._rooms,
+            self._counts,
+            keep=keep,
+            came=came,
+            quality=quality,
+            join=self._join,
+            doubt=self._doubt,
+            grace_s=grace_s,
+        )
 
     async def __aenter__(self) -> Self:
         await self._link.__aenter__()
@@ -245,7 +232,7 @@ class Media:
     def members(self, room_id: UUID) -> list[MemberState]:
         """Who is in the room, as its pages show it."""
         room = self._rooms.get(room_id)
-        return [seat.state() for seat in room.seats.values()] if room else []
+        return room.members() if room else []
 
     def pages(self, room_id: UUID) -> list[tuple[Card, Tab]]:
         """Whose page is open in a room, each with its tab."""
@@ -256,8 +243,7 @@ class Media:
     def present(self, room_id: UUID) -> set[UUID]:
         """Who has the page open, or still sends something."""
         room = self._rooms.get(room_id)
-        seats = room.seats.items() if room else ()
-        return {one for one, seat in seats if seat.tab is not None or seat.arriving}
+        return room.present() if room else set()
 
     def expected(self, room_id: UUID) -> set[UUID] | None:
         """Who may have been in a room before this process began, and is not back yet.
@@ -301,7 +287,7 @@ class Media:
         seat = room.seats[person_id]
         shown = seat.state()
         seat.stay()
-        seat.tab, seat.has = None, None
+        seat.tab, seat.has, seat.step = None, None, None
         seat.transports, seat.arriving = set(), frozenset()
         self._link.send(Leave(str(room_id), str(person_id)))
         if room.empty:
@@ -318,7 +304,7 @@ class Media:
         self._link.send(self._rooms[room_id].state(room_id, self._next_version()))
 
     def _presence(self, room_id: UUID) -> None:
-        self._rooms[room_id].tell(_encode(Presence(members=self.members(room_id))))
+        self._rooms[room_id].tell_presence()
 
     def _join(self, room_id: UUID, seat: Seat) -> None:
         join = seat.join(room_id)
@@ -358,59 +344,10 @@ class Media:
         self._presence(room_id)
 
     def _heard(self, message: FromWorker) -> None:
-        if isinstance(message, Quality | Stepped):
-            self._quality(message)
-        if isinstance(message, Offer):
-            self._offer(message)
-        elif isinstance(message, WorkerPresence):
-            self._arrivals(message)
-        elif isinstance(message, TransportFailed):
-            self._failed(message)
-        elif isinstance(message, Trespass):
-            self._trespass(message)
-        elif isinstance(message, Stepped):
-            self._stepped(message)
-        elif isinstance(message, Speaking):
-            self._speaking(message)
-        elif isinstance(message, Stats):
+        if isinstance(message, Stats):
             self._counts.heard(message, self._link.workers)
-        elif isinstance(message, SegmentClosed | TakeClosed):
-            self._keep(message)
-
-    def _speaking(self, speaking: Speaking) -> None:
-        room = self._rooms.get(UUID(speaking.room))
-        if room is not None:
-            room.speaking = UUID(speaking.member) if speaking.member is not None else None
-            room.tell(_encode(Speaks(member=room.speaking)))
-
-    def _offer(self, offer: Offer) -> None:
-        seat = self._seat(UUID(offer.room), UUID(offer.member))
-        if seat is None or seat.tab is None:
-            return
-        seat.transports.add(offer.transport)
-        offered = Offered(
-            transport=offer.transport,
-            direction=offer.direction,
-            sdp=offer.sdp,
-            tracks=[OfferedTrack(t.mid, t.kind, t.member) for t in offer.tracks],
-            reply=offer.reply,
-        )
-        seat.tab.tell(_encode(offered))
-
-    def _arrivals(self, presence: WorkerPresence) -> None:
-        room_id = UUID(presence.room)
-        room = self._rooms.get(room_id)
-        if room is None:
-            self._doubt(room_id)
-            return
-        before = self.present(room_id)
-        for seen in presence.members:
-            seat = room.seats.get(UUID(seen.member))
-            if seat:
-                seat.see(seen)
-        self._presence(room_id)
-        if not self.present(room_id) <= before:
-            self._came(room_id)
+        else:
+            self._news.heard(message)
 
     def _doubt(self, room_id: UUID) -> None:
         """A worker has a room of before our start: nobody else would ever end it."""
@@ -422,29 +359,6 @@ class Media:
         del self._unclaimed[room_id]
         if room_id not in self._rooms:
             self.close(room_id)
-
-    def _failed(self, failed: TransportFailed) -> None:
-        room_id = UUID(failed.room)
-        self._counts.failed(room_id, failed.reason)
-        seat = self._seat(room_id, UUID(failed.member))
-        if seat is None or failed.transport not in seat.transports:
-            return
-        seat.transports.discard(failed.transport)
-        seat.failures += 1
-        delay_s = min(_LAST_REJOIN_S, 0.1 * 2**seat.failures)
-        asyncio.get_running_loop().call_later(delay_s, self._join, room_id, seat)
-
-    def _stepped(self, stepped: Stepped) -> None:
-        seat = self._seat(UUID(stepped.room), UUID(stepped.member))
-        if seat is not None:
-            seat.step = MediaStep(step=stepped.step, reason=stepped.reason)
-            if seat.tab:
-                seat.tab.tell(_encode(seat.step))
-
-    def _trespass(self, trespass: Trespass) -> None:
-        seat = self._seat(UUID(trespass.room), UUID(trespass.member))
-        if seat is not None and seat.trespasses(trespass.kind, self._grace_s):
-            self._keep(trespass)
 
     def _seat(self, room_id: UUID, person_id: UUID) -> Seat | None:
         room = self._rooms.get(room_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from eschool.groups import LessonGroupings, room_of
+from eschool.groups import MOST_GROUPS, LessonGroupings, room_of
 from eschool.lessons import Lessons, thing
 from people.call_minutes import KEPT, CallMember, CallTimeline, names_of, told
 from people.policy import Act, Actor, require
@@ -34,9 +34,10 @@ async def lesson_call(
     if row is None:
         raise NotFound
     require(actor, Act.SEE_LESSON_QUALITY, thing(row), now)
-    divided = select(LessonGroupings.id, LessonGroupings.groups)
-    groupings = await db.execute(divided.where(LessonGroupings.lesson_id == row.id))
-    groups = [room_of(each.id, n) for each in groupings for n in range(1, each.groups + 1)]
+    divided = select(LessonGroupings.id).where(LessonGroupings.lesson_id == row.id)
+    # Also numbers that there were before it was divided anew, into fewer.
+    numbers = range(1, MOST_GROUPS + 1)
+    groups = [room_of(each, number) for each in await db.scalars(divided) for number in numbers]
     found, cut = await told(db, [row.id, *groups])
     names = await names_of(db, found)
     members = [

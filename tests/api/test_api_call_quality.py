@@ -53,7 +53,8 @@ async def test_a_teacher_hears_everybodys_word_and_a_pupil_his_own(
         assert await words(pupil, world, *everybody) == {"pupil": "fair"}
         assert await words(teacher, world, *everybody) == {"pupil": "fair", "pupil2": "poor"}
         # What the page alone knows makes it worse; a second report in the same moment is too many.
-        await pupil.say("media_report", ms=10_000, frozen_ms=6_000, freezes=2)
+        # Nothing stands still for longer than was looked.
+        await pupil.say("media_report", ms=6_000, frozen_ms=20_000, freezes=2)
         await pupil.say("media_report", ms=10_000, frozen_ms=0, freezes=0)
         await pupil.say("media_report", ms=10, frozen_ms=0, freezes=0)
         assert (await pupil.of("problem"))["code"]
@@ -69,13 +70,13 @@ async def test_a_teacher_hears_everybodys_word_and_a_pupil_his_own(
 
 
 async def _a_group_was_poor(server: Server, world: World) -> None:
-    """A class that was divided: its groups are rooms of their own, and belong to the lesson."""
+    """A class that was divided, then into fewer: groups are rooms, and belong to the lesson."""
     now = server.house.clock()
     grouping = LessonGroupings(
         lesson_id=world["lesson"],
         since=now,
         ends_at=now + timedelta(minutes=5),
-        groups=2,
+        groups=1,
         until=now,
         why="called_back",
     )

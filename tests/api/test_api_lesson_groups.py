@@ -10,7 +10,7 @@ from api_worker import Worker
 from test_api_lesson_raw import connected, running
 
 from eschool.groups import room_of
-from rtc.messages import RoomState
+from rtc.messages import RoomState, Stepped
 from storage.settings import Settings
 from tests.rtc.raw_client import RawTransport, Source
 
@@ -44,6 +44,14 @@ async def ends(page: Page, member: str) -> tuple[RawTransport, RawTransport]:
     out = await connected(page, await page.of("offer", direction="publish"), member)
     offer = await page.of("offer", direction="subscribe")
     return out, await connected(page, offer, member)
+
+
+async def on_the_board(server: Server) -> set[str]:
+    """Who is in the lesson, as the school's administrator is told."""
+    async with server.client("school_admin") as client:
+        answer = await client.get(f"/api/v1/organisations/{server.world['school']}/board")
+    [lesson] = answer.json()["lessons"]
+    return {one["id"] for one in lesson["people"]}
 
 
 async def test_nobody_from_another_group_hears_a_packet(
@@ -98,6 +106,7 @@ async def test_a_reloaded_page_sits_in_its_group_again(worker: Worker, server: S
         async with server.lesson_page("pupil") as page:
             named = [one["id"] for one in page.kept[0]["members"]]
             assert named == [pupil]
+            assert pupil in await on_the_board(server)
 
         def states(name: str) -> list[RoomState]:
             found = (one for one in worker.told if isinstance(one, RoomState))
@@ -110,6 +119,25 @@ async def test_a_reloaded_page_sits_in_its_group_again(worker: Worker, server: S
         assert (mine.publish, mine.subscribe, state.recording) == ([], False, None)
         await server.ask("teacher", "DELETE", "/groups")
         await worker.until(lambda _: states(room)[-1].members == [], WITHIN_S)
+
+
+async def test_who_comes_back_to_the_class_is_not_told_the_step_of_before(
+    worker: Worker, server: Server
+) -> None:
+    """His media began anew, and with them the ladder; the worker tells what is not its top."""
+    await server.ask("teacher", "POST", "/open")
+    async with server.lesson_page("pupil") as page:
+        await worker.until_state(bool, WITHIN_S)
+        lesson, pupil = str(server.world["lesson"]), str(server.world["pupil"])
+        worker.say(Stepped(lesson, pupil, "voice", "your_link"))
+        await page.of("media_step")
+        await divide(server, ("pupil",))
+        while (await page.of("lesson"))["room"]["groups"] is None:
+            pass
+        await server.ask("teacher", "DELETE", "/groups")
+        while (await page.of("lesson"))["room"]["groups"] is not None:
+            pass
+        assert [one for one in page.kept if one["type"] == "media_step"] == []
 
 
 async def test_groups_are_refused_with_a_code(server: Server) -> None:
