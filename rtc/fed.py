@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rtc.layer import EVERYTHING, Layer
+from rtc.leg import CATCH_UP_STEP
 from rtc.messages import Codec
 from rtc.reception import Reception
 from rtc.seat import Seat
@@ -31,9 +32,18 @@ class FedLayer(Layer):
         """The home does; what it gets later comes here, too."""
 
     def _anchor(self, ssrc: int, sequence: int, timestamp: int, now: float) -> Reception:
-        """Begins to count the packets; whoever is on the layer stays with the numbers he has."""
-        del timestamp, now
-        self.first_index = EVERYTHING
+        """Begins to count the packets; whoever is on the layer stays with the numbers he has.
+
+        Where too many have passed meanwhile he is led over them, see `Leg.catch_up`.
+        """
+        last, self.first_index = self.last_sequence, EVERYTHING
+        ahead = (sequence - last) & 0xFFFF if last is not None else 0
+        if last is not None and CATCH_UP_STEP <= ahead < 0x10000 - CATCH_UP_STEP:
+            left = [(leg, leg.last_sequence) for leg in self.legs]
+            self.last_sequence = (sequence - 1) & 0xFFFF
+            self.last_timestamp, self.last_at = timestamp, now
+            for leg, left_at in left:
+                leg.catch_up(last if left_at is None else left_at)
         for follower in (*self.legs, *self.taps):
             follower.first_index, follower.is_stale = EVERYTHING, True
         self.reception = Reception(ssrc, sequence, self.clock_rate)
@@ -53,7 +63,9 @@ class FedTrack(Track):
         return self.fed
 
     def published_by(self, source: "Transport | None") -> None:
-        """Nobody publishes here."""
+        """Nobody publishes here; who was heard on it until now is heard no more."""
+        del source
+        self.set_live(live=False)
 
     def feed(self, *, fed: bool) -> None:
         """The home has a publisher of it, or has none any more, or is out of reach."""
@@ -78,11 +90,11 @@ class FedTrack(Track):
             self.ask(now)
 
     def keys(self, now: float) -> list[int]:
-        """Which layers need a key frame."""
+        """Which layers need a key frame; one that nobody has any more waits for none."""
         return [
             place
             for place, layer in enumerate(self.layers)
-            if (layer.key_wanted or layer.waiting) and layer.arrives(now)
+            if (layer.waiting or (layer.key_wanted and layer.legs)) and layer.arrives(now)
         ]
 
 

@@ -142,11 +142,9 @@ class Forwarder:
         pending, self._pending = self._pending, []
         for layer in pending:
             packets, layer.pending = layer.pending, []
-            for outlet in layer.outlets:
-                outlet.put(layer, packets)
-            if not layer.legs:
-                continue
             try:
+                for outlet in layer.outlets:
+                    outlet.put(layer, packets)
                 sent, dropped = self._send(layer, packets, now)
             except Exception:  # a mistake with one track must not silence the others
                 if now - self._complained_at > COMPLAIN_EVERY_S:
@@ -157,6 +155,8 @@ class Forwarder:
             self._counters.dropped_send += dropped
 
     def _send(self, layer: Layer, packets: list[Outgoing], now: float) -> tuple[int, int]:
+        if not layer.legs:
+            return 0, 0
         if not layer.thin:  # as nearly always
             return self._fan_out.send(layer.legs, packets, now)
         whole = [each for each in layer.legs if each.thin is None]

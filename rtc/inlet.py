@@ -112,7 +112,9 @@ class Inlet:
         except OSError:
             self._asked = None
         else:
-            self._asked = wishes
+            asked, self._asked = self._asked, wishes
+            for place in {*wishes.layers}.difference(asked.layers) if asked is not None else ():
+                self._layers_fed[place].reception = None  # what passed meanwhile was not sent here
 
     def _wishes(self, now: float) -> Wishes:
         return Wishes(self._layers(), [], self._shares(now))

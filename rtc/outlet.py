@@ -72,6 +72,7 @@ class Outlet:
         }
         self._wanted: set[Layer] = set()
         self._has_dropped = False
+        self._has_gap = False  # and it takes again what comes
         for track in tracks:
             track.outlets.append(self)
         asyncio.get_running_loop().add_reader(sock, self._readable)
@@ -115,6 +116,9 @@ class Outlet:
         except OSError:  # full, or gone: then the reader finds out
             self._has_dropped = True
             self._counters.dropped_pipe += self._count
+        else:
+            self._has_gap = self._has_gap or self._has_dropped
+            self._has_dropped = False
         self._size = self._count = 0
 
     def report(self, layer: "Layer", info: RtcpSenderInfo) -> None:
@@ -142,9 +146,9 @@ class Outlet:
             self._told = scene if self._say(said(scene)) else None
 
     def repair(self, now: float) -> None:
-        """Asks for key frames in place of what was dropped."""
-        if self._has_dropped:
-            self._has_dropped = False
+        """Asks for key frames in place of what was dropped, once more is taken: all pay for it."""
+        if self._has_gap:
+            self._has_gap = False
             for layer in self._wanted:
                 layer.ask_key_frame(now)
 

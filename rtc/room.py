@@ -102,7 +102,7 @@ class Room:
         members = {each.member: each for each in wanted.members}
         for name in [each for each in self.seats if each not in members]:
             self._drop(self.seats[name])
-            del self.seats[name]
+            self.seats.pop(name).carry({})  # what he had is silent whatever a home still sends
         now = time.monotonic()
         for name, member in members.items():
             seat = self.seats.get(name)

@@ -4,11 +4,14 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRtpfbPacket, pack_remb_fci
 
+from rtc.fed import FedStage
 from rtc.feedback import target_bps
+from rtc.leg import Leg
 from rtc.messages import FLOOR, Join, Member, RoomState
 from rtc.pipe import MOST_BYTES, SUFFIX, WORDS, Enter, Wishes, items, said
 from rtc.rooms import REPORT_EVERY_S
@@ -89,6 +92,10 @@ async def test_a_branch_drops_by_its_own_grants(school: School) -> None:
         await room.hears("p1", "teacher", kind, 3)
     await room.hears("p2", "teacher", "audio", 3)
     assert [len(room.heard("p2", "teacher", kind)) for kind in EVERYTHING] == [3, 0, 0]
+    others = [each for each in members if each.member != "teacher"]
+    state = RoomState(LESSON, branch.version + 1, others, "h264", "teacher", home="a")
+    school.branch.rooms.take(state)
+    assert not any(each.live for each in school.tracks[1])
 
 
 async def test_the_floor_moves_over_the_pipe(school: School) -> None:
@@ -109,6 +116,25 @@ async def test_the_floor_moves_over_the_pipe(school: School) -> None:
     got = room.heard("p1", FLOOR, "audio")
     assert got == [(got[0] + n) & 0xFFFF for n in range(6)]
     assert len(room.pages["p1"].offers) == offers
+
+
+async def test_a_holder_in_the_branch_hears_the_floor_again_after_a_long_turn(
+    school: School,
+) -> None:
+    """Nobody else there needed it meanwhile; SRTP would take the present numbers for old ones."""
+    room = await school.open_class("p1", "p2")
+    for name, ahead in (("p1", 0), ("p2", 0x2800), ("p1", 0)):
+        await room.floor(name)
+        await school.flows(room)
+        publish = await room.pages[name].publishing()
+        voice = Source("audio", sequence=0x9000)
+        for _ in range(5):
+            publish.send_rtp(last := voice.next())
+            voice.sequence += ahead
+        if ahead or not room.heard("p2", FLOOR, "audio"):
+            await room.hears("p1" if ahead else "p2", FLOOR, "audio", 5)
+    last = (room.heard("p1", FLOOR, "audio")[-1] + 5) & 0xFFFF
+    await subscribed(room, "p2").until(lambda: room.heard("p2", FLOOR, "audio")[-1] == last)
 
 
 async def test_the_branch_repairs_what_its_viewers_lost(school: School) -> None:
@@ -143,6 +169,16 @@ async def test_a_key_frame_wish_reaches_the_publisher(school: School) -> None:
     asked = len(plis(publish))
     next(iter(branch[-1].legs)).ask_key_frame(time.monotonic())
     await publish.until(lambda: len(plis(publish)) > asked)
+
+
+def test_a_branch_asks_for_no_key_frame_that_nobody_there_waits_for() -> None:
+    """Its packets come no more, so the wish would never end, and the whole class pay for it."""
+    camera = FedStage("teacher", "h264", (*range(2, 9),)).fed[1]
+    camera.hear([(True, 1)] * 3)
+    camera.live = camera.top.key_wanted = True
+    assert camera.keys(0.0) == []
+    camera.top.legs.append(cast("Leg", None))
+    assert camera.keys(0.0) == [2]
 
 
 async def test_a_weak_link_in_the_branch_counts_for_the_publisher(school: School) -> None:
@@ -224,7 +260,7 @@ async def test_a_burst_goes_through_whole(school: School) -> None:
 
 
 async def test_a_branch_that_is_behind_holds_up_nobody(school: School) -> None:
-    """What its pipe does not take is dropped, counted, and a key frame asked for in its place."""
+    """What its pipe does not take is dropped and counted; a key frame follows once it takes more."""
     room = await school.open_class("p1", "p2")
     publish, screen = await room.pages["teacher"].publishing(), room.sources["screen"]
     publish.send_rtp(screen.next(key=True))
@@ -242,9 +278,15 @@ async def test_a_branch_that_is_behind_holds_up_nobody(school: School) -> None:
         if school.home.stats().dropped_pipe:
             break
     assert school.home.stats().dropped_pipe > 0
-    asked = len(plis(publish))
-    await publish.until(lambda: len(plis(publish)) > asked)
+    home, asked = school.tracks[0][2].top, len(plis(publish))
+    outlet._has_dropped, outlet._has_gap, home.key_wanted = True, False, False
+    outlet.repair(time.monotonic())
+    assert not home.key_wanted, "what it does not take helps nobody"
     loop.add_reader(inlet._socket, inlet._readable)
+    while outlet._has_dropped:
+        publish.send_rtp(screen.next(size=1300))
+        await school.until(lambda: not outlet._count)
+    await publish.until(lambda: len(plis(publish)) > asked)
     count = len(room.heard("p2", "teacher", "screen"))
     publish.send_rtp(screen.next(key=True))
     await room.hears("p2", "teacher", "screen", count + 1)
