@@ -31,7 +31,7 @@ _LOOK_S = 30.0  # at the certificate
 
 
 def turn_child(settings: Settings, turn: Turn) -> Child:
-    """Give coturn's row of the supervisor's table. Raises Cannot."""
+    """Give coturn's row of the supervisor's table. Raises Cannot, UnsafeSecret."""
     found = shutil.which("turnserver")
     if found is None:
         raise Cannot(
@@ -46,12 +46,18 @@ def turn_child(settings: Settings, turn: Turn) -> Child:
         raise Cannot("YANASHA_TURN_CERTIFICATE and YANASHA_TURN_KEY do not belong together.")
     places = peers(settings)
     config = pair.folder / "turnserver.conf"
+    # Made here: what is wrong with the secret is said at the start, not at a later new one.
+    texts = {
+        tls: turnserver_conf(settings, turn, pair.folder, places, tls=tls).encode()
+        for tls in (False, True)
+    }
 
     def before() -> None:
-        pair.take()
+        with contextlib.suppress(OSError):  # a full disk ends no house: it is looked at again
+            pair.take()
         pair.served = settings.turn_tls and pair.path.exists()
-        text = turnserver_conf(settings, turn, pair.folder, places, tls=pair.served)
-        owned_file(config, text.encode(), uid)
+        if not _has(config, texts[pair.served], uid):
+            owned_file(config, texts[pair.served], uid)
 
     async def ready() -> None:
         place = listening(settings, turn) or "127.0.0.1"
@@ -88,7 +94,7 @@ class _Pair:
     def take(self) -> bool:
         """Copy the pair if there is a whole new one; whether there was."""
         found = self.whole()
-        if found is None or (self.path.exists() and self.path.read_bytes() == found):
+        if found is None or _has(self.path, found, self._uid):
             return False
         owned_file(self.path, found, self._uid)
         return True
@@ -117,6 +123,13 @@ class _Pair:
                 if _belong_together(*pair):
                     whole.append((certificate.stat().st_mtime, b"\n".join(pair)))
         return max(whole)[1] if whole else None
+
+
+def _has(path: Path, content: bytes, uid: int | None) -> bool:
+    """Whether a file holds this, and is that user's."""
+    if not path.exists() or (uid is not None and path.stat().st_uid != uid):
+        return False
+    return path.read_bytes() == content
 
 
 def _belong_together(certificate: bytes, key: bytes) -> bool:

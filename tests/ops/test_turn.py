@@ -25,6 +25,7 @@ from ops.turn import listening, peers, turn_child, turnserver_conf
 from ops.users import owned_file
 from rtc.worker import Worker
 from storage.addresses import lan_names
+from storage.secrets import UnsafeSecret
 from storage.settings import Settings
 from tests.ops.running import free_port
 from tests.ops.tls_pairs import make_pair
@@ -259,6 +260,29 @@ async def test_a_renewed_certificate_is_shown_without_a_new_start(folder: Path) 
             while await shown() == first:
                 pass
         assert kept.restarts == 1  # for the first only
+
+
+@needs_coturn
+def test_a_new_start_of_coturn_needs_neither_its_secret_nor_room_on_the_disk(
+    folder: Path,
+) -> None:
+    """Or a full disk would end the whole house. What another user has of before is given to it."""
+    certificate, key = make_pair(folder)
+    settings = read(folder, YANASHA_TURN_CERTIFICATE=certificate, YANASHA_TURN_KEY=key)
+    child = child_of(settings)
+    child.before()
+    files = [folder / "turn" / name for name in ("turnserver.conf", "pair.pem")]
+    before = [path.stat() for path in files]
+    (folder / "secrets" / "turn").chmod(0o644)
+    child.before()
+    assert [path.stat().st_ino for path in files] == [each.st_ino for each in before]
+    if os.geteuid() == 0:
+        for path in files:
+            os.chown(path, 1, 1)
+        child.before()
+        assert [path.stat().st_uid for path in files] == [each.st_uid for each in before]
+    with pytest.raises(UnsafeSecret):
+        child_of(settings)
 
 
 def test_a_servers_user_is_given_no_file_that_it_puts_in_the_place_of_its_own(
