@@ -18,6 +18,10 @@ TEACHER = "teacher.zulfiya"
 PUPILS = ("pupil.aidar", "pupil.sofia", "pupil.ilnaz")
 LATE = "pupil.mark"
 PAGES = 15
+SOUNDS_S = """() => {
+    const voice = document.querySelector("[data-testid=group-voice]");
+    return voice && !voice.paused && voice.currentTime;
+}"""
 # Fifteen new frames at ten a second prove that it moves, and the page counts them once a second.
 BACK_S, PROOF_S = 5.0, 2.5
 # `make janus-journeys` plays the same lesson over Janus, which records nothing.
@@ -122,6 +126,7 @@ def test_groups_speak_among_themselves_until_they_are_called_back(klass: Klass) 
     speaker.at("microphone").click()
     heard = other.at("group").locator(f'[data-person="{speaker.id}"][data-voice="yes"]')
     expect(heard).to_be_visible(timeout=20_000)
+    wait_for("his voice plays on", lambda: (other.page.evaluate(SOUNDS_S) or 0) > 2)
     assert alone.at("group").locator("[data-person]").count() == 0
     other.page.set_viewport_size(NARROW)
     assert violations(other.page) == []

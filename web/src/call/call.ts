@@ -103,6 +103,8 @@ export class Call {
     this.#joining = true;
     this.#changed();
     await this.#local.open(choice);
+    // Left, or the visit closed, while the browser was still asking.
+    if (!this.#joining) return;
     this.#choice = choice;
     this.#joining = false;
     this.#peers.start();
@@ -129,6 +131,7 @@ export class Call {
   }
 
   leave(): void {
+    this.#joining = false;
     this.#choice = null;
     this.#local.release();
     this.#screen?.stop();

@@ -15,6 +15,8 @@ export class LocalDevices {
   #media: LocalMedia = NOTHING;
   #micWanted = true;
   #cameraWanted = true;
+  /** Grows with each release: what the browser grants only then is not wanted any more. */
+  #released = 0;
   readonly #onLost: (kind: DeviceKind) => void;
   readonly #video: MediaTrackConstraints;
 
@@ -60,13 +62,24 @@ export class LocalDevices {
 
   async open(choice: JoinChoice): Promise<void> {
     this.release();
-    this.#media = await openMedia(choice, this.#video);
+    const asked = this.#released;
+    const media = await openMedia(choice, this.#video);
+    if (asked !== this.#released) {
+      stop(media);
+      return;
+    }
+    this.#media = media;
     this.#watch();
   }
 
   /** One more device in the middle of a call; false when there is none to be had. */
   async openOne(kind: DeviceKind): Promise<boolean> {
+    const asked = this.#released;
     const { track, trouble } = await openOne(kind, this.#video);
+    if (asked !== this.#released) {
+      track?.stop();
+      return false;
+    }
     if (track === null) {
       this.#say(kind, trouble);
       return false;
@@ -93,8 +106,8 @@ export class LocalDevices {
   }
 
   release(): void {
-    this.#media.audio?.stop();
-    this.#media.video?.stop();
+    this.#released += 1;
+    stop(this.#media);
     this.#media = NOTHING;
     this.#micWanted = true;
     this.#cameraWanted = true;
@@ -119,4 +132,9 @@ export class LocalDevices {
       trouble: { ...this.#media.trouble, [kind]: trouble ?? 'failed' },
     };
   }
+}
+
+function stop({ audio, video }: LocalMedia): void {
+  audio?.stop();
+  video?.stop();
 }
