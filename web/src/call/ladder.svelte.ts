@@ -13,6 +13,8 @@ const HIGHEST: MediaStep = { step: 'high', reason: 'your_link' };
 export class Ladder {
   now = $state.raw<MediaStep>(HIGHEST);
 
+  /** Nothing was said yet of media that began anew: that a link is well again is not known. */
+  readonly untold = $derived(this.now === HIGHEST);
   /** No picture comes through: its place is for slides, readings, what is written. */
   readonly pictureless = $derived(this.now.step === 'voice' || this.now.step === 'text');
   readonly voiceless = $derived(this.now.step === 'text');
@@ -21,7 +23,7 @@ export class Ladder {
     this.now = { step, reason };
   }
 
-  /** Media begin anew, and with them the ladder. */
+  /** Media, or the link that tells of them, begin anew, and with them the ladder. */
   again(): void {
     this.now = HIGHEST;
   }

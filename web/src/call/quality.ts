@@ -135,21 +135,30 @@ export interface MediaReport {
 const TELL_EVERY_MS = 10_000;
 const LONGEST_MS = 60_000;
 
+/** Sums fall when a section goes: it takes its part of them along. */
+function fell(before: Counted, now: Counted): boolean {
+  return (Object.keys(now) as (keyof Counted)[]).some((name) => now[name] < before[name]);
+}
+
 /** Says every ten seconds what was seen and heard in them. */
 export class Teller {
   #from: { atMs: number; counted: Counted } | null = null;
+  #last: Counted | null = null;
 
   /** The report that is due, if one is; null: nothing arrives now. */
   add(atMs: number, counted: Counted | null): MediaReport | null {
     const from = this.#from;
-    if (counted === null || from === null || atMs - from.atMs > LONGEST_MS) {
+    const last = this.#last;
+    this.#last = counted;
+    const whole = counted !== null && last !== null && !fell(last, counted);
+    if (!whole || from === null || atMs - from.atMs > LONGEST_MS) {
       this.#from = counted === null ? null : { atMs, counted };
       return null;
     }
     const ms = atMs - from.atMs;
     if (ms < TELL_EVERY_MS) return null;
     this.#from = { atMs, counted };
-    const since = (name: keyof Counted): number => grown(from.counted[name], counted[name]);
+    const since = (name: keyof Counted): number => counted[name] - from.counted[name];
     const samples = since('samples');
     const concealed = Math.min(samples, Math.max(0, since('concealed')));
     return {

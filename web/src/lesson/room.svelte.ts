@@ -11,14 +11,13 @@ import { rememberJoin, rememberedJoin, uuid4 } from '../live/tab';
 import { fetchTicket, socketUrl } from '../live/ticket';
 import { followWakes } from '../live/wake';
 import { signInAgain } from '../session.svelte';
-import type { Deck } from '../slides/deck';
 import { toast } from '../ui/announce.svelte';
 import { LessonCall, type LessonCallView } from './call';
 import * as rest from './rest';
 import { groupOf } from './groups';
+import { Slides } from './slides.svelte';
 import { sendsNow, stageOf, type Sends, type Source } from './stage';
 import { Talk } from './talk.svelte';
-import { Turner } from './turner';
 import {
   readMessage,
   type Audience,
@@ -45,7 +44,6 @@ export class LessonRoom {
   you = $state<string | null>(null);
   now = $state.raw<RoomNow | null>(null);
   members = $state.raw<readonly Member[]>([]);
-  deck = $state.raw<Deck | null>(null);
   mediaAway = $state(false);
   /** What links are worth now, by person: the teacher's page hears everybody's. */
   words = $state.raw<Words>({});
@@ -62,7 +60,6 @@ export class LessonRoom {
   /** The floor was given without having been asked for: the microphone waits for a tap. */
   invited = $state(false);
   call = $state.raw<LessonCallView>() as LessonCallView;
-  #turning = $state<number | null>(null);
   readonly ladder = new Ladder();
 
   /** Who of those present has not agreed to the recording; asked for while it waits. */
@@ -82,19 +79,13 @@ export class LessonRoom {
   readonly place = $derived(
     (this.now?.hands ?? []).findIndex(({ person }) => person.id === this.you) + 1,
   );
-  /** The page on the stage; of a deck this page does not hold there is none. */
-  readonly page = $derived.by((): number | null => {
-    if (this.#turning !== null) return this.#turning;
-    const slide = this.now?.slide ?? null;
-    return slide !== null && slide.deck_id === this.deck?.id ? slide.page : null;
-  });
   readonly on = $derived.by((): Record<Source, boolean> => {
     const { call, sends, teacher } = this;
     const comes = call.joined && !this.ladder.pictureless;
     const speaker = this.members.find(({ id }) => id === this.floor?.person.id);
     return {
       screen: teacher ? call.screen : sends.screen && comes,
-      slide: this.deck !== null && this.page !== null,
+      slide: this.slides.deck !== null && this.slides.page !== null,
       camera: teacher ? call.camera : sends.video && comes,
       floor: speaker?.video === true && (this.mine ? call.camera : !this.ladder.pictureless),
     };
@@ -105,12 +96,9 @@ export class LessonRoom {
 
   readonly calling: LessonCall;
   readonly talk: Talk;
+  readonly slides: Slides;
   readonly #socket: RoomSocket<ServerMessage, ClientMessage>;
-  readonly #turner: Turner;
   #retrier: ReturnType<typeof setInterval> | undefined;
-  #deckAsking = false;
-  /** The newest deck is not the one on the stage: asking again would not help. */
-  #deckUnhad: string | null = null;
   #heldUntil = 0;
   #sat: string | null | undefined;
 
@@ -138,14 +126,7 @@ export class LessonRoom {
     });
     this.call = this.calling.view;
     this.talk = new Talk(id);
-    this.#turner = new Turner({
-      send: async (page) => {
-        const slide = await rest.turnSlide(id, page);
-        this.#slideIs(slide.deck_id, slide.page, slide.pages);
-      },
-      onFailed: (error) => toast(problemText(toProblem(error)), 'trouble'),
-      onChange: (page) => (this.#turning = page),
-    });
+    this.slides = new Slides(id);
   }
 
   /** Enter; answers how to leave. */
@@ -271,17 +252,6 @@ export class LessonRoom {
     return this.act(`visit ${number ?? ''}`, () => rest.visitGroup(this.id, number));
   }
 
-  turn(page: number): void {
-    if (this.deck === null || page < 1 || page > this.deck.pages || page === this.page) return;
-    this.#turner.turn(page);
-  }
-
-  deckAdded(deck: Deck): void {
-    this.deck = deck;
-    // The server shows the class the first page of new slides.
-    this.#slideIs(deck.id, 1, deck.pages);
-  }
-
   judge(messageId: string, state: 'approved' | 'refused'): Promise<boolean> {
     return this.act(`message ${messageId}`, () => this.talk.judge(messageId, state));
   }
@@ -329,6 +299,7 @@ export class LessonRoom {
     }
     if (before === 'open') {
       this.calling.linkDown();
+      this.words = {};
       this.mediaAway = false;
     }
     if (phase === 'expired') void this.signIn();
@@ -345,8 +316,9 @@ export class LessonRoom {
   #heard(message: ServerMessage): void {
     switch (message.type) {
       case 'lesson_welcome':
+        this.#anew();
         this.you = message.you;
-        this.deck = message.deck;
+        this.slides.deck = message.deck;
         this.calling.ready();
         this.#present(message.members);
         this.#roomIs(message.room);
@@ -371,9 +343,7 @@ export class LessonRoom {
         return;
       case 'media_away':
         this.mediaAway = true;
-        this.words = {};
-        this.speaking = null;
-        this.ladder.again();
+        this.#anew();
         this.calling.mediaAway();
         return;
       case 'media_back':
@@ -385,7 +355,7 @@ export class LessonRoom {
         this.#seated();
         return;
       case 'slide':
-        this.#slideIs(message.deck_id, message.page);
+        this.slides.turned(message.deck_id, message.page);
         return;
       case 'chat':
         this.talk.add(message.message);
@@ -403,6 +373,12 @@ export class LessonRoom {
       case 'signed_out':
         return;
     }
+  }
+
+  /** What was told of media before holds no more; a server that knows says it after its welcome. */
+  #anew(): void {
+    this.speaking = null;
+    this.ladder.again();
   }
 
   #back(): void {
@@ -429,7 +405,8 @@ export class LessonRoom {
 
   #lessonIs(lesson: Lesson): void {
     this.lesson = lesson;
-    if (this.now !== null) this.#roomIs({ ...this.now, state: lesson.state });
+    if (this.now !== null)
+      this.#roomIs({ ...this.now, slide: this.slides.shown, state: lesson.state });
     else if (lesson.state === 'ended') this.#ended();
   }
 
@@ -443,7 +420,7 @@ export class LessonRoom {
       this.#ended();
       return;
     }
-    if (next.slide !== null) this.#needDeck(next.slide.deck_id);
+    this.slides.show(next.slide);
     if (this.teacher || had === this.mine) return;
     if (!this.mine) {
       this.invited = false;
@@ -470,29 +447,6 @@ export class LessonRoom {
     if (this.lesson !== null) this.lesson = { ...this.lesson, state: 'ended' };
   }
 
-  #slideIs(deckId: string, page: number, pages?: number): void {
-    if (this.now === null) return;
-    const count = pages ?? (this.deck?.id === deckId ? this.deck.pages : page);
-    this.now = { ...this.now, slide: { deck_id: deckId, page, pages: count } };
-    this.#needDeck(deckId);
-  }
-
-  #needDeck(deckId: string): void {
-    if (this.deck?.id !== deckId && this.#deckUnhad !== deckId) void this.#loadDeck(deckId);
-  }
-
-  async #loadDeck(deckId: string): Promise<void> {
-    if (this.#deckAsking) return;
-    this.#deckAsking = true;
-    try {
-      this.deck = await rest.loadDeck(this.id);
-      this.#deckUnhad = this.deck.id === deckId ? null : deckId;
-    } catch {
-      // Asked for again with the next look.
-    }
-    this.#deckAsking = false;
-  }
-
   /** What could not be had or sent before: again, every few seconds. */
   #retry(): void {
     if (this.signedOut) return;
@@ -503,8 +457,7 @@ export class LessonRoom {
     if (this.phase !== 'open') return;
     this.talk.retry();
     this.#mindPause();
-    const slide = this.now?.slide;
-    if (slide) this.#needDeck(slide.deck_id);
+    this.slides.retry();
     if (this.#heldUntil > 0 && Date.now() >= this.#heldUntil) {
       this.#heldUntil = 0;
       this.#present(this.members);

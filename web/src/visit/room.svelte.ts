@@ -251,6 +251,7 @@ export class Room {
   #heard(message: ServerMessage): void {
     switch (message.type) {
       case 'welcome':
+        this.#anew();
         this.members = message.members;
         this.otherCameraOff = false;
         this.clockAheadMs = Date.parse(message.server_time) - Date.now();
@@ -281,9 +282,7 @@ export class Room {
         return;
       case 'media_away':
         this.mediaAway = true;
-        this.words = {};
-        this.speaking = null;
-        this.ladder.again();
+        this.#anew();
         this.calling.mediaAway();
         return;
       case 'media_back':
@@ -326,6 +325,12 @@ export class Room {
       case 'signed_out':
         return;
     }
+  }
+
+  /** What was told of media before holds no more; a server that knows says it after its welcome. */
+  #anew(): void {
+    this.speaking = null;
+    this.ladder.again();
   }
 
   /** A server that has just come back knows nobody's pictures: only a change it saw is a change. */

@@ -5,14 +5,14 @@ import { Ladder, type Step, type StepReason } from '../../src/call/ladder.svelte
 import LadderLine from '../../src/call/LadderLine.svelte';
 import { isKey, t } from '../../src/i18n/t';
 import { readMessage as readLesson } from '../../src/lesson/wire';
-import { spoken } from '../../src/ui/announce.svelte';
+import { announce, spoken } from '../../src/ui/announce.svelte';
 import { readMessage as readVisit } from '../../src/visit/wire';
 
 const STEPS: Step[] = ['low', 'slow', 'voice', 'text'];
 const REASONS: StepReason[] = ['your_link', 'sender_link'];
 
 it('has a sentence for every step, reason and place, and none for the highest', () => {
-  for (const place of ['lesson', 'visit'] as Place[]) {
+  for (const place of ['lesson', 'group', 'visit'] as Place[]) {
     for (const reason of REASONS) {
       expect(stepKey({ step: 'high', reason }, place)).toBeNull();
       for (const step of STEPS) expect(isKey(stepKey({ step, reason }, place) ?? '')).toBe(true);
@@ -62,6 +62,32 @@ describe('the line', () => {
     flushSync();
     expect(shown()).toBeNull();
     expect(spoken()).toBe(t('ladder.back'));
+  });
+
+  it('says nothing of a link of which nothing is known: media that began anew are not well yet', () => {
+    stand('voice');
+    announce('before');
+    ladder.again();
+    expect(ladder.pictureless).toBe(false);
+    flushSync();
+    vi.advanceTimersByTime(9_000);
+    flushSync();
+    expect(shown()).toBeNull();
+    expect(spoken()).toBe('before');
+  });
+
+  it('is quiet while a link wavers', () => {
+    stand('low');
+    vi.advanceTimersByTime(60_000);
+    announce('before');
+    for (let n = 0; n < 4; n += 1) {
+      stand('high');
+      vi.advanceTimersByTime(2_000);
+      stand('low');
+      vi.advanceTimersByTime(2_000);
+    }
+    expect(spoken()).toBe('before');
+    expect(shown()).not.toBeNull();
   });
 
   it('goes on with the next step at once, also while it waits to go', () => {

@@ -1,13 +1,15 @@
-import { render, screen } from '@testing-library/svelte';
+import { cleanup, render, screen } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { flushSync } from 'svelte';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import LinkLine from '../../src/call/LinkLine.svelte';
 import Why from '../../src/call/Why.svelte';
-import { ownWord } from '../../src/call/link-words';
+import { ownWord, type Judged } from '../../src/call/link-words';
 import { Teller, countStats, type Counted } from '../../src/call/quality';
 import { reasons } from '../../src/call/reasons';
 import { t } from '../../src/i18n/t';
-import { network } from '../network';
+import { announce, spoken } from '../../src/ui/announce.svelte';
+import { network, problem } from '../network';
 
 beforeAll(() => {
   if (!('showModal' in HTMLDialogElement.prototype)) {
@@ -52,7 +54,9 @@ describe('what only the page knows', () => {
   it('is told every ten seconds, as what has happened in them', () => {
     const teller = new Teller();
     expect(teller.add(0, counted({ frozenMs: 700, samples: 1_000, concealed: 500 }))).toBeNull();
-    expect(teller.add(9_000, counted())).toBeNull();
+    expect(
+      teller.add(9_000, counted({ frozenMs: 900, samples: 400_000, concealed: 20_000 })),
+    ).toBeNull();
     const then = counted({ frozenMs: 2_700, freezes: 2, samples: 481_000, concealed: 24_500 });
     expect(teller.add(10_000, then)).toEqual({
       type: 'media_report',
@@ -74,6 +78,15 @@ describe('what only the page knows', () => {
     expect(report?.concealed_permille).toBeNull();
     expect(teller.add(100_000, counted())).toBeNull();
   });
+
+  it("takes no sum of somebody's whole time for these seconds when a section is gone", () => {
+    const teller = new Teller();
+    teller.add(0, counted({ frozenMs: 9_000, samples: 900_000 }));
+    expect(teller.add(9_000, counted({ frozenMs: 5_000, samples: 480_000 }))).toBeNull();
+    expect(teller.add(10_000, counted({ frozenMs: 5_000, samples: 480_000 }))).toBeNull();
+    const report = teller.add(19_000, counted({ frozenMs: 5_100, samples: 528_000 }));
+    expect(report).toMatchObject({ ms: 10_000, frozen_ms: 100, concealed_permille: 0 });
+  });
 });
 
 describe("one's own word", () => {
@@ -94,6 +107,24 @@ describe("one's own word", () => {
     line.unmount();
     render(LinkLine, { word: 'good', quiet: true });
     expect(screen.queryByText(t('link.word_good'))).toBeNull();
+  });
+
+  it('is read out when it has held, and a lost one at once', () => {
+    vi.useFakeTimers();
+    announce('before');
+    const line = render(LinkLine, { word: 'good' });
+    const become = (word: Judged, ms: number): void => {
+      void line.rerender({ word });
+      flushSync();
+      vi.advanceTimersByTime(ms);
+    };
+    for (const word of ['fair', 'good', 'poor', 'good'] as const) become(word, 5_000);
+    expect(spoken()).toBe('before');
+    become('poor', 6_000);
+    expect(spoken()).toBe(t('link.word_poor'));
+    become('lost', 1);
+    expect(spoken()).toBe(t('link.word_lost'));
+    vi.useRealTimers();
   });
 });
 
@@ -137,5 +168,10 @@ describe('why it was bad', () => {
     render(Why, { room: 'visits', id: '2' });
     await userEvent.click(screen.getByRole('button', { name: t('link.why') }));
     expect(await screen.findByText(t('link.why_none'))).toBeInTheDocument();
+    cleanup();
+    network({ 'GET /api/v1/visits/3/call-timeline': problem(403, 'forbidden') });
+    render(Why, { room: 'visits', id: '3' });
+    await userEvent.click(screen.getByRole('button', { name: t('link.why') }));
+    expect(await screen.findByText(t('common.problem_forbidden'))).toBeInTheDocument();
   });
 });

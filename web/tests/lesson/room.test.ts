@@ -266,11 +266,35 @@ describe('a pupil', () => {
     expect(room.stage.shows).toBe('camera');
   });
 
+  it('forgets on which step it stood when the link, and with it the news of media, was lost', async () => {
+    const room = await enter('pupil');
+    await room.join();
+    socket().say({ type: 'media_step', step: 'voice', reason: 'your_link' });
+    socket().say({ type: 'speaking', member: TEACHER.id });
+    expect(room.ladder.pictureless).toBe(true);
+    welcome('pupil', still);
+    expect([room.ladder.pictureless, room.speaking]).toEqual([false, null]);
+  });
+
+  it('has no microphone in the class that the browser gave only after the group was over', async () => {
+    const room = await enter('pupil');
+    await room.join();
+    const until = '2026-03-01T10:10:00Z';
+    const groups = [{ number: 1, members: [ME] }];
+    told({ groups: { id: 'g', since: until, ends_at: until, visited: null, groups } });
+    const asking = room.calling.toggleMic();
+    told({ groups: null });
+    await asking;
+    expect(asked).toEqual(['audio']);
+    expect(room.call.mic).toBe(false);
+    expect(stops).toHaveBeenCalledTimes(1);
+  });
+
   it('fetches slides it was not told of, and turns with the class', async () => {
     const room = await enter('pupil');
     await room.join();
     socket().say({ type: 'slide', deck_id: 'deck', page: 3, at: '2026-03-01T10:00:00Z' });
-    await vi.waitFor(() => expect(room.page).toBe(3));
+    await vi.waitFor(() => expect(room.slides.page).toBe(3));
     expect(room.stage.shows).toBe('slide');
   });
 
