@@ -53,7 +53,10 @@ PROBE_OWN_S = 0.4  # so long after a probe a queue may be its own
 PROBE_QUEUE_S = 0.25
 QUIET_S = 1.5  # after a reduction nothing is tried
 
-FULL_S = 0.2
+FULL_S = 0.2  # a queue that stands
+LATE_S = 1.0  # what comes later than this is no conversation any more
+PASSING = 0.75  # of what is sent; a voice that comes in such pieces says little
+PASSING_S = 1.0  # about so long counts, the latest most
 SILENT_S = 1.0  # without any feedback the link is as good as down
 FORGIVEN_S = 0.5  # so long after it what is told as lost was lost in it
 
@@ -129,6 +132,7 @@ class Estimator:
         self._arrived = self._lost = 0
         self._loss_at = now
         self._losses = deque[float](maxlen=LOSS_WINDOWS)
+        self._passing = 1.0  # of what is sent
         self._held_until = now
         self._forgiven_until = now  # losses
         self._probe: Probe | None = None
@@ -148,9 +152,13 @@ class Estimator:
         return self._target
 
     @property
-    def is_full(self) -> bool:
-        """Whether there is a queue, and not only little to send."""
-        return self._queue_s > FULL_S
+    def chokes(self) -> bool:
+        """Whether what is sent comes in pieces or much too late, and not only little is sent.
+
+        Not by the rate that arrives: that looks small where feedback is lost on its way to us.
+        """
+        queue_s = self._queue_s
+        return queue_s > LATE_S or (queue_s > FULL_S and self._passing < PASSING)
 
     def heard_at(self, now: float) -> bool:
         """Whether anything is told of the link these days."""
@@ -173,8 +181,8 @@ class Estimator:
             self._begin_again(now)
         if now < self._forgiven_until:
             lost = 0
+        size = packets = 0
         if rows:
-            size = packets = 0
             last, way = rows[0].arrived, math.inf
             for row in rows:
                 self._trend.take(row)
@@ -187,6 +195,7 @@ class Estimator:
             if rows[0].first_sent >= self._moved_at:
                 self._measure_queue(way, now)
             self._arrived += packets
+        self._pass(packets, lost, passed)
         self._count(lost, now)
         over = self._trend.grows()
         if over > 0 and (now > self._own_until or self._queue_s > PROBE_QUEUE_S):
@@ -244,6 +253,11 @@ class Estimator:
         else:
             self._base = (min(self._base[0], way_s), self._base[1])
         self._queue_s = way_s - min(self._base)
+
+    def _pass(self, arrived: int, lost: int, passed_s: float) -> None:
+        if told := arrived + lost:
+            weight = min(1.0, passed_s / PASSING_S)
+            self._passing += weight * (arrived / told - self._passing)
 
     def _count(self, lost: int, now: float) -> None:
         self._lost += lost

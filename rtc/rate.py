@@ -221,9 +221,14 @@ class Rate:
         heard = [each for each in legs if each.track.arrives(now)]
         needs = sum(each.track.top.bps for each in heard)
         # On a dead link nothing is known: the voice itself finds out that it is back. And an
-        # estimate alone may be low only because little is sent.
+        # estimate alone may be low only because little is sent, or little is told of it.
+        # Pictures give way first.
         estimator, silenced = self._estimator, self._speech.silenced
-        told = self._told and estimator.heard_at(now) and (silenced or estimator.is_full)
+        alone = not any(
+            each.track.is_picture and each.wanted is not None and each.track.arrives(now)
+            for each in self._viewer.watched.values()
+        )
+        told = self._told and estimator.heard_at(now) and (silenced or (alone and estimator.chokes))
         self._speech.decide(estimator.carries_bps if told else None, needs, now)
         for leg in legs:
             leg.want(None if self._speech.silenced else leg.track.top, now)

@@ -24,6 +24,7 @@ MOST_NUMBERS = 4096  # in one packet; many after an outage
 MOST_TOLD = 500  # arrivals in one packet, so that it fits into a datagram
 SILENT_S = 1.0
 TOGETHER_S = 0.01
+FEW, SELDOM_S = 4, 0.2  # so few packets are told of less often: the way back may be as thin
 KEEP_S = 0.5  # a packet this late may still be told
 
 _TICKS_PER_REFERENCE = 256  # 64 ms
@@ -179,6 +180,7 @@ class Arrivals:
         self._newest_at = 0.0
         self._next = 0  # the first one to tell
         self._count = 0
+        self._told_at = 0.0
 
     def put(self, number: int, now: float) -> None:
         """Takes the number of a packet that has just arrived; the first of doubles counts."""
@@ -201,6 +203,11 @@ class Arrivals:
             self._next = index
         self._at.setdefault(index, now)
 
+    def is_worth_telling(self, now: float) -> bool:
+        """Whether there is enough to tell for a packet, or it has waited long enough."""
+        waiting = 0 if self._highest is None else self._highest + 1 - self._next
+        return waiting >= FEW or now - self._told_at >= SELDOM_S
+
     def feedback(self, now: float) -> list[Feedback]:
         """What to tell the sender now; nothing when nothing new has come."""
         if self._highest is None or self._next > self._highest:
@@ -220,7 +227,7 @@ class Arrivals:
                 arrived += 1
             ticks.append(tick)
         found.append(self._piece(base, ticks))
-        self._next = self._highest + 1
+        self._next, self._told_at = self._highest + 1, now
         self._at = {index: at for index, at in self._at.items() if now - at < KEEP_S}
         return found
 

@@ -94,6 +94,26 @@ def test_each_arrival_is_told_once_in_order_of_the_numbers() -> None:
     assert (told.base, told.count, told.ticks) == (2, 1, [5200])
 
 
+def test_of_a_voice_alone_is_told_five_times_a_second_and_of_more_at_once() -> None:
+    """The way back may be as thin; a feedback for each two packets took a sixth of it."""
+    arrivals = Arrivals()
+    told = list[float]()
+    for n in range(100):  # 25 packets a second, looked at ten times
+        now = 1.0 + n * 0.04
+        arrivals.put(n, now)
+        if n % 5 in {0, 2} and arrivals.is_worth_telling(now):
+            told.append(now)
+            arrivals.feedback(now)
+    assert 16 <= len(told) <= 21
+    for n in range(100, 104):
+        arrivals.put(n, 5.0)
+    arrivals.feedback(5.0)
+    assert not arrivals.is_worth_telling(5.01)
+    for n in range(104, 108):
+        arrivals.put(n, 5.01)
+    assert arrivals.is_worth_telling(5.01)
+
+
 def test_a_late_packet_is_told_with_what_came_after_it() -> None:
     """It was told as lost; now it is there."""
     arrivals = Arrivals()

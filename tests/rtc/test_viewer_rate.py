@@ -1,6 +1,7 @@
 """What a viewer gets of his pictures follows what his link carries: on the clock of the test."""
 
 import asyncio
+import math
 from itertools import pairwise
 
 import pytest
@@ -53,6 +54,9 @@ class Watching:
             layer.bps = rate
         Leg(self.viewer, self.voice, self.now)
         self.leg = Leg(self.viewer, self.picture, self.now)
+        self.most_queue_s = math.inf
+        self.beside_bps = 0.0  # of something else on the link
+        self.told_every = 1  # of so many feedbacks one comes through
         self._free_at = self.now
         self._count = 0
 
@@ -76,12 +80,17 @@ class Watching:
     def _feed_back(self, link_bps: float, sent_bps: float) -> None:
         base, ticks = self.rate.sent.count[0] & 0xFFFF, list[int | None]()
         size = PACKET if sent_bps > THIN_BPS else PACKET // 5
+        self._free_at = max(self._free_at, self.now) + self.beside_bps * STEP_S / link_bps
         for _ in range(max(1, round(sent_bps * STEP_S / 8 / size))):
             self.rate.sent.take(size - WIRE_BYTES, self.now)
+            if self._free_at > self.now + self.most_queue_s:
+                ticks.append(None)
+                continue
             self._free_at = max(self._free_at, self.now) + size * 8 / link_bps
             ticks.append(int(self._free_at / TICK_S))
         self._count += 1
-        self.rate.told(Feedback(base, self._count & 0xFF, ticks), self.now)
+        if self._count % self.told_every == 0:
+            self.rate.told(Feedback(base, self._count & 0xFF, ticks), self.now)
 
 
 async def test_a_viewer_gets_the_layer_his_link_carries() -> None:
@@ -298,3 +307,20 @@ async def test_nobody_stays_slow_whose_sender_spares_no_frames_any_more() -> Non
     watching.watch(4, 50e6, 600e3)
     assert not watching.leg.slow
     assert watching.rate.ladder.stands[0] == "high"
+
+
+async def test_a_voice_goes_on_though_little_is_told_of_it() -> None:
+    """Half of the feedback is lost on a line full of other things; most of the voice comes."""
+    watching = Watching(("",), (150_000,))
+    watching.rate.repairs = True
+    watching.voice.top.bps = 35_000
+    watching.watch(2, 50e6, 600e3)
+    watching.most_queue_s, watching.beside_bps = 0.3, 12e3
+    watching.watch(3, 45e3, 120e3)
+    watching.told_every = 2
+    for _ in range(100):
+        watching.watch(0.2, 45e3, 35e3)
+        assert watching.rate.ladder.stands[0] != "text"
+    assert watching.rate.ladder.stands[0] == "voice"
+    watching.watch(8, 30e3, 35e3)
+    assert watching.rate.ladder.stands[0] == "text"
