@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from api.logs import error_fields, log
-from api.media import ToKeep
+from api.media_news import ToKeep
 from eschool import takes
 from eschool.takes import SegmentInfo
 from people import audit

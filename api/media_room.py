@@ -7,13 +7,20 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
+
 from api.live import Tab
-from api.socket_messages import MediaKind, MediaStep, MemberState, Side
+from api.socket_messages import MediaKind, MediaStep, MemberState, Presence, Side
 from rtc.messages import Codec, Join, Member, MemberPresence, Recording, RoomState, VitalsNow
+
+_LAST_REJOIN_S = 5.0
+_DOUBLINGS = 6  # until then
 
 KINDS: tuple[MediaKind, ...] = ("audio", "video", "screen")
 # What a page has to publish.
 Has = frozenset[MediaKind]
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,11 @@ class Seat:
             "screen" in self.has,
         )
 
+    def fails(self) -> float:
+        """Count a failure; how many seconds later he is to be asked for again."""
+        self.failures += 1
+        return min(_LAST_REJOIN_S, 0.1 * (1 << min(self.failures, _DOUBLINGS)))
+
     def state(self) -> MemberState:
         """The member as pages show him."""
         flows = self.arriving.intersection(self.publish())
@@ -137,6 +149,19 @@ class Room:
         here = any(not seat.empty for seat in self.seats.values())
         return not here and self.plan.recording is None
 
+    def members(self) -> list[MemberState]:
+        """Who is in the room, as its pages show it."""
+        return [seat.state() for seat in self.seats.values()]
+
+    def present(self) -> set[UUID]:
+        """Who has the page open, or still sends something."""
+        seats = self.seats.items()
+        return {one for one, seat in seats if seat.tab is not None or seat.arriving}
+
+    def tell_presence(self) -> None:
+        """Tell every page who is here, and what arrives of whom."""
+        self.tell(_encode(Presence(members=self.members())))
+
     def tell(self, *messages: bytes) -> None:
         """Tell every page that is open."""
         for seat in self.seats.values():
@@ -157,6 +182,7 @@ class Room:
             self.missing.cancel()
         kept = not self.away and self.worker in {None, worker}
         self.worker, self.missing, self.away = worker, None, False
+        self.speaking = self.speaking if kept else None
         for seat in self.seats.values():
             seat.failures = 0
             if not kept:

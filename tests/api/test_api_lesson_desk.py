@@ -17,6 +17,8 @@ from api.app import create_app
 from eschool.lessons import Lessons
 from eschool.takes import LessonTakes
 from people.facts import ChatSaid
+from rtc.engine import EVERYTHING
+from rtc.link import MediaLink
 from rtc.messages import Leave, RoomState, ToWorker, Trespass
 from storage.settings import Settings
 
@@ -122,7 +124,7 @@ async def test_a_recording_begins_and_ends_with_no_page_open(
     await worker.until_state(lambda state: not state.members, 5)
 
 
-async def _recorded(world: World, ago: timedelta) -> None:
+async def _recorded(world: World, ago: timedelta, *, paused: bool = False) -> None:
     """The lesson was opened so long ago and is being recorded since; nobody stopped it."""
     began = datetime.now(UTC) - ago
     times = {
@@ -133,7 +135,20 @@ async def _recorded(world: World, ago: timedelta) -> None:
     async with world.sessions() as db, db.begin():
         await db.execute(update(Lessons).where(Lessons.id == world["lesson"]).values(**times))
         take = LessonTakes(lesson_id=world["lesson"], audience="class", started_at=began, base_ms=0)
+        take.stopped_at, take.paused = (began, True) if paused else (None, False)
         db.add(take)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_where_nothing_is_recorded_nothing_is_said_to_be(
+    server: Server, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    """The engine was changed while a take ran, or waited for somebody to agree."""
+    monkeypatch.setattr(MediaLink, "features", EVERYTHING - {"recording"})
+    await _recorded(server.world, timedelta(minutes=5), paused=paused)
+    async with server.lesson_page("teacher") as page:
+        shown = page.kept[0]["room"]["recording"]
+        assert (shown["on"], shown["paused"]) == (False, False)
 
 
 async def test_a_start_takes_up_what_was_being_recorded(

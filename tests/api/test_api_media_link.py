@@ -6,8 +6,11 @@ import pytest
 from api_server import WITHIN_S, Page, Server
 from api_worker import Worker, listening
 
-from rtc.messages import Hello, Join, Offer, Presence, RoomState, ToWorker
+from api.media_room import Card, Seat
+from rtc.messages import Hello, Join, Offer, Presence, RoomState, ToWorker, TransportFailed
 from storage.settings import Settings
+
+ASKED_AGAIN_S = 5.0  # sooner than a stand-in counts as hung
 
 
 async def _offered(worker: Worker, server: Server, page: Page) -> str:
@@ -73,11 +76,31 @@ async def test_pages_that_were_told_of_a_lost_worker_get_new_media_also_of_the_s
         await page.of("media_back")
 
 
+async def test_what_an_engine_could_not_make_is_asked_for_again(
+    settings: Settings, server: Server
+) -> None:
+    """It was never offered, so no page knows that it is missing."""
+    async with listening(settings) as worker, server.page("doctor") as page:
+        doctor = await _offered(worker, server, page)
+        visit = str(server.world["visit"])
+        worker.say(TransportFailed(visit, doctor, "gone long ago", "expired"))
+        worker.say(TransportFailed(visit, doctor, "never offered", "engine"))
+        await worker.until(lambda told: bool(_joins(told)), ASKED_AGAIN_S)
+        assert [one.resume for one in _joins(worker.told)] == [["t1"]]
+
+
+def test_who_fails_for_hours_is_still_asked_for() -> None:
+    seat = Seat(Card(uuid4(), "n", "doctor"))
+    waits = [seat.fails() for _ in range(2000)]
+    assert waits[:2] == [0.2, 0.4]
+    assert waits[-1] == 5.0
+
+
 async def test_a_room_of_before_our_start_to_which_nobody_comes_back_is_ended(
     settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One somebody has entered meanwhile is not."""
-    monkeypatch.setattr("api.media._UNCLAIMED_S", 0.3)
+    monkeypatch.setattr("api.media._UNCLAIMED_S", 1.0)
     left, visit = str(uuid4()), str(server.world["visit"])
     async with listening(settings) as worker:
         await worker.until(lambda told: any(isinstance(one, Hello) for one in told), WITHIN_S)
