@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -273,8 +274,11 @@ class MediaLink:
                 else:
                     place.leave_branch(line)
         for room in welcome.branches:
-            if room in self._places and not self._places[room].has(line):
-                self._places[room].end_in(line)
+            branched = self._places.get(room)
+            if branched is not None and not branched.has(line):
+                branched.end_in(line)
+            elif branched is None and is_same:  # closed while it was away
+                line.say(RoomState(room, time.time_ns() // 1000, []))
 
     def _wait_for(self, line: Line) -> None:
         """A worker is lost: what is done if it does not come back."""

@@ -212,7 +212,7 @@ async def test_rooms_of_a_worker_that_is_gone_go_elsewhere(home: Path) -> None:
 
 
 async def test_a_link_that_blinks_moves_nobody(home: Path) -> None:
-    """The branch is the same when it is back; another worker in its place knows nothing of it."""
+    """Nor ends what is open; another worker in the place of a branch knows nothing of it."""
     workers = Workers(home, a=0.0, b=0.0)
     link = workers.link
     async with workers.listening("a"), link:
@@ -222,12 +222,15 @@ async def test_a_link_that_blinks_moves_nobody(home: Path) -> None:
             link._lines[0].told_load(0.9)
             link.send(join("room", "p1"))
             await workers.until(lambda: join("room", "p1") in workers.of("b"))
-            workers.branches["b"] = {"room": ["p1"]}
+            workers.branches["b"] = {"room": ["p1"], "closed": ["p2"]}
         async with workers.listening("b"):
             await workers.until(lambda: isinstance(workers.of("b")[-1], RoomState))
-            last = workers.of("b")[-1]
+            await workers.until(lambda: isinstance(workers.of("b")[-2], RoomState))
+            last, closed = workers.of("b")[-2:]
             assert isinstance(last, RoomState)
             assert (last.home, last.version) == ("a", 3)
+            assert isinstance(closed, RoomState)
+            assert (closed.room, closed.members) == ("closed", [])
             workers.branches["b"] = {}
         async with workers.listening("b"):  # there is still least to do
             await workers.until(lambda: workers.of("b").count(join("room", "p1")) == 2)
