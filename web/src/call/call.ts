@@ -41,6 +41,7 @@ export interface CallPlan {
   /** What the other side sends now, as the server knows it. */
   expects: () => { audio: boolean; video: boolean };
   hears?: (() => boolean) | undefined;
+  silent?: (() => void) | undefined;
   onChange: (view: CallView) => void;
 }
 
@@ -60,6 +61,7 @@ export class Call {
       attach: (peer, tracks) => this.#attach(peer, tracks),
       expects: plan.expects,
       hears: plan.hears,
+      silent: plan.silent,
       onChange: () => this.#changed(),
     });
     this.#local = new LocalDevices((kind) => {

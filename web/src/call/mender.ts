@@ -71,7 +71,7 @@ export class Mender {
     }
     if (this.#rejoinAt > 0) return this.#again(now, this.#rejoinAt + REJOIN_EVERY_MS);
     if (this.#restartAt > 0) return this.#again(now, this.#restartAt + RESTART_WITHIN_MS);
-    const patience = this.#patience(state);
+    const patience = this.#slept && this.#everConnected ? 0 : this.#patience(state);
     if (now - this.#since < patience) return 'none';
     if (!this.#everConnected || state === 'closed') return this.#again(now, 0);
     this.#slept = false;

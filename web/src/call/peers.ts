@@ -5,7 +5,7 @@
 
 import { wayOut } from './ice';
 import { Mender } from './mender';
-import { LinkJudge, Teller, countStats, type LinkWord } from './quality';
+import { LinkJudge, Pulse, Teller, countStats, type LinkWord } from './quality';
 import type { Direction, Offer, PeersMessage, TrackInfo } from './wire';
 
 /** `restoring`: it worked, it does not now, and the page is at it. */
@@ -21,6 +21,8 @@ export interface PeersPlan {
   expects: () => { audio: boolean; video: boolean };
   /** Whether the server hears what is asked of it; a restart that it cannot hear is not given up. */
   hears?: (() => boolean) | undefined;
+  /** Nothing comes any more, in no direction: told once. */
+  silent?: (() => void) | undefined;
   onChange: () => void;
 }
 
@@ -37,7 +39,6 @@ interface Transport {
 }
 
 const LOOK_MS = 500;
-const STATS_MS = 1_000;
 
 export class Peers {
   readonly #plan: PeersPlan;
@@ -46,7 +47,8 @@ export class Peers {
   #linkDown = false;
   #mediaAway = false;
   #looker: ReturnType<typeof setInterval> | undefined;
-  #statsAt = 0;
+  readonly #pulse = new Pulse();
+  #sent = 0;
   #judges: Record<Direction, LinkJudge> = { publish: new LinkJudge(), subscribe: new LinkJudge() };
   readonly #teller = new Teller();
   #words: Record<Direction, LinkWord> = { publish: 'none', subscribe: 'none' };
@@ -149,7 +151,11 @@ export class Peers {
 
   linkUp(): void {
     // What cut the link may have moved the machine to another network: media learn of it here first.
-    if (this.#linkDown) for (const { mender } of this.#transports.values()) mender.doubt();
+    if (this.#linkDown) {
+      for (const { mender } of this.#transports.values()) mender.doubt();
+      // As soon as the page has said again what it wants.
+      queueMicrotask(() => this.#look());
+    }
     this.#linkDown = false;
   }
 
@@ -285,15 +291,14 @@ export class Peers {
       if (cure === 'rejoin') rejoin = true;
     }
     if (rejoin) this.#plan.rejoin();
-    if (now - this.#statsAt >= STATS_MS) {
-      this.#statsAt = now;
-      void this.#count(now);
-    }
+    void this.#count(now);
   }
 
   async #count(now: number): Promise<void> {
     const before = JSON.stringify([this.#words, this.#frozen, this.#decoded, this.#encoded]);
     const expects = this.#plan.expects();
+    let heard = 0;
+    let due = false;
     for (const direction of ['publish', 'subscribe'] as const) {
       const transport = this.#of(direction);
       const report = await transport?.peer.getStats();
@@ -301,11 +306,16 @@ export class Peers {
       if (transport !== this.#of(direction)) continue;
       const counted = countStats(report === undefined ? [] : report.values());
       const subscribed = direction === 'subscribe';
+      const connected = transport?.peer.connectionState === 'connected';
+      const expected = subscribed && (expects.audio || expects.video);
+      heard += counted.heard;
+      due ||= connected && (expected || (!subscribed && counted.sent !== this.#sent));
+      if (!subscribed) this.#sent = counted.sent;
       this.#words[direction] = this.#judges[direction].add(
         {
           atMs: now,
-          connected: transport?.peer.connectionState === 'connected',
-          expected: subscribed && (expects.audio || expects.video),
+          connected,
+          expected,
           received: subscribed ? counted.received : counted.sent,
           framesDecoded: counted.framesDecoded,
         },
@@ -320,6 +330,7 @@ export class Peers {
         this.#decoded = counted.framesDecoded;
       } else this.#encoded = counted.framesEncoded;
     }
+    if (this.#pulse.add(now, heard, due)) this.#plan.silent?.();
     this.#frozen = this.#judges.subscribe.frozen;
     if (before !== JSON.stringify([this.#words, this.#frozen, this.#decoded, this.#encoded])) {
       this.#plan.onChange();

@@ -16,6 +16,8 @@ export interface LinkSample {
 }
 
 const LOST_SILENCE_MS = 3_000;
+/** Two looks without anything. */
+const PULSE_MS = 900;
 const FROZEN_MS = 2_000;
 
 /** Growth of a counter that starts again at 0 with a new connection. */
@@ -68,8 +70,27 @@ export class LinkJudge {
   }
 }
 
+/** Tells once when nothing comes any more, in no direction, of what should. */
+export class Pulse {
+  #heard = 0;
+  #heardAt = 0;
+  #told = false;
+
+  add(atMs: number, heard: number, due: boolean): boolean {
+    if (heard !== this.#heard || !due) {
+      this.#heard = heard;
+      this.#heardAt = atMs;
+      this.#told = false;
+    }
+    if (this.#told || heard === 0 || atMs - this.#heardAt < PULSE_MS) return false;
+    this.#told = true;
+    return true;
+  }
+}
+
 interface StatsLike {
   type: string;
+  bytesReceived?: number;
   kind?: string;
   packetsReceived?: number;
   totalFreezesDuration?: number;
@@ -83,6 +104,8 @@ interface StatsLike {
 }
 
 export interface Counted {
+  /** Bytes of whatever came by any way: media, or answers to ours. */
+  heard: number;
   received: number;
   sent: number;
   framesDecoded: number;
@@ -97,6 +120,7 @@ export interface Counted {
 /** Sums of a getStats report. */
 export function countStats(report: Iterable<StatsLike>): Counted {
   const sum: Counted = {
+    heard: 0,
     received: 0,
     sent: 0,
     framesDecoded: 0,
@@ -118,6 +142,8 @@ export function countStats(report: Iterable<StatsLike>): Counted {
     } else if (row.type === 'outbound-rtp') {
       sum.sent += row.packetsSent ?? 0;
       sum.framesEncoded += row.framesEncoded ?? 0;
+    } else if (row.type === 'candidate-pair') {
+      sum.heard += row.bytesReceived ?? 0;
     }
   }
   return sum;

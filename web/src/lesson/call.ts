@@ -79,6 +79,7 @@ export interface LessonCallPlan {
   may: () => readonly MediaKind[];
   expects: () => { audio: boolean; video: boolean };
   hears?: (() => boolean) | undefined;
+  silent?: (() => void) | undefined;
   onChange: (view: LessonCallView) => void;
 }
 
@@ -100,6 +101,7 @@ export class LessonCall {
       attach: (peer, tracks) => this.#attach(peer, tracks),
       expects: plan.expects,
       hears: plan.hears,
+      silent: plan.silent,
       onChange: () => this.#changed(),
     });
     this.#local = new LocalDevices((kind) => void this.#place(kind), CLASS_VIDEO);

@@ -118,6 +118,7 @@ export class LessonRoom {
       send: (message) => this.#socket.send(message),
       may: () => (this.teacher ? ['audio', 'video', 'screen'] : ['audio', 'video']),
       hears: () => this.#socket.hears,
+      silent: () => this.#socket.silent(),
       expects: () => ({
         audio: false,
         video: !this.teacher && this.sends.video && !this.ladder.pictureless,

@@ -52,6 +52,8 @@ export type LinkEvent =
   | { type: 'tick' }
   /** The network or the page came back: look at once. */
   | { type: 'wake' }
+  /** Media have stopped, too: an answer is due at once. */
+  | { type: 'silent' }
   | { type: 'signed_in' }
   | { type: 'take_back' }
   /** The person or the call asks for a fresh link. */
@@ -72,6 +74,8 @@ export const PING_EVERY_MS = 3_000;
 export const PONG_WITHIN_MS = 5_000;
 /** After waking from sleep or a network change the answer is due sooner. */
 export const PROBE_WITHIN_MS = 2_000;
+/** Where no media come either. */
+export const SILENT_WITHIN_MS = 1_000;
 /** What was sent into a dead link is sent again too late: soon a new attempt, then a patient one. */
 export const ATTEMPT_WITHIN_MS = 4_000;
 const PATIENT_WITHIN_MS = 8_000;
@@ -149,7 +153,9 @@ function onTick(state: LinkState, now: number, random: number): LinkStep {
     case 'greeting':
       return now >= state.deadline ? toWaiting(ticked, now, random) : [ticked, []];
     case 'open':
-      if (state.probeBy > 0 && now >= state.probeBy) return toWaiting(ticked, now, random);
+      if (state.probeBy > 0 && now >= state.probeBy) {
+        return toTicket({ ...ticked, tries: 1 }, now, [{ type: 'drop' }]);
+      }
       if (state.probeBy === 0 && now - state.pingAt >= PING_EVERY_MS) {
         return probe(ticked, now, PONG_WITHIN_MS);
       }
@@ -162,6 +168,12 @@ function onTick(state: LinkState, now: number, random: number): LinkStep {
 function probe(state: LinkState, now: number, within: number): LinkStep {
   const n = state.ping + 1;
   return [{ ...state, ping: n, pingAt: now, probeBy: now + within }, [{ type: 'ping', n }]];
+}
+
+function onSilent(state: LinkState, now: number): LinkStep {
+  if (state.phase !== 'open') return [state, []];
+  if (state.probeBy === 0) return probe(state, now, SILENT_WITHIN_MS);
+  return [{ ...state, probeBy: Math.min(state.probeBy, state.pingAt + SILENT_WITHIN_MS) }, []];
 }
 
 function onWake(state: LinkState, now: number): LinkStep {
@@ -231,6 +243,8 @@ export function step(state: LinkState, event: LinkEvent, now: number, random: nu
       return onTick(state, now, random);
     case 'wake':
       return onWake(state, now);
+    case 'silent':
+      return onSilent(state, now);
     case 'signed_in':
       return state.phase === 'expired' ? toTicket({ ...state, tries: 0 }, now) : [state, []];
     case 'take_back':

@@ -97,6 +97,11 @@ export class RoomSocket<Server extends Told, Client extends Said> {
     this.#event({ type: 'wake' });
   }
 
+  /** No media come any more either: the line may be dead. */
+  silent(): void {
+    this.#event({ type: 'silent' });
+  }
+
   signedIn(): void {
     this.#back = '';
     this.#event({ type: 'signed_in' });

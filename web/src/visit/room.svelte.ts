@@ -103,6 +103,7 @@ export class Room {
     this.calling = new Call({
       send: (message) => this.#socket.send(message),
       hears: () => this.#socket.hears,
+      silent: () => this.#socket.silent(),
       expects: () => ({
         audio: this.other?.audio === true && !this.ladder.voiceless,
         video: this.other?.video === true && !this.ladder.pictureless,

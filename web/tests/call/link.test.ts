@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import LinkLine from '../../src/call/LinkLine.svelte';
 import Why from '../../src/call/Why.svelte';
 import { ownWord, type Judged } from '../../src/call/link-words';
-import { Teller, countStats, type Counted } from '../../src/call/quality';
+import { Pulse, Teller, countStats, type Counted } from '../../src/call/quality';
 import { reasons } from '../../src/call/reasons';
 import { t } from '../../src/i18n/t';
 import { announce, spoken } from '../../src/ui/announce.svelte';
@@ -45,10 +45,23 @@ describe('what only the page knows', () => {
       { type: 'inbound-rtp', packetsReceived: 10, ...sound, silentConcealedSamples: 4_800 },
       { type: 'inbound-rtp', packetsReceived: 7, framesDecoded: 5, totalFreezesDuration: 1.5 },
       { type: 'outbound-rtp', packetsSent: 3, framesEncoded: 2 },
+      { type: 'candidate-pair', bytesReceived: 900 },
       { type: 'codec' },
     ]);
+    expect(found.heard).toBe(900);
     expect(found).toMatchObject({ received: 17, sent: 3, framesDecoded: 5, framesEncoded: 2 });
     expect(found).toMatchObject({ frozenMs: 1_500, samples: 480_000, concealed: 4_800 });
+  });
+
+  it('is silence when nothing comes any more in any direction of what should: said once', () => {
+    const pulse = new Pulse();
+    const said = (heards: number[], due = true, from = 0): number =>
+      heards.filter((heard, n) => pulse.add(from + 500 * n, heard, due)).length;
+    expect(said([0, 0, 0, 0, 0])).toBe(0); // a browser that does not count, or nothing yet
+    expect(said([100, 100, 120, 140, 140], true, 5_000)).toBe(0);
+    expect(said([140, 140, 140, 140], true, 7_500)).toBe(1);
+    expect(said([160, 160, 160], true, 10_000)).toBe(1);
+    expect(said([160, 160, 160, 160], false, 20_000)).toBe(0);
   });
 
   it('is told every ten seconds, as what has happened in them', () => {

@@ -11,6 +11,7 @@ class Connection {
   onconnectionstatechange: (() => void) | null = null;
   localDescription = { sdp: 'answer' };
   frames = 0;
+  heard = 0;
   held: Promise<void> = Promise.resolve();
 
   constructor(public way: RTCConfiguration) {
@@ -22,9 +23,12 @@ class Connection {
   }
 
   async getStats(): Promise<Map<string, object>> {
-    const { frames, held } = this;
+    const { frames, heard, held } = this;
     await held;
-    return new Map([['a', { type: 'inbound-rtp', framesDecoded: frames }]]);
+    return new Map<string, object>([
+      ['a', { type: 'inbound-rtp', framesDecoded: frames }],
+      ['b', { type: 'candidate-pair', bytesReceived: heard }],
+    ]);
   }
 
   async setRemoteDescription(): Promise<void> {}
@@ -164,8 +168,54 @@ describe('connections that are down, or may be', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(restarts()).toBe(0);
     peers.linkUp();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(restarts()).toBe(1);
     await vi.advanceTimersByTimeAsync(5_000);
     expect(restarts()).toBe(1);
+    peers.stop();
+  });
+
+  it('look for their way anew at once also when the browser has given up the old one', async () => {
+    const asked: string[] = [];
+    const peers = new Peers({
+      send: ({ type }) => asked.push(type) > 0,
+      rejoin: () => undefined,
+      attach: () => Promise.resolve(),
+      expects: () => ({ audio: true, video: true }),
+      onChange: () => undefined,
+    });
+    peers.start();
+    peers.offer(offer('first'));
+    await vi.advanceTimersByTimeAsync(500);
+    peers.linkDown();
+    Connection.made[0]!.connectionState = 'disconnected';
+    await vi.advanceTimersByTimeAsync(5_000);
+    peers.linkUp();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked.filter((type) => type === 'restart')).toHaveLength(1);
+    peers.stop();
+  });
+
+  it('tell when nothing comes any more of what should, and not while answers do', async () => {
+    const silent = vi.fn();
+    const peers = new Peers({
+      send: () => true,
+      rejoin: () => undefined,
+      attach: () => Promise.resolve(),
+      expects: () => ({ audio: true, video: true }),
+      silent,
+      onChange: () => undefined,
+    });
+    peers.start();
+    peers.offer(offer('first'));
+    peers.offer({ ...offer('voice'), direction: 'publish' });
+    for (let n = 1; n <= 4; n += 1) {
+      Connection.made[1]!.heard = 60 * n; // the other one's line is cut, ours answers
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(silent).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(silent).toHaveBeenCalledTimes(1);
     peers.stop();
   });
 

@@ -5,6 +5,7 @@ import {
   PING_EVERY_MS,
   PONG_WITHIN_MS,
   PROBE_WITHIN_MS,
+  SILENT_WITHIN_MS,
   SLEPT_MS,
   backoffMs,
   initialLink,
@@ -69,9 +70,26 @@ describe('the visit link', () => {
   it('finds a dead link within ten seconds', () => {
     const driver = opened();
     const ms = driver.pass(60_000, () => driver.state.phase !== 'open');
-    expect(driver.state.phase).toBe('waiting');
+    expect(driver.state.phase).toBe('ticket');
     expect(ms).toBeLessThanOrEqual(10_000);
     expect(ms).toBeGreaterThanOrEqual(PING_EVERY_MS + PONG_WITHIN_MS);
+  });
+
+  it('finds it within two seconds where no media come either, and asks nobody who has answered', () => {
+    for (const before of [0, 3_500]) {
+      const driver = opened();
+      driver.pass(before);
+      driver.on({ type: 'silent' });
+      expect(driver.taken()).toEqual(['ping']);
+      const ms = driver.pass(60_000, () => driver.state.phase !== 'open');
+      expect(ms).toBeLessThanOrEqual(SILENT_WITHIN_MS + 500);
+      expect(driver.taken()).toEqual(['drop', 'fetch_ticket']);
+    }
+    const well = opened().on({ type: 'silent' }, { type: 'heard' });
+    well.pass(2_500);
+    expect(well.state.phase).toBe('open');
+    const away = opened().on({ type: 'closed', code: 1006 }, { type: 'silent' });
+    expect(away.state.phase).toBe('waiting');
   });
 
   it('stays open while anything is heard', () => {
