@@ -1,13 +1,14 @@
 """One room: the desired state from the API made true in Janus, and told back as offers."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from rtc.janus.hush import Hush
 from rtc.janus.lines import Talk, Wanted, feed_of, floor_of, lines_of
 from rtc.janus.page_sdp import BadOfferError, check
-from rtc.janus.seat import KINDS, Feed, Line, Publish, Seat, Watch, Way
+from rtc.janus.seat import Feed, Line, Publish, Seat, Watch, Way
 from rtc.janus.session import JanusError, Json, Session
+from rtc.janus.turns import Turns
 from rtc.janus.videoroom import VideoRoom
 from rtc.messages import (
     FLOOR,
@@ -32,12 +33,15 @@ log = logging.getLogger(__name__)
 REASONS = {"ICE failed": "expired", "DTLS timeout": "dtls"}
 AGAIN_S = 1.0
 MOST_WAITING = 1000  # of what pages say
+NO_HANDLE = 0
 
 Message = Join | Answer | Restart | Leave
 
 
 class Room:
-    """Everything is done one after the other, but silencing: that waits for nothing."""
+    """Everything is done one after the other, the newest state before whatever waits; silencing
+    waits for nothing.
+    """
 
     def __init__(
         self,
@@ -50,42 +54,43 @@ class Room:
         self.seats: dict[str, Seat] = {}
         self._janus = VideoRoom(session, admin_key)
         self._tell = tell
+        self._hush = Hush(self._janus)
         self._wanted = wanted
-        self._version = -1
+        self._newest = wanted
+        self._version = -1  # of the newest
+        self._reached = -1  # the version that was worked on last
+        self._early: dict[str, Join] = {}  # of members who have no seat yet
         self._made = ("", "")  # codec and presenter of the room as it is in Janus
         self._holder: str | None = None  # of the floor
         self._talk = Talk()
         self._presence: list[MemberPresence] | None = None
         self._presence_version = 0
-        self._todo: asyncio.Queue[RoomState | Message | tuple[int, Json]] = asyncio.Queue()
-        self._hushes: set[asyncio.Task[None]] = set()
-        self._task = asyncio.create_task(self._work())
+        self._turns: Turns[RoomState | Message | tuple[int, Json]] = Turns(self.name, self._do)
 
     def take(self, message: RoomState | Message) -> None:
         """Does what a message asks; a grant that ends is silent before anything else is done."""
         if isinstance(message, RoomState):
             if message.version <= self._version:
                 return
-            self._version = message.version
-            self._hush(message)
-        elif self._todo.qsize() > MOST_WAITING:
+            self._newest, self._version = message, message.version
+            self._hush.take(message, self.seats)
+        elif self._turns.waiting > MOST_WAITING:
             log.warning("room %s: too much at once", self.name)
             return
-        self._todo.put_nowait(message)
+        self._turns.add(message)
 
     def heard(self, handle: int, event: Json) -> None:
         """What Janus says of one of the room's handles."""
-        self._todo.put_nowait((handle, event))
+        self._turns.add((handle, event))
 
     async def stop(self) -> None:
         """Does nothing more."""
-        for task in (self._task, *self._hushes):
-            task.cancel()
-        await asyncio.gather(self._task, *self._hushes, return_exceptions=True)
+        await self._turns.stop()
+        await self._hush.stop()
 
     async def finish(self) -> None:
         """Does what it was told last: a room that is closed."""
-        await self._todo.join()
+        await self._turns.finish()
         await self.stop()
 
     def owns(self, handle: int) -> bool:
@@ -94,73 +99,60 @@ class Room:
             return True
         return any(way.handle == handle for seat in self.seats.values() for way in seat.ways)
 
-    async def _work(self) -> None:
-        while True:
-            thing = await self._todo.get()
-            try:
-                await self._do(thing)
-            except JanusError as error:
-                log.warning("room %s: %s", self.name, error)
-            except Exception:  # what goes wrong once must not end the room
-                log.exception("room %s stumbled", self.name)
-            finally:
-                self._todo.task_done()
-
     async def _do(self, thing: RoomState | Message | tuple[int, Json]) -> None:
-        if isinstance(thing, RoomState):
-            await self._state(thing)
-        elif isinstance(thing, tuple):
+        if self._reached < self._version and (self._janus.open or thing is self._newest):
+            await self._state(self._newest)
+        if isinstance(thing, tuple):
             await self._event(*thing)
-        else:
-            seat = self.seats.get(thing.member)
-            if seat is None:
-                log.info("room %s: somebody without a grant", self.name)
-            elif isinstance(thing, Join):
-                await self._join(seat, thing)
-            elif isinstance(thing, Answer):
-                await self._answer(seat, thing)
-            elif isinstance(thing, Restart):
-                await self._restart(seat, thing)
-            else:
-                await self._drop(seat)
+        elif not isinstance(thing, RoomState):
+            await self._said(thing)
         await self._settle()
+
+    async def _said(self, message: Message) -> None:
+        seat = self.seats.get(message.member)
+        if seat is None:
+            self._said_early(message)
+        elif isinstance(message, Join):
+            await self._join(seat, message)
+        elif isinstance(message, Answer):
+            await self._answer(seat, message)
+        elif isinstance(message, Restart):
+            await self._restart(seat, message)
+        else:
+            await self._drop(seat)
+
+    def _said_early(self, message: Message) -> None:
+        """His page is here before the room; whoever the newest state does not name stays out."""
+        if message.member not in {each.member for each in self._newest.members}:
+            log.info("room %s: somebody without a grant", self.name)
+        elif isinstance(message, Join):
+            self._early[message.member] = message
+        elif isinstance(message, Leave):
+            self._early.pop(message.member, None)
 
     # the desired state
 
-    def _hush(self, wanted: RoomState) -> None:
-        grants = {each.member: each.publish for each in wanted.members}
-        for name, seat in self.seats.items():
-            for kind in KINDS:
-                if seat.publish is not None and kind not in grants.get(name, ()):
-                    task = asyncio.create_task(self._hushed(seat.publish, kind))
-                    self._hushes.add(task)
-                    task.add_done_callback(self._hushes.discard)
-
-    async def _hushed(self, publish: Publish, kind: Kind) -> None:
-        try:
-            await self._janus.silence(publish, kind, silent=True)
-        except JanusError as error:  # Janus does not answer: the session ends, and all with it
-            log.warning("room %s: %s", self.name, error)
-
     async def _state(self, wanted: RoomState) -> None:
-        if wanted.version < self._version:
-            return  # a newer one is on its way: what this one allows may be forbidden by now
         self._wanted = wanted
         members = {each.member: each for each in wanted.members}
         for name in [each for each in self.seats if each not in members]:
             await self._drop(self.seats.pop(name))
         if not members:
+            self._reached = wanted.version
             await self._janus.destroy()
             return
         if self._made != (wanted.codec, wanted.presenter or ""):
             try:
                 await self._make(wanted)
-            except JanusError:
-                asyncio.get_running_loop().call_later(AGAIN_S, self._todo.put_nowait, wanted)
-                raise
+            except JanusError as error:
+                log.warning("room %s: %s", self.name, error)
+                self._turns.add_later(AGAIN_S, wanted)
+                return
+        self._reached = wanted.version
         for name, member in members.items():
             seat = self.seats.setdefault(name, Seat(member))
             seat.grants = member
+            seat.joined = self._early.pop(name, seat.joined)
             await self._grant(seat)
             if not member.subscribe and seat.watch is not None:
                 await self._close(seat, seat.watch)
@@ -189,9 +181,7 @@ class Room:
             if seat.may_publish(screens=self._screens(seat)):
                 await self._open_publish(seat)
             return
-        for kind in KINDS:
-            silent = kind not in seat.grants.publish
-            await self._janus.silence(seat.publish, kind, silent=silent)
+        await self._hush.apply(seat)
 
     # what pages say
 
@@ -235,17 +225,18 @@ class Room:
             self._offer_to(seat, way, "", way.tracks)
         elif isinstance(way, Watch):
             _, sdp = await self._janus.ask(way.handle, request="configure", restart=True)
-            self._offer_to(seat, way, sdp, way.tracks())
+            if sdp:
+                self._offer_to(seat, way, sdp, way.tracks())
 
     # connections
 
     async def _open_publish(self, seat: Seat) -> None:
         kinds = seat.has(screens=self._screens(seat))
         member = seat.grants.member
-        way = Publish("publish", await self._janus.session.attach())
+        way = seat.publish = Publish("publish", NO_HANDLE)
         way.tracks = [TrackInfo(str(mid), kind, member) for mid, kind in enumerate(kinds)]
-        seat.publish = way
         try:
+            way.handle = await self._janus.session.attach()
             await self._janus.ask(way.handle, request="join", ptype="publisher", id=way.id)
         except JanusError as error:
             await self._fail(seat, way, "engine", error)
@@ -253,9 +244,10 @@ class Room:
         self._offer_to(seat, way, "", way.tracks)
 
     async def _open_watch(self, seat: Seat, wanted: Sequence[Wanted]) -> None:
-        way = seat.watch = Watch("subscribe", await self._janus.session.attach())
+        way = seat.watch = Watch("subscribe", NO_HANDLE)
         streams = [self._stream(kind) for _, kind in wanted]
         try:
+            way.handle = await self._janus.session.attach()
             answer, sdp = await self._janus.ask(
                 way.handle, request="join", ptype="subscriber", autoupdate=False, streams=streams
             )
@@ -292,7 +284,8 @@ class Room:
         elif way is seat.watch:
             seat.watch = None
         try:
-            await self._janus.session.detach(way.handle)
+            if way.handle != NO_HANDLE:
+                await self._janus.session.detach(way.handle)
         except JanusError as error:  # gone already; or Janus hangs, and the session ends
             log.info("room %s: %s", self.name, error)
 

@@ -4,6 +4,7 @@ Whoever watches has all his lines from the start, each fed by a dummy publisher 
 who is seen and heard in them is switched, without a word to the page.
 """
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Publish(Way):
     tracks: list[TrackInfo] = field(default_factory=list)  # that the page is asked for
     sent: set[str] = field(default_factory=set)  # mids it has offered
     silent: set[Kind] = field(default_factory=set)  # Janus drops these
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of what is silenced or not
 
     def mid(self, kind: Kind) -> str | None:
         """The section a kind comes in."""

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from contextlib import suppress
 from typing import Any
 
 from rtc.janus.seat import Feed, Publish
@@ -34,11 +35,19 @@ class VideoRoom:
 
     async def make(self, name: str, codec: Codec) -> None:
         """Makes the room under a name it never had before."""
-        control = await self.session.attach()
+        self.control = await self.session.attach()
         self._id = f"{name}.{next(_numbers)}"
+        try:
+            await self._create(codec)
+        except JanusError:
+            with suppress(JanusError):  # it may not have come so far
+                await self.destroy()
+            raise
+
+    async def _create(self, codec: Codec) -> None:
         picture = {"codec": "h264", "fmtp": H264} if codec == "h264" else {"codec": "vp8"}
         await self.ask(
-            control,
+            self.control,
             request="create",
             admin_key=self._admin_key,
             is_private=True,
@@ -53,17 +62,18 @@ class VideoRoom:
             dummy_publisher=True,
             dummy_streams=[{"codec": "opus"}, picture],
         )
-        joined, _ = await self.ask(control, request="join", ptype="publisher", id="control")
+        joined, _ = await self.ask(self.control, request="join", ptype="publisher", id="control")
         dummy = joined["publishers"][0]
         self._dummy = {each["type"]: (dummy["id"], each["mid"]) for each in dummy["streams"]}
-        self.control = control
 
     async def destroy(self) -> None:
         """Ends it with every connection in it."""
         control, self.control = self.control, 0
         if control:
-            await self.ask(control, request="destroy")
-            await self.session.detach(control)
+            try:
+                await self.ask(control, request="destroy")
+            finally:
+                await self.session.detach(control)
 
     async def ask(
         self, handle: int, jsep: tuple[str, str] | None = None, **body: Any
@@ -77,12 +87,16 @@ class VideoRoom:
 
     async def silence(self, publish: Publish, kind: Kind, *, silent: bool) -> None:
         """Lets Janus drop a kind, or forward it; whoever cannot be silenced is put out."""
-        mid = publish.mid(kind)
-        if mid is None or (kind in publish.silent) == silent:
-            return
-        (publish.silent.add if silent else publish.silent.discard)(kind)
-        try:
-            await self.ask(self.control, request="moderate", id=publish.id, mid=mid, mute=silent)
-        except JanusError as error:
-            log.warning("%s is put out: %s", kind, error)
-            await self.session.detach(publish.handle)
+        async with publish.turn:  # two at once might come to Janus the other way round
+            mid = publish.mid(kind)
+            if mid is None or (kind in publish.silent) == silent:
+                return
+            (publish.silent.add if silent else publish.silent.discard)(kind)
+            try:
+                await self.ask(
+                    self.control, request="moderate", id=publish.id, mid=mid, mute=silent
+                )
+            except JanusError as error:
+                log.warning("%s is put out: %s", kind, error)
+                with suppress(JanusError):  # gone already; or Janus hangs, and the session ends
+                    await self.session.detach(publish.handle)

@@ -38,6 +38,7 @@ from tests.rtc.janus_page import ADDRESS, LOUD, SILENT, Page
 STEP_S = 0.01
 WITHIN_S = 10.0
 UNDER_WAY_S = 0.3  # what Janus had sent on before
+WAITING = 150  # more than Janus does in half a second
 BOTH: list[Kind] = ["audio", "video"]
 
 
@@ -252,6 +253,35 @@ async def lesson(stage: Stage) -> dict[str, Any]:
     return saw
 
 
+async def held_up(stage: Stage) -> int:
+    """Somebody is put out while much waits, some of it from his own page: silent and deaf after ms."""
+    people: dict[str, list[Kind]] = {"d": BOTH, "p": BOTH, "w": []}
+    stage.state("held", people)
+    doctor, patient = stage.join("held", "d"), stage.join("held", "p")
+    stage.state("held", people)  # the one before is passed over, what pages said meanwhile is not
+    await stage.play(lambda: bool(doctor.watch and doctor.got("p", "audio") > 10))
+    await stage.play(lambda: bool(patient.watch and patient.got("d", "audio") > 10))
+    assert patient.watch is not None
+    kept = [each.transport for each in patient.offers]
+    for n in range(WAITING):
+        page, resume = ("p", kept) if n == WAITING // 4 else ("w", [])
+        stage.link.send(Join("held", page, audio=True, video=True, resume=resume))
+    stage.state("held", {"d": BOTH, "w": []})
+    taken = last = time.monotonic()
+    before = (doctor.got("p", "audio"), patient.got("d", "audio"))
+
+    def over() -> bool:
+        nonlocal before, last
+        now = (doctor.got("p", "audio"), patient.got("d", "audio"))
+        if now != before:
+            before, last = now, time.monotonic()
+        return time.monotonic() - taken > 1.0
+
+    await stage.play(over)
+    stage.state("held", {})
+    return round(1000 * (last - taken))
+
+
 async def without_a_camera(stage: Stage) -> list[bool]:
     """What is told of somebody who may send a picture and has none: connected, audio, video."""
     stage.state("voice", {"v": BOTH, "w": BOTH})
@@ -318,6 +348,7 @@ async def scene() -> dict[str, Any]:
                 saw["visit"] = await visit(stage)
                 saw["lesson"] = await lesson(stage)
                 saw["without_a_camera"] = await without_a_camera(stage)
+                saw["held_up_ms"] = await held_up(stage)
                 saw["bad_offers"] = await bad_offers(stage)
                 janus.kill()
                 await stage.until(lambda: stage.downs)

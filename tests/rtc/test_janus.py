@@ -7,7 +7,9 @@ import pytest
 
 from rtc.engine import EVERYTHING, chosen
 from rtc.janus.link import JanusLink
+from rtc.janus.page_sdp import BadOfferError, check
 from rtc.link import MediaLink
+from rtc.messages import TrackInfo
 from storage.settings import Settings
 from tests.rtc.browser_tools import run_scene
 
@@ -34,6 +36,12 @@ def test_a_revoked_kind_is_silent_within_half_a_second(saw: dict[str, Any]) -> N
 
 def test_who_is_not_in_the_room_any_more_gets_nothing(saw: dict[str, Any]) -> None:
     assert saw["visit"]["dismissed_heard"] == 0
+
+
+def test_who_is_put_out_is_out_whatever_waits(saw: dict[str, Any]) -> None:
+    """He neither hears nor is heard half a second later, though his room is kept busy."""
+    print(f"out after {saw['held_up_ms']} ms")
+    assert saw["held_up_ms"] <= 500
 
 
 def test_the_floor_moves_without_a_new_offer(saw: dict[str, Any]) -> None:
@@ -64,6 +72,18 @@ def test_a_page_cannot_send_what_it_was_not_asked_for(saw: dict[str, Any]) -> No
     refused = saw["bad_offers"]["refused"]
     assert set(refused) == {"data", "kinds", "both_ways", "layers", "nothing"}
     assert all(reasons == ["bad_answer"] for reasons in refused.values())
+
+
+@pytest.mark.parametrize(
+    "line", ["a=ssrc-group:SIM 1 2 3\r\n", "a=x\na=inactive\r\n"], ids=["layers", "hidden"]
+)
+def test_an_offer_is_read_as_janus_reads_it(line: str) -> None:
+    """Layers in the words of old browsers, and lines that only we would see."""
+    sdp = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=sendonly\r\n"
+    asked = [TrackInfo("0", "audio", "p")]
+    assert check(sdp, asked) == {"0"}
+    with pytest.raises(BadOfferError):
+        check(sdp + line, asked)
 
 
 def test_nobody_is_told_of_a_picture_that_a_page_does_not_have(saw: dict[str, Any]) -> None:
