@@ -74,6 +74,10 @@ def records_of(datagram: bytes) -> list[bytes]:
     return records
 
 
+def _nobody(*_: object) -> None:
+    """Hears what one that has ended would say."""
+
+
 class DtlsServer:
     """Takes datagrams, gives datagrams; has no task of its own, only OpenSSL's timer.
 
@@ -110,6 +114,8 @@ class DtlsServer:
         if self._taken > DATAGRAMS_A_SECOND or self.ended:
             return False
         for record in records_of(datagram)[:MOST_RECORDS]:
+            if self.ended:
+                break
             if self._connection is None:
                 self._greet(record)
             elif self.whole:
@@ -130,6 +136,9 @@ class DtlsServer:
             with suppress(SSL.Error):
                 self._connection.shutdown()
             self._flush()
+        # OpenSSL keeps much of each, and nothing that has ended waits for the collector.
+        self._connection = None
+        self._send, self._on_change = _nobody, _nobody
 
     def _greet(self, record: bytes) -> None:
         hello = read_hello(record)

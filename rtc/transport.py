@@ -160,6 +160,7 @@ class Transport:
         self._wire.forget(self)
         if reason:
             self._on_change(self, reason)
+        self.rate = None  # it knows us: both would wait for the collector, with the keys
 
     def _dtls_changed(self) -> None:
         if self._dtls.ended:

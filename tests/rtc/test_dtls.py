@@ -1,6 +1,8 @@
 """The handshake's cookie: a forged ClientHello opens nothing, however complete it is."""
 
+import gc
 import hashlib
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,3 +233,17 @@ def test_what_is_no_client_hello_has_no_cookie() -> None:
     for size in range(len(hello)):
         cut = read_hello(hello[:size])
         assert cut is None or len(cut.cookie) <= len(b"cookie")
+
+
+async def test_what_has_ended_gives_its_memory_back_at_once(meeting: Meeting) -> None:
+    """OpenSSL's part of it is invisible to the collector, which therefore comes seldom."""
+    meeting.finish()
+    connection = weakref.ref(meeting.server._connection)
+    assert connection() is not None
+    gc.disable()
+    try:
+        meeting.server.close()
+        assert connection() is None
+    finally:
+        gc.enable()
+    assert not meeting.server.received(forged_hello(bytes(20)), meeting.now)
