@@ -121,13 +121,12 @@ def api(settings: Settings) -> Child:
 
 def check_ports(settings: Settings) -> None:
     """Refuse a taken or forbidden port before anything starts. Raises Cannot."""
-    wanted = [
-        (listens_at(settings), settings.http_port, socket.SOCK_STREAM, "YANASHA_HTTP_PORT"),
-        *(
+    wanted = [(listens_at(settings), settings.http_port, socket.SOCK_STREAM, "YANASHA_HTTP_PORT")]
+    if settings.media_engine == "workers":  # Janus takes others
+        wanted += [
             (settings.rtc_bind, port, socket.SOCK_DGRAM, "YANASHA_RTC_PORT")
             for port in range(settings.rtc_port, settings.rtc_port + settings.rtc_workers)
-        ),
-    ]
+        ]
     if settings.caddy:
         wanted += [
             (host, settings.https_port, socket.SOCK_STREAM, "YANASHA_HTTPS_PORT")

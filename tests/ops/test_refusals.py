@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ops.children import Cannot
 from ops.home import locked, prepare_home
+from ops.house import check_ports
+from storage.settings import Settings
 from tests.ops.running import ROOT, Installation, free_port
 
 SERVE = f"{sys.executable} -m ops.cli serve"
@@ -50,6 +53,19 @@ def test_a_taken_port(installation: Installation, kind: socket.SocketKind, varia
         said = refused(installation, **{**lan, variable: str(port)})
     assert f"ort {port} is taken" in said
     assert variable in said
+
+
+def test_janus_in_the_place_of_our_workers_wants_none_of_their_ports(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        env = {
+            "YANASHA_HOME": str(tmp_path),
+            "YANASHA_HTTP_PORT": str(free_port(socket.SOCK_STREAM)),
+            "YANASHA_RTC_PORT": str(other.getsockname()[1]),
+        }
+        with pytest.raises(Cannot):
+            check_ports(Settings.from_env(env))
+        check_ports(Settings.from_env({**env, "YANASHA_MEDIA_ENGINE": "janus"}))
 
 
 def test_one_port_wanted_twice(installation: Installation) -> None:
