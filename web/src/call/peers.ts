@@ -182,6 +182,7 @@ export class Peers {
     this.#mediaAway = false;
     let transport = this.#transports.get(offer.transport);
     if (transport === undefined) {
+      if (offer.reply === true) return; // to what this page has closed
       const older = this.#of(offer.direction);
       if (older !== undefined) this.#close(older);
       transport = this.#make(offer);

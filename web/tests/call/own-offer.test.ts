@@ -65,9 +65,8 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it('is made where the server asks for one, answered by its reply, and made anew for a restart', async () => {
-  const said: PeersMessage[] = [];
-  const peers = new Peers({
+function peersOf(said: PeersMessage[]): Peers {
+  return new Peers({
     send: (message) => said.push(message) > 0,
     rejoin: () => undefined,
     attach: () => {
@@ -77,6 +76,22 @@ it('is made where the server asks for one, answered by its reply, and made anew 
     expects: () => ({ audio: false, video: false }),
     onChange: () => undefined,
   });
+}
+
+it('passes over a reply to a connection that is gone', async () => {
+  const peers = peersOf([]);
+  peers.start();
+  for (const each of [{ ...offer(''), transport: 'two' }, offer('late', true)]) {
+    peers.offer(each);
+    await vi.advanceTimersByTimeAsync(0);
+  }
+  expect(Connection.asked).not.toContain('answer late');
+  peers.stop();
+});
+
+it('is made where the server asks for one, answered by its reply, and made anew for a restart', async () => {
+  const said: PeersMessage[] = [];
+  const peers = peersOf(said);
   peers.start();
   for (const each of [offer(''), offer('reply', true), offer('')]) {
     peers.offer(each);
