@@ -81,6 +81,10 @@ class News:
         seat = self._seat(UUID(offer.room), UUID(offer.member))
         if seat is None or seat.tab is None:
             return
+        anew = offer.direction == "subscribe" and offer.transport not in seat.transports
+        if anew and seat.step is not None and seat.step.step != "high":
+            # It was told of another way, perhaps by a worker that watches no more.
+            self.heard(Stepped(offer.room, offer.member, "high", "your_link"))
         seat.transports.add(offer.transport)
         offered = Offered(
             transport=offer.transport,

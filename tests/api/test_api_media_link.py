@@ -7,7 +7,17 @@ from api_server import WITHIN_S, Page, Server
 from api_worker import Worker, listening
 
 from api.media_room import Card, Seat
-from rtc.messages import Hello, Join, Offer, Presence, RoomState, ToWorker, TransportFailed
+from rtc.messages import (
+    Hello,
+    Join,
+    Offer,
+    Presence,
+    RoomState,
+    Step,
+    Stepped,
+    ToWorker,
+    TransportFailed,
+)
 from storage.settings import Settings
 
 ASKED_AGAIN_S = 5.0  # sooner than a stand-in counts as hung
@@ -109,3 +119,18 @@ async def test_a_room_of_before_our_start_to_which_nobody_comes_back_is_ended(
         async with server.page("doctor"):
             await worker.until(lambda told: bool(_ended(told)), WITHIN_S)
             assert _ended(worker.told) == {left}
+
+
+async def test_who_gets_another_way_stands_on_the_highest_step_again(
+    settings: Settings, server: Server
+) -> None:
+    """The worker that said otherwise may be gone; a new offer of the same way changes nothing."""
+    async with listening(settings) as worker, server.page("doctor") as page:
+        doctor, visit = await _offered(worker, server, page), str(server.world["visit"])
+        steps: list[Step] = ["voice", "text"]
+        for step in steps:
+            worker.say(Offer(visit, doctor, "s1", "subscribe", "v=0", []))
+            worker.say(Stepped(visit, doctor, step, "your_link"))
+            assert (await page.of("media_step"))["step"] == step
+        worker.say(Offer(visit, doctor, "s2", "subscribe", "v=0", []))
+        assert (await page.of("media_step"))["step"] == "high"
