@@ -95,3 +95,28 @@ it('opens the chat when only what is written gets through, but not under an open
   flushSync();
   expect(chat()).toBe('true');
 });
+
+it('counts who sits in a group among those who are here', () => {
+  const [one] = room.members;
+  room.members = [{ ...one!, online: false }];
+  render(Panels, { room });
+  const shown = (): string | null => screen.getByTestId('tab-class').textContent;
+  expect(shown()).toContain('0');
+  const times = { since: GROUP.endsAt, ends_at: GROUP.endsAt };
+  const groups = [{ number: 1, members: [{ id: 'a', name: 'Амина' }] }];
+  const person = { id: 't', name: 'Т' };
+  room.now = {
+    state: 'running',
+    opened_at: null,
+    ended_at: null,
+    teacher: person,
+    slide: null,
+    hands: [],
+    floor: null,
+    recording: { on: false, since: null, audience: null, paused: false },
+    chat_held: false,
+    groups: { id: 'g', visited: null, ...times, groups },
+  };
+  flushSync();
+  expect(shown()).toContain('1');
+});
