@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from rtc.janus.hush import Hush
 from rtc.janus.lines import Talk, Wanted, feed_of, floor_of, lines_of
@@ -245,26 +246,18 @@ class Room:
 
     async def _open_watch(self, seat: Seat, wanted: Sequence[Wanted]) -> None:
         way = seat.watch = Watch("subscribe", NO_HANDLE)
-        streams = [self._stream(kind) for _, kind in wanted]
-        try:
-            way.handle = await self._janus.session.attach()
-            answer, sdp = await self._janus.ask(
-                way.handle, request="join", ptype="subscriber", autoupdate=False, streams=streams
-            )
-        except JanusError as error:
-            await self._fail(seat, way, "engine", error)
-            return
-        self._lines(way, wanted, answer)
-        self._offer_to(seat, way, sdp, way.tracks())
+        await self._add(seat, way, wanted, request="join", ptype="subscriber", autoupdate=False)
 
-    async def _more_lines(self, seat: Seat, way: Watch, wanted: Sequence[Wanted]) -> None:
+    async def _add(self, seat: Seat, way: Watch, wanted: Sequence[Wanted], **request: Any) -> None:
         streams = [self._stream(kind) for _, kind in wanted]
         try:
-            answer, sdp = await self._janus.ask(way.handle, request="subscribe", streams=streams)
+            if way.handle == NO_HANDLE:
+                way.handle = await self._janus.session.attach()
+            answer, sdp = await self._janus.ask(way.handle, streams=streams, **request)
+            self._lines(way, wanted, answer)
         except JanusError as error:
             await self._fail(seat, way, "engine", error)
             return
-        self._lines(way, wanted, answer)
         if sdp:
             self._offer_to(seat, way, sdp, way.tracks())
 
@@ -274,6 +267,8 @@ class Room:
 
     def _lines(self, way: Watch, wanted: Sequence[Wanted], answer: Json) -> None:
         new = answer["streams"][len(way.lines) :]
+        if len(new) != len(wanted):
+            raise JanusError("other lines than were asked for")
         for (member, kind), stream in zip(wanted, new, strict=True):
             way.lines.append(Line(stream["mid"], kind, member, self._janus.idle(kind)))
 
@@ -355,7 +350,7 @@ class Room:
         have = {(line.member, line.kind) for line in seat.watch.lines}
         missing = [each for each in wanted if each not in have]
         if missing and seat.watch.answered and seat.watch.offer is None:
-            await self._more_lines(seat, seat.watch, missing)
+            await self._add(seat, seat.watch, missing, request="subscribe")
 
     def _feed(self, viewer: Seat, line: Line) -> Feed:
         name = self._holder if line.member == FLOOR else line.member
