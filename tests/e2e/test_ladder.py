@@ -53,4 +53,4 @@ def test_a_page_says_on_which_step_it_stands(classroom: Browser, house: House) -
         high = {"type": "media_step", "step": "high", "reason": "your_link"}
         sockets[-1].send(json.dumps(high))
         expect(pictures).to_have_count(1)
-        expect(pupil.at("ladder")).to_have_count(0)
+        expect(pupil.at("ladder")).to_have_count(0, timeout=15_000)  # when it has held
