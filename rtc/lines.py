@@ -6,6 +6,7 @@ from pathlib import Path
 from rtc.messages import Message, Ping, frame
 
 PING_EVERY_S = 5.0
+HANGS_S = PING_EVERY_S + 2.0  # who answers no ping is perhaps hung: nothing new goes there
 MAX_UNSENT_BYTES = 8 << 20
 
 # What a new room, or a viewer of a lesson, adds to a worker's load until the worker has told.
@@ -21,6 +22,7 @@ class Line:
         self.worker_id: str | None = None
         self.last_id: str | None = None  # also while it is away
         self.writer: asyncio.StreamWriter | None = None
+        self.heard_at = float("-inf")  # by the loop's clock
         self.known = False  # it has said once which rooms it has, or is not waited for
         self.branches: dict[str, list[str]] = {}  # of rooms that live elsewhere, as it said itself
         self.load = 0.0

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from rtc.engine import EVERYTHING
-from rtc.lines import Line, ping
+from rtc.lines import HANGS_S, Line, ping
 from rtc.messages import (
     Answer,
     BadMessage,
@@ -152,7 +152,10 @@ class MediaLink:
 
     @property
     def _lines_up(self) -> list[Line]:
-        return [each for each in self._lines if each.worker_id is not None]
+        """Those that are there, without such as have gone silent as long as there are others."""
+        up = [each for each in self._lines if each.worker_id is not None]
+        since = asyncio.get_running_loop().time() - HANGS_S
+        return [each for each in up if each.heard_at >= since] or up
 
     def _place(self, room: str) -> Place | None:
         place = self._places.get(room)
@@ -214,6 +217,7 @@ class MediaLink:
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     message = await read_from_worker(reader)
+                line.heard_at = asyncio.get_running_loop().time()
                 try:
                     self._heard(line, message, writer)
                 except Exception:

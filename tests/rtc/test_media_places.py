@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rtc.lines import HANGS_S
 from rtc.messages import Join, Leave, Presence, Recording, RoomState, SegmentStored, TakeStored
 from tests.rtc.media_house import both, watcher
 from tests.rtc.said_workers import Workers
@@ -24,6 +25,19 @@ async def test_a_new_room_goes_to_the_worker_with_the_least_to_do(home: Path) ->
         await workers.until(lambda: workers.told == {"a", "b"})
         places = [link.worker_of(f"room-{n}") for n in range(8)]
     assert places == ["b", "b", "b", "b", "a", "b", "a", "b"]
+
+
+async def test_nothing_new_goes_to_a_worker_that_has_gone_silent(home: Path) -> None:
+    """It may hang: its rooms wait for it, others need not; unless there is no other."""
+    workers = Workers(home, a=0.0, b=0.5)
+    link = workers.link
+    async with workers.listening("a"), workers.listening("b"), link:
+        await workers.until(lambda: workers.told == {"a", "b"})
+        assert link.worker_of("before") == "a"
+        link._lines[0].heard_at -= HANGS_S
+        assert [link.worker_of(room) for room in ("before", "new")] == ["a", "b"]
+        link._lines[1].heard_at -= HANGS_S
+        assert link.worker_of("newer") == "a"
 
 
 async def test_what_concerns_a_room_goes_to_its_worker_only(home: Path) -> None:
