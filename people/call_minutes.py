@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from people.call_words import Word
+from people.closed_accounts import ClosedAccounts
 from people.persons import Persons, full_name
 from storage.engine import Base, new_id
 
@@ -111,10 +112,11 @@ class CallTimeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keep(db: AsyncSession, rows: Sequence[NewMinute]) -> None:
-    """Keep some minutes; those of somebody who is not there any more are left out."""
-    there = set(
-        await db.scalars(select(Persons.id).where(Persons.id.in_({one.person_id for one in rows})))
-    )
+    """Keep some minutes; those of somebody who is not there any more, or erased, are left out."""
+    closed = select(ClosedAccounts.person_id)
+    asked = {one.person_id for one in rows}
+    query = select(Persons.id).where(Persons.id.in_(asked), Persons.id.not_in(closed))
+    there = set(await db.scalars(query))
     found = [
         {"id": new_id(), **msgspec.structs.asdict(one)} for one in rows if one.person_id in there
     ]

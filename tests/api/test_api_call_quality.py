@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from api.metrics import token_of
 from eschool.groups import LessonGroupings, room_of
 from people.call_minutes import CallMinutes
+from people.closed_accounts import close_account
 from people.erased_rows import forget_person
 from rtc.messages import LinkRow, Quality, Stepped
 
@@ -139,6 +140,13 @@ async def test_a_visits_timeline_names_sides_and_goes_with_the_person(
     async with server.house.transaction() as db:
         assert await db.scalar(mine) == 1
         await forget_person(db, world["patient"], server.house.clock())
+        await close_account(db, world["patient"], world["clinic"], server.house.clock())
+        assert await db.scalar(mine) == 0
+    # The minute that ran meanwhile is over now.
+    calls.heard(Quality(str(world["visit"]), [row(world, "patient")]))
+    calls.look(server.house.clock() + timedelta(minutes=1))
+    await calls.store()
+    async with server.house.transaction() as db:
         assert await db.scalar(mine) == 0
 
 
