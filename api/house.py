@@ -26,6 +26,7 @@ from api.provider import outside_of, provider_of
 from api.reactions import react
 from api.recorders import Recorders
 from api.socket_messages import EcgBeats, Vitals
+from api.stays import Stays
 from api.vitals_watch import VitalsWatch
 from api.watch import Watch
 from devices.frames import EcgFrame
@@ -78,6 +79,7 @@ class House:
         )
         self.vitals = VitalsWatch(self.media.vitals)
         self.lessons = Desks(self)
+        self.stays = Stays()
         self.uploading: set[UUID] = set()  # lessons whose slides are on their way
         self.films = Films()
         self.door = Door(passwords.AT_ONCE)
@@ -148,6 +150,7 @@ class House:
             await stack.enter_async_context(self.media)
             await stack.enter_async_context(self.watch)
             await stack.enter_async_context(self.hearing)
+            await stack.enter_async_context(self.stays)
             stack.push_async_callback(_cancelled, asyncio.create_task(self.ecg.run()))
             yield
 

@@ -37,6 +37,7 @@ from rtc.messages import (
 
 # A page that lost its socket often still has its media: a train's tunnel, a restart of ours.
 GRACE_S = 15.0
+_HELD_AGAIN_S = 1.0
 # A link that only broke is there again by then, and nobody's media were touched.
 _AWAY_AFTER_S = 1.0
 # As long a worker keeps a room of before our start that nobody comes back to.
@@ -135,7 +136,7 @@ class Media:
         Only from the tab that has the seat: an ended one must not speak for its successor.
         """
         seat = self._seat(room_id, me.person_id)
-        if seat is not None and seat.tab is tab and seat.card != me:
+        if seat is not None and tab in {seat.tab, seat.left} and seat.card != me:
             seat.deal(me)
             self._state(room_id)
             self._presence(room_id)
@@ -178,9 +179,20 @@ class Media:
         seat = self._seat(room_id, person_id)
         if seat is None or seat.tab is not tab:
             return
-        seat.tab, seat.has = None, None
+        seat.tab, seat.has, seat.left = None, None, tab
         self._expect(room_id, seat)
         self._presence(room_id)
+
+    def awaits(self, room_id: UUID, person_id: UUID, tab: Tab) -> bool:
+        """Whether there are media of a page that has lost its socket, and no newer page."""
+        seat = self._seat(room_id, person_id)
+        return seat is not None and seat.left is tab
+
+    def looked(self, room_id: UUID, person_id: UUID, tab: Tab) -> None:
+        """Somebody without a page may still be here: his media go on while he is heard."""
+        seat = self._seat(room_id, person_id)
+        if seat is not None and seat.left is tab:
+            seat.looked_s = asyncio.get_running_loop().time()
 
     def send_away(self, room_id: UUID, person_id: UUID) -> None:
         """End the media of somebody whose page has been gone too long, unless it is back."""
@@ -191,7 +203,7 @@ class Media:
     def dismiss(self, room_id: UUID, person_id: UUID, tab: Tab) -> None:
         """A page may not be here any more: its media end at once."""
         seat = self._seat(room_id, person_id)
-        if seat is not None and seat.tab is tab:
+        if seat is not None and tab in {seat.tab, seat.left}:
             self._forget(room_id, person_id)
 
     def ready(self, room_id: UUID, person_id: UUID, has: Has, resume: Sequence[str] = ()) -> None:
@@ -279,8 +291,19 @@ class Media:
 
     def _expect(self, room_id: UUID, seat: Seat) -> None:
         """Wait for a page for as long as the grace is."""
-        loop, who = asyncio.get_running_loop(), seat.card.person_id
-        seat.leaving = loop.call_later(self._grace_s, self._forget, room_id, who)
+        seat.left_s = asyncio.get_running_loop().time()
+        self._forget_in(self._grace_s, room_id, seat)
+
+    def _forget_in(self, seconds: float, room_id: UUID, seat: Seat) -> None:
+        loop = asyncio.get_running_loop()
+        seat.leaving = loop.call_later(seconds, self._late, room_id, seat)
+
+    def _late(self, room_id: UUID, seat: Seat) -> None:
+        """The grace is over; a socket starves on a line over which a voice still comes."""
+        if seat.held():
+            self._forget_in(_HELD_AGAIN_S, room_id, seat)
+        else:
+            self._forget(room_id, seat.card.person_id)
 
     def _forget(self, room_id: UUID, person_id: UUID) -> None:
         room = self._rooms[room_id]

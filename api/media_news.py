@@ -54,9 +54,9 @@ class News:
 
     def heard(self, message: FromWorker) -> None:
         """Take over what one message says; what is no news of a room is passed over."""
-        if isinstance(message, Quality | Stepped):
-            self._quality(message)
-        if isinstance(message, Offer):
+        if isinstance(message, Quality):
+            self._fared(message)
+        elif isinstance(message, Offer):
             self._offer(message)
         elif isinstance(message, Presence):
             self._arrivals(message)
@@ -70,6 +70,14 @@ class News:
             self._speaking(message)
         elif isinstance(message, SegmentClosed | TakeClosed):
             self._keep(message)
+
+    def _fared(self, quality: Quality) -> None:
+        self._quality(quality)
+        now_s = asyncio.get_running_loop().time()
+        for row in quality.rows:
+            seat = self._seat(UUID(quality.room), UUID(row.member))
+            if seat is not None and not row.silent:
+                seat.heard_s = now_s
 
     def _speaking(self, speaking: Speaking) -> None:
         room = self._rooms.get(UUID(speaking.room))
@@ -121,6 +129,7 @@ class News:
         asyncio.get_running_loop().call_later(seat.fails(), self._join, room_id, seat)
 
     def _stepped(self, stepped: Stepped) -> None:
+        self._quality(stepped)
         seat = self._seat(UUID(stepped.room), UUID(stepped.member))
         if seat is not None:
             seat.step = MediaStep(step=stepped.step, reason=stepped.reason)

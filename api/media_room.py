@@ -17,6 +17,11 @@ _LAST_REJOIN_S = 5.0
 _DOUBLINGS = 6  # until then
 
 KINDS: tuple[MediaKind, ...] = ("audio", "video", "screen")
+# Without a page media go on past the grace for as long, while the worker hears the member and his
+# right to be here is looked at. The worker tells of him every five seconds.
+HELD_S = 120.0
+HEARD_WITHIN_S = 12.0
+LOOKED_WITHIN_S = 7.0
 # What a page has to publish.
 Has = frozenset[MediaKind]
 
@@ -62,6 +67,10 @@ class Seat:
     step: MediaStep | None = None  # of the ladder, as the worker told last
     failures: int = 0
     leaving: asyncio.TimerHandle | None = None
+    left: Tab | None = None  # whose socket was lost, while its media are waited for
+    left_s: float = 0.0
+    heard_s: float = 0.0  # when the worker last heard him
+    looked_s: float = 0.0  # when somebody looked at his right though his page is gone
     came: bool = False  # a page sat here in this process
     lost: dict[MediaKind, float] = field(default_factory=dict)  # when he last lost a grant
 
@@ -83,6 +92,15 @@ class Seat:
         lost_s = self.lost.get(kind)
         return lost_s is None or asyncio.get_running_loop().time() - lost_s > grace_s
 
+    def held(self) -> bool:
+        """Whether his media go on without a page: he is heard, and may still be here."""
+        now_s = asyncio.get_running_loop().time()
+        return (
+            now_s - self.left_s < HELD_S
+            and now_s - self.heard_s < HEARD_WITHIN_S
+            and now_s - self.looked_s < LOOKED_WITHIN_S
+        )
+
     def publish(self) -> list[MediaKind]:
         """Kinds that go out from here: granted and not muted."""
         return [kind for kind in self.card.grants if kind not in self.muted]
@@ -91,7 +109,7 @@ class Seat:
         """He is back, or gone for good: nothing is waited for any more."""
         if self.leaving:
             self.leaving.cancel()
-        self.leaving = None
+        self.leaving = self.left = None
 
     def see(self, seen: MemberPresence) -> None:
         """Take over what the worker sees of this member."""

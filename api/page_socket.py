@@ -51,6 +51,9 @@ TOUCH_EVERY_S = 60.0
 RENEW_EVERY_S = 60.0
 RETRY_S = 1.0
 
+# Ends after which a page comes back: what it sends and sees goes on meanwhile.
+_LOST = frozenset({None, Close.BUSY, Close.FAILED})
+
 _CODES = {Close.NOT_SIGNED_IN: "signed_out", Close.FORBIDDEN: "forbidden", Close.BUSY: "busy"}
 
 _encode = msgspec.json.Encoder().encode
@@ -133,7 +136,10 @@ class Page(ABC):
             )
         finally:
             self.house.live.leave(self.tab)
+            seated_in = self.seated_in
             self.left()
+            if self.tab.ended in _LOST:
+                self.house.stays.keep(self, seated_in)
         if self.tab.ended:
             raise Ended(self.tab.ended, _CODES.get(self.tab.ended, ""))
 
@@ -146,6 +152,17 @@ class Page(ABC):
     def ice_servers(self) -> list[IceServer]:
         """The TURN server with credentials of now, for who may be here and nobody else."""
         return ice_servers(self.house.settings, self.house.clock())
+
+    async def may_stay(self) -> bool:
+        """Look at the right of a page without a socket; what it may send and see follows it."""
+        now = self.house.clock()
+        async with self.house.transaction(self.route) as db:
+            try:
+                alive = await session_alive(db, self.caller.session_id, now)
+                await self._judge_anew(db, now, alive=alive)
+            except Refused:
+                return False
+        return True
 
     async def send(self, message: msgspec.Struct) -> None:
         """Send before everything that waits: the welcome."""
@@ -231,13 +248,16 @@ class Page(ABC):
             alive, self._touched_s = await touch(db, session_id, now), loop_s
         else:
             alive = await session_alive(db, session_id, now)
+        await self._judge_anew(db, now, alive=alive)
+        if loop_s - self._renewed_s > RENEW_EVERY_S:
+            self.tell(WayBack(resume_token=self.way_back(), ice_servers=self.ice_servers()))
+
+    async def _judge_anew(self, db: AsyncSession, now: datetime, *, alive: bool) -> None:
         actor = await actor_of(db, self.caller.person_id, now)
         if not alive:
             raise NotSignedIn
         self.caller = msgspec.structs.replace(self.caller, actor=actor)
         await self.judge(db, now)
-        if loop_s - self._renewed_s > RENEW_EVERY_S:
-            self.tell(WayBack(resume_token=self.way_back(), ice_servers=self.ice_servers()))
 
 
 def has(ready: MediaReady) -> Has:
