@@ -236,7 +236,7 @@ async def rooms_over(db: AsyncSession, lesson_id: UUID, now: datetime) -> list[U
     """Rooms of groups that were lately, and are no more."""
     query = select(LessonGroupings).where(
         LessonGroupings.lesson_id == lesson_id,
-        LessonGroupings.since > now - REMEMBERED,
+        LessonGroupings.ends_at > now - REMEMBERED,
         LessonGroupings.until.is_not(None) | (LessonGroupings.ends_at <= now),
     )
     over = (await db.scalars(query)).all()

@@ -131,6 +131,17 @@ async def test_the_time_ends_by_the_clock(db: AsyncSession) -> None:
     assert ("passed", over) in [tuple(row) for row in whys]
 
 
+async def test_a_dividing_that_was_drawn_out_is_remembered_from_its_end(db: AsyncSession) -> None:
+    """A worker may hold its rooms, however long ago it began."""
+    s = await divided(db, ("pupil",), minutes=60)
+    teacher = await s.actor(db, "teacher")
+    for later in (55 * MINUTE, 110 * MINUTE):
+        await divide(db, teacher, s.lesson, new(s, ("pupil",), minutes=60), NOW + later)
+    groups = await groups_now(db, s.lesson, NOW + 111 * MINUTE)
+    assert groups is not None
+    assert await rooms_over(db, s.lesson, groups.ends_at) == [room_of(groups.id, 1)]
+
+
 async def test_called_back_everybody_is_in_the_class(db: AsyncSession) -> None:
     """Calling twice is calling; only the first is a change."""
     s = await divided(db, ("pupil",))
