@@ -50,7 +50,7 @@ class Track extends EventTarget {
 
 const screen = (): MediaStreamTrack & Track => new Track() as MediaStreamTrack & Track;
 
-describe('a screen in a visit', () => {
+describe('a visit’s call, and a screen in it', () => {
   let sent: CallMessage[];
   let call: Call;
 
@@ -117,6 +117,14 @@ describe('a screen in a visit', () => {
     await call.showScreen(second);
     call.leave();
     expect([second.stopped, call.view.screen]).toEqual([true, false]);
+  });
+
+  it('is not joined by who has left while the browser was still asking', async () => {
+    call.leave();
+    const joining = call.join('listen');
+    call.leave();
+    await joining;
+    expect([call.view.choice, call.view.joining]).toEqual([null, false]);
   });
 
   it('is not begun by a choice that was made after the call had ended', async () => {
