@@ -151,9 +151,9 @@ class Bank:
         place = rows * self._width + (first & (self._kept - 1))
         return self._runs(number)[place]
 
-    def past(self, rows: Ints, until: Ints, number: int) -> NDArray[np.float32]:
+    def past(self, rows: Ints, until: Ints, number: int, every: int = 1) -> NDArray[np.float32]:
         """So many samples up to `until`, however many: a copy, where `window` is a run."""
-        place = (until[:, None] - np.arange(number, 0, -1)) & (self._kept - 1)
+        place = (until[:, None] - np.arange(number * every, 0, -every)) & (self._kept - 1)
         return np.asarray(self._samples[rows[:, None], place])
 
     def known(self, rows: Ints, at: Ints) -> tuple[NDArray[np.bool_], Ints]:

@@ -33,7 +33,7 @@ from devices.ecg.live_trust import (
     Heard,
     doubted,
 )
-from devices.ecg.live_waves import REPEATED, SURE, repeats
+from devices.ecg.live_waves import REPEATED, SMOOTH, SURE, may_shake, waves
 from devices.ecg.quality import Quality, Reason
 
 Floats = NDArray[np.float64]
@@ -56,6 +56,9 @@ DOUBT = (16.4, 3.0, 2.55, 1.35)
 UNSURE_ODDS = 0.0
 # The height of beats is that of so many, and so many are compared.
 LAST_BEATS, COMPARED = 8, 4
+# What shakes is looked for where beats are told at least so often. Beats that keep the pace of the
+# wave are beats, unless they were faster than a heart.
+SHAKES_S, FASTEST_S, OWN_PACE = 0.667, 0.27, 0.1
 # Unlike beats may be another rhythm, so they are doubted now, and not for long: what is held behind
 # noise is that of beats at least so alike; and beats that all are end it.
 ALIKE_HELD = 0.9
@@ -91,20 +94,20 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
     asked = answer > _MAINS
     sure = like.min(axis=1) >= ALIKE_HELD
     loud = (noise.doubt > UNUSABLE_ODDS) | (bank.noise_share[rows] >= LOUD_SHARE)
-    some = np.flatnonzero(asked & loud)
-    if some.size:
-        same = repeats(bank, rows[some], at[some])
-        sure[some] |= same > SURE
-        rhythm = some[same > REPEATED]
-        noise.doubt[rhythm] = np.minimum(noise.doubt[rhythm], UNSURE_ODDS)
-        noise.lasting[rhythm] = np.minimum(noise.lasting[rhythm], UNSURE_ODDS)
+    beats = bank.beat_at[rows[:, None], place[:, [-COMPARED, -1]]]
+    pace_s = (beats[:, 1] - beats[:, 0]) / ((COMPARED - 1) * bank.rate_hz)
+    fast = told[:, -COMPARED] & (pace_s < SHAKES_S)
+    wanted = asked & (loud | fast)
+    shaken = _look_at_waves(bank, rows, at, noise, sure, wanted=wanted, loud=loud, pace_s=pace_s)
     unsure = (answer < _MAINS) | (asked & (noise.doubt > UNSURE_ODDS))
     bank.doubt(rows[unsure], at[unsure])
     counts, rates = _rate(bank, rows, at, held)
     doubt = np.where(asked & ~few, noise.lasting, -np.inf)
     before = doubted(bank, rows, at, Heard(doubt, noise.kind, sure))
     level = np.where(
-        noise.doubt > UNUSABLE_ODDS, UNUSABLE_LEVEL, noise.drift | (noise.doubt > NOISY_ODDS)
+        noise.doubt > UNUSABLE_ODDS,
+        UNUSABLE_LEVEL,
+        noise.drift | shaken | (noise.doubt > NOISY_ODDS),
     )
     kind = np.where(before.level > level, before.kind, noise.kind)
     level = np.maximum(before.level, level)
@@ -128,6 +131,38 @@ def judge(bank: Bank, rows: Ints, at: Ints) -> list[Said]:
             known_s,
         )
     return said
+
+
+def _look_at_waves(
+    bank: Bank,
+    rows: Ints,
+    at: Ints,
+    noise: "Noise",
+    sure: NDArray[np.bool_],
+    *,
+    wanted: NDArray[np.bool_],
+    loud: NDArray[np.bool_],
+    pace_s: Floats,
+) -> NDArray[np.bool_]:
+    """Whose hand shakes; what is loud and a rhythm is doubted less in `noise`, or even `sure`."""
+    shaken = np.zeros(len(rows), bool)
+    some = np.flatnonzero(wanted & ~loud)
+    if some.size:
+        wanted[some] = may_shake(bank, rows[some], at[some])
+    some = np.flatnonzero(wanted)
+    if not some.size:
+        return shaken
+    same, after_s, steep = waves(bank, rows[some], at[some], loud[some])
+    own = np.abs(pace_s[some] - after_s) < OWN_PACE * after_s
+    own &= pace_s[some] > FASTEST_S
+    shaken[some] = (same > REPEATED) & (steep < SMOOTH) & ~own
+    same = np.where(loud[some], same, 0.0)
+    sure[some] |= same > SURE
+    rhythm = some[same > REPEATED]
+    noise.doubt[rhythm] = np.minimum(noise.doubt[rhythm], UNSURE_ODDS)
+    noise.lasting[rhythm] = np.minimum(noise.lasting[rhythm], UNSURE_ODDS)
+    noise.lasting[shaken] = np.maximum(noise.lasting[shaken], UNSURE_ODDS)
+    return shaken
 
 
 _LEVELS = (Quality.GOOD, Quality.NOISY, Quality.UNUSABLE)

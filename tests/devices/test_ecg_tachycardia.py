@@ -1,4 +1,7 @@
-"""True tachycardia and flutter of the ventricles, live: no quality rule hides them."""
+"""True tachycardia and flutter of the ventricles, live: no quality rule hides them.
+
+Nor is a shaking hand, which looks like them, called good.
+"""
 
 from itertools import pairwise
 from pathlib import Path
@@ -8,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import devices
 from devices.ecg.live import EcgVitals, LiveEcg
-from devices.ecg.quality import Quality
+from devices.ecg.quality import Quality, Reason
 from devices.ecg_files import EcgRecording
 from devices.ecg_files.wfdb import read_record
 from devices.ecg_files.wfdb_marks import parse
@@ -66,3 +70,20 @@ def test_a_rhythm_that_kills_is_not_called_unusable(
     assert len(inside) >= count
     shown = sum(v.quality in SHOWN for v in inside)
     assert shown >= least * len(inside), [(v.at_sample, v.quality, v.reason) for v in inside]
+
+
+@pytest.mark.parametrize("hertz", [4, 5, 6])
+def test_a_hand_that_shakes_is_told_and_never_good(hertz: int) -> None:
+    """2 mV, a little higher than the beats, over a calm heart of 74: its rate is no heart's."""
+    record = read_record(Path(devices.__file__).parent / "samples" / "100_2min")
+    strip = record.samples[: 360 * 40, 0].astype(float)
+    time = np.arange(360 * 30) / 360
+    turn = 2 * np.pi * (hertz * time + 0.1 * np.sin(1.9 * time))
+    height = 200 * (1 + 0.25 * np.sin(1.3 * time))
+    strip[360 * 10 :] += height * (np.sin(turn) + 0.4 * np.sin(2 * turn + 1))
+    vitals = follow(np.round(strip).astype(np.int16), record)
+    calm = [v for v in vitals if 360 * 6 <= v.at_sample <= 360 * 10]
+    shaken = [v for v in vitals if v.at_sample >= 360 * 15]
+    assert {v.quality for v in calm} == {Quality.GOOD}
+    assert {v.quality for v in shaken} == {Quality.NOISY}
+    assert {v.reason for v in shaken} <= {Reason.MOVEMENT, Reason.MUSCLE}
