@@ -11,6 +11,7 @@ from bench.ecg_beats import beats_rows
 from bench.ecg_live import live_rows
 from bench.ecg_quality import quality_rows
 from bench.ecg_rhythm import rhythm_rows
+from bench.ecg_trust import trust_rows
 from bench.ecg_ws import ws_rows
 from bench.fhir import fhir_rows
 from bench.frames import frame_rows
@@ -22,6 +23,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "live": live_rows,
     "quality": quality_rows,
     "rhythm": rhythm_rows,
+    "trust": trust_rows,
     "ws": ws_rows,
     "frames": frame_rows,
     "gatt": gatt_rows,

@@ -4,6 +4,7 @@ All recordings are followed together, in chunks of 200 ms, as they come from dev
 """
 
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.ecg_data import data, lead_of, recordings
 from bench.harness import Row, at_least, at_most, percentile
-from devices.ecg.live import LiveEcg
+from devices.ecg.live import EcgVitals, LiveEcg
 from devices.ecg.score import Score, match
 from devices.ecg_files import EcgRecording
 from devices.frames import StreamHeader
@@ -57,6 +58,23 @@ def follow(records: list[EcgRecording]) -> list[Found]:
         for slot in slots
         for pairs in [np.array(found[slot], np.int64).reshape(-1, 2)]
     ]
+
+
+def judgements(records: Sequence[EcgRecording]) -> list[list[EcgVitals]]:
+    """What is said of each, twice a second; all are followed together."""
+    live = LiveEcg()
+    leads = [record.samples[:, lead_of(record)] for record in records]
+    slots = [live.open(header(record, lead_of(record))) for record in records]
+    said: dict[int, list[EcgVitals]] = {slot: [] for slot in slots}
+    pieces = [round(record.rate_hz / 2) for record in records]
+    turns = max(len(lead) // piece for lead, piece in zip(leads, pieces, strict=True))
+    for turn in range(turns):
+        for slot, lead, piece in zip(slots, leads, pieces, strict=True):
+            live.push(slot, lead[turn * piece : (turn + 1) * piece])
+        for told in live.tick():
+            if told.vitals is not None:
+                said[told.slot].append(told.vitals)
+    return [said[slot] for slot in slots]
 
 
 def beats_rows() -> list[Row]:

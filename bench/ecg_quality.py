@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.ecg_data import data, lead_of, mixed, noises, recordings, spread
-from bench.ecg_live import header
+from bench.ecg_live import judgements
 from bench.harness import Row, at_least, at_most
 from devices.ecg.beats import find_beats
-from devices.ecg.live import EcgVitals, LiveEcg
 from devices.ecg.quality import Quality
 from devices.ecg.score import Score, match
 from devices.ecg.seconds import judge_seconds, usable
@@ -29,18 +28,7 @@ SETTLING = 12
 def judged(records: Sequence[EcgRecording]) -> list[tuple[float, float]]:
     """Of each, followed together: shares of the judgements, after settling, that are not good and
     that are without a rate."""
-    live = LiveEcg()
-    slots = [live.open(header(record, 0)) for record in records]
-    vitals: dict[int, list[EcgVitals]] = {slot: [] for slot in slots}
-    half = [round(record.rate_hz / 2) for record in records]
-    longest = max(len(record.samples) // piece for record, piece in zip(records, half, strict=True))
-    for turn in range(longest):
-        for slot, record, piece in zip(slots, records, half, strict=True):
-            live.push(slot, record.samples[turn * piece : (turn + 1) * piece, 0])
-        for told in live.tick():
-            if told.vitals is not None:
-                vitals[told.slot].append(told.vitals)
-    settled = [vitals[slot][SETTLING:] for slot in slots]
+    settled = [said[SETTLING:] for said in judgements(records)]
     return [
         (
             sum(v.quality is not Quality.GOOD for v in some) / len(some),

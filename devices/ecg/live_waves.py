@@ -30,9 +30,9 @@ EVEN = 0.05
 # judgements of developers' records of MIT-BIH seven of eight in flutter and two of five in
 # tachycardia lie above the first, of recorded noise one in a hundred.
 REPEATED, SURE = 0.5, 0.7
-# Fourth moment of the slope in squares of the second: 1.5 for a sine, less than this for three of
-# four judgements of made tremor of 4 to 6 Hz that was higher than the beats, and for none in 20,000
-# of a good signal with a rate over 90 of developers' records of MIT-BIH, flutter apart.
+# Fourth moment of the slope in squares of the second: 1.5 for a sine, less than this for nearly 9
+# of 10 judgements of made tremor of 4 to 6 Hz that was taken for beats, and for fewer than one in
+# sixty of good ones with a rate over 90 of developers' records of MIT-BIH.
 SMOOTH, FIRST_LOOK = 2.4, 2.7
 FIRST_HILL, TOP_S = 0.85, 0.1
 
