@@ -152,19 +152,12 @@ CHROMIUM = command -v chromium >/dev/null || { \
 	if [ "$$CI" = true ]; then echo "Browser tests need the Debian package chromium." >&2; exit 1; fi; \
 	echo "Skipped: browser tests need the Debian package chromium."; exit 0; }
 
-# Where sound, pictures and traces flow, and beside it what is pages and people only.
-FLOWING = $(patsubst %,tests/e2e/test_%.py,canaries doors ecg_files ecg_trace home_devices lesson \
-	lesson_pages outages visit)
-PROVEN := $(VENV)/proven
-IN_BROWSER = scripts/loopback $(PY) -m pytest -q --proven $(PROVEN)
-
+# In one row: side by side what promises seconds fails for want of a processor. Janus has a target of its own.
 e2e: dev web
-	@$(CHROMIUM); failed=0; rm -rf $(PROVEN); \
-	$(SUITE) "browser tests, pages" 900 $(IN_BROWSER) tests/e2e $(FLOWING:%=--ignore=%) >$(VENV)/pages.log 2>&1 & pages=$$!; \
-	$(SUITE) "browser tests, calls and traces" 900 $(IN_BROWSER) $(FLOWING) || failed=1; \
+	@$(CHROMIUM); failed=0; \
+	$(SUITE) "browser tests" 900 scripts/loopback $(PY) -m pytest -q --journeys tests/e2e --ignore=tests/e2e/test_janus.py || failed=1; \
 	$(SUITE) "media in browsers" 300 $(PY) -m pytest -q -m browser tests/rtc || failed=1; \
-	wait $$pages || failed=1; cat $(VENV)/pages.log; \
-	$(PY) tests/e2e/journeys.py $(PROVEN) || failed=1; exit $$failed
+	exit $$failed
 
 journeys: dev web
 	@$(CHROMIUM); scripts/loopback $(PY) -m pytest -q tests/e2e --journeys

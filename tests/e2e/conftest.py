@@ -4,10 +4,10 @@ Everything runs on loopback in a network namespace of its own (`make e2e` makes 
 leaves the machine and the ports are ours alone.
 """
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import journeys
 import pytest
 from house import House, chromium_path
 from playwright.sync_api import Browser, Playwright, sync_playwright
@@ -77,7 +77,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--journeys", action="store_true", help="print and judge the table of journeys"
     )
-    parser.addoption("--proven", help="a folder to keep what was proven in, for journeys.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,8 +106,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With --journeys: a step marked built that no passing test proves fails the run."""
-    proven, kept = session.config.stash[PROVEN], session.config.getoption("--proven")
-    if kept is not None:
-        journeys.keep(Path(kept), proven)
-    if session.config.getoption("--journeys") and not journeys.judge(proven):
+    if not session.config.getoption("--journeys"):
+        return
+    steps = tomllib.loads((Path(__file__).parent / "journeys.toml").read_text())
+    proven = session.config.stash[PROVEN]
+    print()
+    unproven = []
+    for step, facts in steps.items():
+        state = {None: "-", True: "passed", False: "FAILED"}[proven.get(step)]
+        if facts["built"] and not proven.get(step):
+            state = "MISSING" if proven.get(step) is None else state
+            unproven.append(step)
+        rest = f" (open: {facts['open']})" if "open" in facts else ""
+        print(f"{step:6} {state:8} {facts['title']}{rest}")
+    unknown = sorted(set(proven) - set(steps))
+    if unproven or unknown:
+        print(f"journeys: not proven {unproven}, unknown ids {unknown}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
