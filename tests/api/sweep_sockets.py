@@ -135,9 +135,7 @@ async def sweep_recorders(server: Server, region: Region) -> list[Breach]:
 
 @asynccontextmanager
 async def _socket(server: Server, path: str) -> AsyncIterator[Page]:
-    url = f"ws://127.0.0.1:{server.port}{path}"
-    # It runs in what others leave, and may stand still for longer than a client waits for a pong.
-    async with connect(url, origin=server.origin, ping_interval=None) as ws:
+    async with connect(f"ws://127.0.0.1:{server.port}{path}", origin=server.origin) as ws:
         yield Page(ws)
 
 

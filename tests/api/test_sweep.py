@@ -46,7 +46,7 @@ async def test_every_operation_answers_everybody_as_the_matrix_says(
     app: Litestar, region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is judged by the acts that its route names, which is what docs/rights.md shows."""
-    started = time.process_time()
+    started = time.monotonic()
     law = Law(ACTS)
     for module in (policy, relations):
         monkeypatch.setattr(module, "ACTS", law)
@@ -59,7 +59,7 @@ async def test_every_operation_answers_everybody_as_the_matrix_says(
         found += await sweep(app, document(), region)
     assert not found, report(found)
     assert unlike(law.judged) == {}
-    assert time.process_time() - started < 150  # of a processor: it runs in what others leave
+    assert time.monotonic() - started < 300
 
 
 def unlike(judged: Mapping[str, set[Act]]) -> dict[str, set[Act]]:
